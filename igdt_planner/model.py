@@ -1,0 +1,191 @@
+"""A planning model: what may be decided, what is wanted, what is uncertain. Read from TOML, never an expression language."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+ModeName = Literal["connected", "islanded"]
+TermName = Literal[
+    "losses",
+    "ens",
+    "lost_load_cost",
+    "energy_cost",
+    "generation_cost",
+    "investment_cost",
+    "emissions",
+    "voltage_deviation",
+    "switching",
+]
+
+TERM_UNITS: dict[str, str] = {
+    "losses": "MWh",
+    "ens": "MWh",
+    "lost_load_cost": "money",
+    "energy_cost": "money",
+    "generation_cost": "money",
+    "investment_cost": "money",
+    "emissions": "tCO2",
+    "voltage_deviation": "pu",
+    "switching": "operations",
+}
+
+
+class Strict(BaseModel):
+    """Frozen, and every key that is not a field is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Mode(Strict):
+    """How the network runs in one mode.
+
+    ``weight`` multiplies every term of the mode in the objective (a share, or repetitions of the profile per year).
+    ``topology``: ``static`` (one for all periods), ``dynamic`` (one per period) or ``fixed`` (the case's base topology).
+    ``radial`` may be false in islanded mode only. ``reactive`` false sets reactive loads to zero, in the AC check too.
+    ``shedding`` allows load to be shed (always true in islanded mode).
+    """
+
+    weight: NotNegative
+    topology: Literal["static", "dynamic", "fixed"] = "static"
+    radial: bool = True
+    reactive: bool = True
+    shedding: bool = False
+    max_switching_operations: Annotated[int, Field(ge=0)] | None = None
+
+
+class Term(Strict):
+    """One weighted term of the objective; ``mode`` is absent for terms of the whole plan (investment_cost)."""
+
+    term: TermName
+    mode: ModeName | None = None
+    weight: NotNegative = 1.0
+
+
+class Investment(Strict):
+    """Money of one unit: purchase, annualised over its life at a discount rate, and yearly upkeep."""
+
+    investment_cost: NotNegative = 0.0
+    lifetime_years: Positive = 20.0
+    discount_rate: NotNegative = 0.05
+    maintenance_cost_per_year: NotNegative = 0.0
+
+    @property
+    def annual_cost(self) -> float:
+        """Annualised cost of one unit, in money per year."""
+        rate, years = self.discount_rate, self.lifetime_years
+        annuity_factor = 1.0 / years if rate == 0.0 else rate / (1.0 - (1.0 + rate) ** -years)
+        return self.investment_cost * annuity_factor + self.maintenance_cost_per_year
+
+
+class DgTechnology(Investment):
+    """A size of distributed generator that may be chosen. ``must_take`` forbids curtailment."""
+
+    name: str
+    p_mw: Positive
+    q_min_mvar: Finite = 0.0
+    q_max_mvar: Finite = 0.0
+    generation_cost_per_mwh: NotNegative = 0.0
+    emissions_t_per_mwh: NotNegative = 0.0
+    must_take: bool = False
+    grid_forming: bool = True
+
+    @model_validator(mode="after")
+    def _range(self) -> DgTechnology:
+        if not self.q_min_mvar <= 0.0 <= self.q_max_mvar:
+            raise ValueError(f"q_min_mvar {self.q_min_mvar:g} to q_max_mvar {self.q_max_mvar:g} must contain 0")
+        return self
+
+
+class EssTechnology(Investment):
+    """A size of energy storage that may be chosen; it exchanges no reactive power."""
+
+    name: str
+    p_mw: Positive
+    energy_mwh: Positive
+    eta_charge: Share = 0.95
+    eta_discharge: Share = 0.95
+    energy_start_mwh: NotNegative = 0.0
+    energy_end: Literal["free", "at_least_start", "equal_start"] = "free"
+    grid_forming: bool = True
+
+    @model_validator(mode="after")
+    def _start(self) -> EssTechnology:
+        if self.energy_start_mwh > self.energy_mwh:
+            raise ValueError(f"energy_start_mwh {self.energy_start_mwh:g} exceeds energy_mwh {self.energy_mwh:g}")
+        return self
+
+
+class DgChoice(Strict):
+    """Which DG may be built: at most ``max_units`` in all and one a bus, at ``buses`` (empty: every bus but substations)."""
+
+    max_units: Annotated[int, Field(ge=0)] = 0
+    buses: tuple[int, ...] = ()
+    technologies: tuple[DgTechnology, ...] = ()
+
+
+class EssChoice(Strict):
+    """Which storage may be built, by the same rules as :class:`DgChoice`."""
+
+    max_units: Annotated[int, Field(ge=0)] = 0
+    buses: tuple[int, ...] = ()
+    technologies: tuple[EssTechnology, ...] = ()
+
+
+class Uncertain(Strict):
+    """One uncertain quantity: every value may deviate from its forecast by up to ``alpha * weight`` times the forecast.
+
+    ``physical_max`` is the largest physical value as a multiple of the forecast; the smallest is 0.
+    """
+
+    quantity: Literal["dg_availability", "load"]
+    weight: NotNegative = 1.0
+    physical_max: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 2.0
+
+
+class Site(Strict):
+    """A unit stated by the user: which technology at which bus."""
+
+    bus: int
+    technology: str
+
+
+class Fix(Strict):
+    """Decisions stated by the user instead of optimised; what is absent stays free."""
+
+    dg: tuple[Site, ...] | None = None
+    ess: tuple[Site, ...] | None = None
+    open_lines: dict[ModeName, tuple[int, ...] | dict[int, tuple[int, ...]]] = {}
+
+
+class SolverChoice(Strict):
+    """Solver and its tolerances. ``name`` is ``highs`` or any MILP solver that Pyomo knows by that name."""
+
+    name: str = "highs"
+    gap: NotNegative = 1e-3
+    time_limit_s: Positive = 120.0
+    threads: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Model(Strict):
+    """A planning model; see ``models/README.md`` for the mathematics it selects from."""
+
+    name: str
+    title: str = ""
+    unit: str
+    periods: Literal["all", "peak"] = "all"
+    losses: Literal["none", "objective", "balance"] = "balance"
+    modes: dict[ModeName, Mode]
+    objective: Annotated[tuple[Term, ...], Field(min_length=1)]
+    dg: DgChoice = DgChoice()
+    ess: EssChoice = EssChoice()
+    uncertain: tuple[Uncertain, ...] = ()
+    fix: Fix = Fix()
+    solver: SolverChoice = SolverChoice()

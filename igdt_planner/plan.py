@@ -1,0 +1,166 @@
+"""A plan: what to build, how to switch, how to run it, what it costs and how well that is proven. Free of solver objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from igdt_planner.case import Case
+from igdt_planner.model import Model
+
+Status = Literal["optimal", "feasible", "infeasible", "no_plan", "cancelled", "failed"]
+Topology = dict[str, dict[int, tuple[int, ...]]]
+"""Open lines by mode and period."""
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """The uncertain quantities at one point of the uncertainty set, as factors on their forecasts."""
+
+    load: float = 1.0
+    dg_availability: float = 1.0
+
+
+FORECAST = Realisation()
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """How a plan runs at one realisation of the uncertain quantities. Tables in SI, one row per mode, period and bus.
+
+    Attributes
+    ----------
+    realisation : Realisation
+    dg : DataFrame
+        ``mode, period, bus, p_mw, q_mvar`` for every built DG (for the grid-forming unit of an island: its scheduled values).
+    ess : DataFrame
+        ``mode, period, bus, p_charge_mw, p_discharge_mw, energy_mwh`` (energy at the end of the period).
+    shed : DataFrame
+        ``mode, period, bus, p_mw, q_mvar`` of load not served; buses without shedding are left out.
+    sources : DataFrame
+        ``mode, period, bus, vm_pu``: substations in connected mode, the grid-forming bus of each energised island otherwise.
+    """
+
+    realisation: Realisation
+    dg: pd.DataFrame
+    ess: pd.DataFrame
+    shed: pd.DataFrame
+    sources: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class TermValue:
+    """Raw value of one objective term, its unit, and the weight it has in the objective (mode weight included)."""
+
+    term: str
+    mode: str | None
+    value: float
+    unit: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One limit that AC power flow found broken."""
+
+    kind: str
+    mode: str
+    period: int
+    component: str
+    id: int
+    value: float
+    limit: float
+    unit: str
+    message: str
+
+
+@dataclass(frozen=True)
+class AcVerdict:
+    """What AC power flow says of a dispatch.
+
+    Attributes
+    ----------
+    verdict : "feasible", "violated" or "not_checked"
+    objective : float or None
+        Objective recomputed from the AC solution, in the model's unit; None where no AC solution exists.
+    terms : tuple of TermValue
+        Every objective term, recomputed.
+    vm_min_pu, vm_min_mode, vm_min_bus, vm_min_period
+        Worst voltage and where it stands.
+    violations : tuple of Violation
+    tolerance_pu, tolerance_mw : float
+        Tolerances used.
+    buses, lines : DataFrame
+        ``mode, period, bus, vm_pu, energised`` and ``mode, period, line, p_mw, q_mvar, i_ka, loading, loss_mw`` (sending end at
+        ``from_bus``; loading is the share of ``max_i_ka``, NaN where unlimited).
+    sources : DataFrame
+        ``mode, period, bus, p_mw, q_mvar`` delivered by substations and grid-forming units.
+    """
+
+    verdict: Literal["feasible", "violated", "not_checked"]
+    objective: float | None
+    terms: tuple[TermValue, ...]
+    vm_min_pu: float | None
+    vm_min_mode: str | None
+    vm_min_bus: int | None
+    vm_min_period: int | None
+    violations: tuple[Violation, ...]
+    tolerance_pu: float
+    tolerance_mw: float
+    buses: pd.DataFrame
+    lines: pd.DataFrame
+    sources: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan of one case under one model, with its proof.
+
+    Attributes
+    ----------
+    kind : "solve", "robust" or "opportunity"
+    status : str
+        ``optimal`` (gap within what was asked), ``feasible``, ``infeasible``, ``no_plan`` or ``cancelled``.
+    open_lines : Topology
+        Open lines by mode and period, numbered as in the case.
+    dg, ess : DataFrame
+        ``bus, technology, p_mw, q_min_mvar, q_max_mvar`` and ``bus, technology, p_mw, energy_mwh``.
+    dispatch, dispatch_forecast : Dispatch or None
+        At the realisation the objective refers to (the worst one for a robust plan), and at the forecast.
+    objective : float or None
+        AC-verified, in the model's unit.
+    model_objective : float or None
+        The MILP's own value.
+    bound, bound_of, gap
+        Proven bound, the problem it belongs to (``ac`` or ``linear``) and the relative gap between like and like.
+    ac, ac_forecast : AcVerdict or None
+    redispatched : bool
+        Whether the dispatch was corrected by AC after the MILP.
+    robustness : dict
+        ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast`` and
+        ``worst_case``; empty for kind ``solve``.
+    """
+
+    kind: str
+    case: Case
+    model: Model
+    status: Status
+    open_lines: Topology
+    dg: pd.DataFrame
+    ess: pd.DataFrame
+    dispatch: Dispatch | None
+    dispatch_forecast: Dispatch | None
+    objective: float | None
+    model_objective: float | None
+    bound: float | None
+    bound_of: Literal["ac", "linear"]
+    gap: float | None
+    ac: AcVerdict | None
+    ac_forecast: AcVerdict | None
+    redispatched: bool
+    seconds: float
+    robustness: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    explanation: str = ""
