@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
+
+from igdt_planner.case_checks import check_case
+from igdt_planner.case_schema import TABLES, Column, Document, Row, read_tables, show
+from igdt_planner.errors import Finding, InputError, nearest
+from igdt_planner.interchange.csv_folder import read_csv_folder
+
+_DTYPES: Final = {"whole": "int64", "number": "float64", "flag": "bool", "text": "str"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class Case:
     profile : pandas.DataFrame
         One row a period: ``period`` (1..n), ``start_h``, ``duration_h``, ``load`` (factor on every load), ``dg`` (available
         share of the rating of every DG, 0..1), ``price_per_mwh`` (money), ``emissions_t_per_mwh`` (of bought energy).
+    accept_implausible : bool
+        Whether the check for mistaken units is waived.
     """
 
     name: str
@@ -40,3 +54,106 @@ class Case:
     lines: pd.DataFrame
     substations: pd.DataFrame
     profile: pd.DataFrame
+    accept_implausible: bool = False
+
+
+def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case:
+    """Load and check a case.
+
+    Parameters
+    ----------
+    source : str, path, mapping or Case
+        Name of a shipped case, a folder with ``case.toml`` and its tables, or the inline form
+        ``{name, title, base_mva, currency, buses, lines, substations, profile}`` whose tables are lists of records
+        with the columns documented in :class:`Case`. A Case is returned as it is.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        With every fault that was found.
+    """
+    if isinstance(source, Case):
+        return source
+    document = _inline(source) if isinstance(source, Mapping) else read_csv_folder(_folder(source))
+    tables = read_tables(document)
+    findings = check_case(tables)
+    if findings:
+        raise InputError(findings)
+    head = {key: tables.head[key] for key in ("name", "title", "base_mva", "currency", "accept_implausible")}
+    return Case(**head, **{table: _frame(columns, tables.rows[table]) for table, columns in TABLES.items()})
+
+
+def case_to_dict(case: Case) -> dict[str, Any]:
+    """The inline form of a case, as in the JSON contract: plain values only, None for NaN.
+
+    The exact inverse of :func:`load_case`.
+    """
+    head: dict[str, Any] = {key: getattr(case, key) for key in ("name", "title", "base_mva", "currency")}
+    if case.accept_implausible:
+        head["accept_implausible"] = True
+    return head | {table: _records(getattr(case, table)) for table in TABLES}
+
+
+def list_cases() -> list[str]:
+    """Names of the shipped cases, sorted.
+
+    Raises
+    ------
+    InputError
+        When the package was not installed, so that its data cannot be found.
+    """
+    return sorted(path.name for path in _shipped().iterdir() if (path / "case.toml").is_file())
+
+
+def _shipped() -> Path:
+    try:
+        return Path(str(importlib.resources.files("igdt_planner.cases")))
+    except ModuleNotFoundError:
+        raise InputError.of("the shipped cases are not installed", path="/case", hint="pip install .") from None
+
+
+def _folder(source: str | os.PathLike[str]) -> Path:
+    text = os.fspath(source)
+    if "\0" in text:
+        raise InputError.of(f"case: {show(text)} is no path", path="/case", got=text)
+    path = Path(text)
+    if path.is_dir():
+        return path
+    if path.suffix == ".m":
+        raise InputError.of(f"case: MATPOWER files are not read yet, got {show(text)}", path="/case", got=text)
+    if path.exists():
+        raise InputError.of(f"case: {show(text)} is a file, must be a case folder or a shipped name", path="/case", got=text)
+    shipped = list_cases()
+    if text in shipped:
+        return _shipped() / text
+    message = f"case: there is no folder and no shipped case {show(text)}"
+    raise InputError.of(message, path="/case", got=text, hint=nearest(text, shipped))
+
+
+def _inline(source: Mapping[str, Any]) -> Document:
+    head = {str(key): value for key, value in source.items() if key not in TABLES}
+    tables: dict[str, list[dict[str, object]]] = {}
+    findings = []
+    for table in TABLES:
+        records = source.get(table)
+        if isinstance(records, list) and all(isinstance(record, Mapping) for record in records):
+            tables[table] = [{str(key): value for key, value in record.items()} for record in records]
+        else:
+            message = f"case: {table} must be a list of records, got {show(type(records).__name__)}"
+            findings.append(Finding(message, f"/case/{table}"))
+    return Document(head, tables, findings=tuple(findings))
+
+
+def _frame(columns: Mapping[str, Column], rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {name: pd.Series([row.values[name] for row in rows], dtype=_DTYPES[column.kind]) for name, column in columns.items()}
+    )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = {name: [None if pd.isna(value) else value for value in frame[name].tolist()] for name in frame.columns}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
