@@ -1,0 +1,1 @@
+"""What people see: tables, text and pictures of plans and curves."""
