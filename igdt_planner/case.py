@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from igdt_planner.case_cells import Row, read_tables, show
 from igdt_planner.case_checks import check_case
-from igdt_planner.case_schema import TABLES, Column, Document, Row, read_tables, show
+from igdt_planner.case_schema import TABLES, Column, Document
 from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.interchange.csv_folder import read_csv_folder
 
@@ -40,8 +41,9 @@ class Case:
     substations : pandas.DataFrame
         Columns ``bus`` (int), ``vm_pu``.
     profile : pandas.DataFrame
-        One row a period: ``period`` (1..n), ``start_h``, ``duration_h``, ``load`` (factor on every load), ``dg`` (available
-        share of the rating of every DG, 0..1), ``price_per_mwh`` (money), ``emissions_t_per_mwh`` (of bought energy).
+        One row a period: ``period`` (1..n), ``start_h``, ``duration_h``, ``load`` (factor on every load), ``dg``
+        (available share of the rating of every DG, 0..1), ``price_per_mwh`` (money), ``emissions_t_per_mwh`` (of bought
+        energy).
     accept_implausible : bool
         Whether the check for mistaken units is waived.
     """
@@ -63,7 +65,7 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
     Parameters
     ----------
     source : str, path, mapping or Case
-        Name of a shipped case, a folder with ``case.toml`` and its tables, or the inline form
+        Name of a shipped case, a folder with ``case.toml`` and its tables (always meant by a Path), or the inline form
         ``{name, title, base_mva, currency, buses, lines, substations, profile}`` whose tables are lists of records
         with the columns documented in :class:`Case`. A Case is returned as it is.
 
@@ -78,8 +80,7 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
     """
     if isinstance(source, Case):
         return source
-    document = _inline(source) if isinstance(source, Mapping) else read_csv_folder(_folder(source))
-    tables = read_tables(document)
+    tables = read_tables(_read(source))
     findings = check_case(tables)
     if findings:
         raise InputError(findings)
@@ -88,7 +89,7 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
 
 
 def case_to_dict(case: Case) -> dict[str, Any]:
-    """The inline form of a case, as in the JSON contract: plain values only, None for NaN.
+    """Write a case in the inline form of the JSON contract: plain values only, None for NaN.
 
     The exact inverse of :func:`load_case`.
     """
@@ -116,25 +117,39 @@ def _shipped() -> Path:
         raise InputError.of("the shipped cases are not installed", path="/case", hint="pip install .") from None
 
 
+def _read(source: object) -> Document:
+    if type(source).__name__ == "pandapowerNet":
+        raise InputError.of("case: pandapower nets are not read yet", path="/case", hint="give a case folder")
+    if isinstance(source, Mapping):
+        return _inline(source)
+    if isinstance(source, str | os.PathLike):
+        return read_csv_folder(_folder(source))
+    raise InputError.of(f"case: must be a name, a folder or a mapping, got {show(type(source).__name__)}", path="/case")
+
+
 def _folder(source: str | os.PathLike[str]) -> Path:
-    text = os.fspath(source)
-    if "\0" in text:
-        raise InputError.of(f"case: {show(text)} is no path", path="/case", got=text)
-    path = Path(text)
-    if path.is_dir():
-        return path
-    if path.suffix == ".m":
-        raise InputError.of(f"case: MATPOWER files are not read yet, got {show(text)}", path="/case", got=text)
-    if path.exists():
-        raise InputError.of(f"case: {show(text)} is a file, must be a case folder or a shipped name", path="/case", got=text)
-    shipped = list_cases()
+    """Folder of a case; a plain name means the shipped case, ``./name`` the folder."""
+    path, text = Path(source), os.fspath(source)
+    shipped = list_cases() if isinstance(source, str) else []
     if text in shipped:
         return _shipped() / text
-    message = f"case: there is no folder and no shipped case {show(text)}"
-    raise InputError.of(message, path="/case", got=text, hint=nearest(text, shipped))
+    try:
+        if path.is_dir():
+            return path
+        exists = path.exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        exists = False
+    if path.suffix == ".m":
+        message, hint = f"MATPOWER files are not read yet, got {show(text)}", "give a case folder"
+    elif exists:
+        message, hint = f"{show(text)} is a file, must be a case folder", ""
+    else:
+        message = f"there is no shipped case and no folder {show(text)}"
+        hint = nearest(text, shipped) if shipped else ""
+    raise InputError.of(f"case: {message}", path="/case", got=text, hint=hint)
 
 
-def _inline(source: Mapping[str, Any]) -> Document:
+def _inline(source: Mapping[Any, Any]) -> Document:
     head = {str(key): value for key, value in source.items() if key not in TABLES}
     tables: dict[str, list[dict[str, object]]] = {}
     findings = []
@@ -143,15 +158,18 @@ def _inline(source: Mapping[str, Any]) -> Document:
         if isinstance(records, list) and all(isinstance(record, Mapping) for record in records):
             tables[table] = [{str(key): value for key, value in record.items()} for record in records]
         else:
-            message = f"case: {table} must be a list of records, got {show(type(records).__name__)}"
-            findings.append(Finding(message, f"/case/{table}"))
+            got = "a list with other values" if isinstance(records, list) else type(records).__name__
+            message = f"case: {table} must be a list of records, got {got}"
+            findings.append(Finding(message if table in source else f"case: {table} is missing", f"/case/{table}"))
     return Document(head, tables, findings=tuple(findings))
 
 
 def _frame(columns: Mapping[str, Column], rows: list[Row]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {name: pd.Series([row.values[name] for row in rows], dtype=_DTYPES[column.kind]) for name, column in columns.items()}
-    )
+    series = {
+        name: pd.Series([row.values[name] for row in rows], dtype=_DTYPES[column.kind])
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(series)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
