@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from igdt_planner.case import Case
+from igdt_planner.network import feeding_tree, substation_buses
 from igdt_planner.report.routes import crossings, lines_of
 
 Place = tuple[int, int]
@@ -29,11 +30,10 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Tree:
-    """A rooted tree of buses: children of each bus, deepest first, and the number of buses on the longest way down."""
+    """A rooted tree of buses: children of each bus, those with the longest way down first."""
 
     root: int
     children: dict[int, list[int]]
-    depth: dict[int, int]
 
 
 @dataclass
@@ -81,39 +81,35 @@ def feeder_layout(case: Case) -> pd.DataFrame:
 
 def _trees(case: Case) -> list[Tree]:
     """Trees of the base topology: one for each substation, then one for each part that no substation reaches."""
-    neighbours: dict[int, list[int]] = defaultdict(list)
-    for from_bus, to_bus in lines_of(case, in_service=True).values():
-        neighbours[from_bus].append(to_bus)
-        neighbours[to_bus].append(from_bus)
-    seen = {int(bus) for bus in case.substations["bus"]}
-    trees = [_grow(root, neighbours, seen) for root in sorted(seen)]
-    for bus in sorted(int(bus) for bus in case.buses["id"]):
-        if bus not in seen:
-            trees.append(_grow(bus, neighbours, seen))
-    return trees
+    closed = lines_of(case, in_service=True)
+    roots = sorted(substation_buses(case))
+    parent = {bus: up for bus, (up, _) in feeding_tree(closed, roots).items()}
+    for bus in sorted(case.buses["id"].tolist()):
+        if bus not in parent and bus not in roots:
+            roots.append(bus)
+            parent |= {child: up for child, (up, _) in feeding_tree(closed, [bus]).items()}
+    children: dict[int, list[int]] = defaultdict(list)
+    for bus, up in parent.items():
+        children[up].append(bus)
+    return [_tree(root, children) for root in roots]
 
 
-def _grow(root: int, neighbours: dict[int, list[int]], seen: set[int]) -> Tree:
-    """Breadth-first tree from a root over buses not yet seen; a loop is cut where its two sides meet."""
-    seen.add(root)
-    order, children = [root], defaultdict(list)
+def _tree(root: int, children: dict[int, list[int]]) -> Tree:
+    """The tree below a root, children in order of depth."""
+    order = [root]
     for bus in order:
-        for other in sorted(neighbours[bus]):
-            if other not in seen:
-                seen.add(other)
-                order.append(other)
-                children[bus].append(other)
+        order += children.get(bus, [])
     depth: dict[int, int] = {}
     for bus in reversed(order):
-        depth[bus] = 1 + max((depth[child] for child in children[bus]), default=0)
-        children[bus].sort(key=lambda child: (-depth[child], child))
-    return Tree(root, dict(children), depth)
+        depth[bus] = 1 + max((depth[child] for child in children.get(bus, [])), default=0)
+    by_depth = {bus: sorted(children.get(bus, []), key=lambda child: (-depth[child], child)) for bus in order}
+    return Tree(root, by_depth)
 
 
 def _trunk(tree: Tree, bus: int) -> list[int]:
     """Buses from ``bus`` down, always on to the deepest child."""
     trunk = [bus]
-    while tree.children.get(trunk[-1]):
+    while tree.children[trunk[-1]]:
         trunk.append(tree.children[trunk[-1]][0])
     return trunk
 
@@ -124,7 +120,7 @@ def _lateral(tree: Tree, bus: int) -> Block:
     block = Block(dict(zip(trunk, ((column, 0) for column in range(len(trunk))), strict=True)))
     block.skyline = dict.fromkeys(range(len(trunk)), 0)
     for column in reversed(range(len(trunk))):
-        laterals = [_lateral(tree, child) for child in tree.children.get(trunk[column], [])[1:]]
+        laterals = [_lateral(tree, child) for child in tree.children[trunk[column]][1:]]
         _add_laterals(block, laterals, column)
     return block
 
@@ -139,7 +135,7 @@ def _tree_places(tree: Tree, sides: Sides) -> dict[int, Place]:
     halves = [Block({}, dict.fromkeys(range(len(trunk)), 0)) for _ in range(2)]
     for column in reversed(range(len(trunk))):
         laterals: tuple[list[Block], list[Block]] = ([], [])
-        for child in tree.children.get(trunk[column], [])[1:]:
+        for child in tree.children[trunk[column]][1:]:
             block = _lateral(tree, child)
             rank = [(len(laterals[s]), halves[s].room(block.skyline, column), len(halves[s].places)) for s in (0, 1)]
             laterals[sides.setdefault(child, rank.index(min(rank)))].append(block)
@@ -165,7 +161,7 @@ def _fewest_crossings(case: Case, trees: list[Tree]) -> dict[int, Place]:
 
 def _untidiness(case: Case, places: dict[int, Place]) -> int:
     closed, ties = (
-        np.array([[places[i], places[j]] for i, j in lines_of(case, in_service=state).values()], dtype=float)
+        np.array([[places[i], places[j]] for _, i, j in lines_of(case, in_service=state)], dtype=float)
         for state in (True, False)
     )
     rows = {row for _, row in places.values()}

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from igdt_planner.case import Case
+from igdt_planner.network import Edge, edges
 
 Points = npt.NDArray[np.float64]
 
@@ -24,19 +25,18 @@ def line_routes(case: Case, layout: pd.DataFrame) -> dict[int, Points]:
     """
     buses = layout[["x", "y"]].to_numpy(float)
     place = dict(zip(layout.index.tolist(), buses, strict=True))
-    routes = {line: np.array([place[i], place[j]]) for line, (i, j) in lines_of(case, in_service=True).items()}
-    for line, (i, j) in lines_of(case, in_service=False).items():
+    routes = {line: np.array([place[i], place[j]]) for line, i, j in lines_of(case, in_service=True)}
+    for line, i, j in lines_of(case, in_service=False):
         chord = np.array([place[i], place[j]])
         drawn = np.concatenate([segments(route) for route in routes.values()] or [chord[None]])
         routes[line] = _bend(chord, buses, drawn)
     return routes
 
 
-def lines_of(case: Case, *, in_service: bool) -> dict[int, tuple[int, int]]:
-    """From-bus and to-bus of the lines that are closed, or open, in the base topology."""
-    chosen = case.lines[case.lines["in_service"] == in_service]
-    ends = zip(chosen["from_bus"].tolist(), chosen["to_bus"].tolist(), strict=True)
-    return dict(zip(chosen["id"].tolist(), ends, strict=True))
+def lines_of(case: Case, *, in_service: bool) -> list[Edge]:
+    """Lines that are closed, or open, in the base topology."""
+    chosen = set(case.lines.loc[case.lines["in_service"] == in_service, "id"])
+    return [edge for edge in edges(case) if edge[0] in chosen]
 
 
 def _bend(ends: Points, buses: Points, others: Points) -> Points:
