@@ -1,0 +1,80 @@
+"""Every big-M and variable bound of the formulation, derived from the study and never typed in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from igdt_planner.study import Line, Study, StudyMode
+
+
+@dataclass(frozen=True)
+class FlowBounds:
+    """Bounds of one line in per unit: squared current, and power through either end."""
+
+    i_sq_ub: float
+    flow_ub: float
+
+
+def deviation_ub(study: Study, quantity: str) -> float:
+    """Largest factor that a quantity can reach on its forecast within the physical limit of alpha."""
+    if study.horizon is None:
+        return getattr(study.realisation, quantity, 1.0)
+    return 1.0 + max(0.0, study.horizon.deviation.get(quantity, 0.0)) * study.horizon.alpha_ub
+
+
+def load_current(study: Study, mode: StudyMode) -> float:
+    """Sum of load and charging currents at the lowest permitted voltage, in the period where it is largest."""
+    factor = deviation_ub(study, "load")
+    peak = max(
+        sum(math.hypot(mode.p_load[bus, t], mode.q_load[bus, t]) for bus in study.buses) for t in study.periods
+    )
+    charging = study.model.ess.max_units * max((tech.p_mw for tech in study.ess.values()), default=0.0) / study.base_mva
+    return (factor * peak + charging) / v_min(study)
+
+
+def source_current(study: Study) -> float:
+    """Sum of the currents that DG and ESS can deliver at the lowest permitted voltage."""
+    factor = deviation_ub(study, "dg_availability")
+    dg = max((math.hypot(t.p_mw, max(t.q_max_mvar, -t.q_min_mvar)) for t in study.dg.values()), default=0.0)
+    ess = max((tech.p_mw for tech in study.ess.values()), default=0.0)
+    return (study.model.dg.max_units * dg * factor + study.model.ess.max_units * ess) / study.base_mva / v_min(study)
+
+
+def v_min(study: Study) -> float:
+    """Lowest permitted voltage of any bus."""
+    return math.sqrt(min(bus.v_sq_lb for bus in study.buses.values()))
+
+
+def line_bounds(study: Study, mode: StudyMode, line: Line) -> FlowBounds:
+    """Bounds that hold in every feasible state of a radial network.
+
+    The current of a line is the sum of the injection currents on one side of it. In an island that is at most what its sources
+    deliver; when connected, at most all loads and all sources together.
+    """
+    delivered = source_current(study)
+    current = delivered if mode.islanded and mode.settings.radial else load_current(study, mode) + delivered
+    i_sq_ub = min(current**2, line.i_sq_ub)
+    v_sq_ub = max(voltage_limits(study, mode, bus)[1] for bus in (line.i, line.j))
+    return FlowBounds(i_sq_ub=i_sq_ub, flow_ub=math.sqrt(v_sq_ub * i_sq_ub))
+
+
+def voltage_drop_slack(study: Study, mode: StudyMode, line: Line) -> tuple[float, float]:
+    """Big-M of the voltage drop on an open line: largest ``v_j - v_i`` and largest ``v_i - v_j``."""
+    (i_lb, i_ub), (j_lb, j_ub) = voltage_limits(study, mode, line.i), voltage_limits(study, mode, line.j)
+    return j_ub - i_lb, i_ub - j_lb
+
+
+def one_way(study: Study, mode: StudyMode) -> bool:
+    """Whether power can only flow away from the substations: nothing but loads, none of them negative."""
+    loads = [*mode.p_load.values(), *mode.q_load.values()]
+    return not mode.islanded and not study.dg and not study.ess and min(loads) >= 0.0
+
+
+def voltage_limits(study: Study, mode: StudyMode, bus: int) -> tuple[float, float]:
+    """Limits of the squared voltage of a bus: a source holds its own, and where power flows one way nothing exceeds the sources."""
+    if bus in mode.sources:
+        return mode.sources[bus], mode.sources[bus]
+    limits = study.buses[bus]
+    highest = max(mode.sources.values()) if one_way(study, mode) else limits.v_sq_ub
+    return limits.v_sq_lb, min(limits.v_sq_ub, highest)

@@ -1,0 +1,106 @@
+"""The problem as its written statement reads: decisions, modes, terms, question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyomo.environ as pyo
+
+from igdt_planner.formulation.bounds import deviation_ub
+from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection
+from igdt_planner.formulation.distflow import add_distflow
+from igdt_planner.formulation.infogap import add_objective, add_uncertainty
+from igdt_planner.formulation.islanding import add_islands
+from igdt_planner.formulation.limits import (
+    add_generation,
+    add_ratings,
+    add_shedding,
+    add_switching,
+    add_voltage_deviation,
+)
+from igdt_planner.formulation.losses import Cone, add_currents, add_losses
+from igdt_planner.formulation.radiality import add_radiality, add_topology
+from igdt_planner.formulation.siting import add_siting
+from igdt_planner.formulation.storage import add_storage
+from igdt_planner.study import Study, StudyMode
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """A Pyomo model of a study, and the loss cones that want tangents."""
+
+    model: Any
+    study: Study
+    cones: tuple[Cone, ...]
+
+
+def build(study: Study) -> Formulation:
+    """Write a study as a Pyomo MILP.
+
+    Parameters
+    ----------
+    study : Study
+        In per unit; with a horizon the info-gap question is asked instead of the least cost.
+
+    Returns
+    -------
+    Formulation
+        ``model`` has one block a mode, ``model.mode[name]``; blocks meet in ``build_dg``, ``build_ess``, alpha and the cost.
+    """
+    m = pyo.ConcreteModel(study.model.name)
+    m.study = study
+    add_siting(m, study)
+    add_uncertainty(m)
+    m.mode = pyo.Block(list(study.modes))
+    cones: list[Cone] = []
+    for name, mode in study.modes.items():
+        cones += add_mode(m.mode[name], study, mode)
+    add_objective(m, objective_expression(m))
+    return Formulation(m, study, tuple(cones))
+
+
+def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
+    """Write one mode into its block and return its loss cones."""
+    declare_sets(b, study, mode)
+    add_topology(b)
+    add_shedding(b)
+    if mode.islanded:
+        add_islands(b)
+    else:
+        add_radiality(b)
+    add_generation(b)
+    add_storage(b)
+    b.p_injection = pyo.Expression(b.buses, b.periods, rule=p_injection)
+    b.q_injection = pyo.Expression(b.buses, b.periods, rule=q_injection)
+    add_currents(b)
+    add_distflow(b)
+    cones = add_losses(b)
+    add_ratings(b)
+    add_switching(b)
+    add_voltage_deviation(b)
+    return cones
+
+
+def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:
+    """Sets of one mode and the neighbourhood of each bus."""
+    dynamic = mode.settings.topology == "dynamic"
+    first = min(study.periods)
+    b.study, b.mode = study, mode
+    b.buses = pyo.Set(initialize=list(study.buses))
+    b.lines = pyo.Set(initialize=list(study.lines))
+    b.periods = pyo.Set(initialize=list(study.periods))
+    b.topologies = pyo.Set(initialize=list(study.periods) if dynamic else [first])
+    b.topology_of = {t: t if dynamic else first for t in study.periods}
+    b.lines_from = {i: [line.id for line in study.lines.values() if line.i == i] for i in study.buses}
+    b.lines_to = {i: [line.id for line in study.lines.values() if line.j == i] for i in study.buses}
+    b.lines_at = {i: b.lines_from[i] + b.lines_to[i] for i in study.buses}
+    b.load_factor = pyo.Expression(expr=b.model().load_factor)
+    b.load_factor_ub = deviation_ub(study, "load")
+    b.needs_charge_binary = burning_may_pay(study)
+
+
+def burning_may_pay(study: Study) -> bool:
+    """Whether a storage could gain by charging and discharging at once: must-take DG or a negative price."""
+    must_take = any(tech.must_take for tech in study.dg.values())
+    return must_take or any(period.price_per_mwh < 0.0 for period in study.periods.values())

@@ -1,0 +1,108 @@
+"""The objective: weighted terms, each one short function that returns a raw value in its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from igdt_planner.formulation.siting import sites_at
+
+
+def objective_expression(m: Any) -> Any:
+    """(C0) ``sum_k weight_k mode_weight_k term_k``: the objective in the model's unit. Enforced once."""
+    study = m.study
+    total: Any = 0.0
+    for term in study.model.objective:
+        if term.mode is None:
+            total = total + term.weight * investment_cost(m)
+        else:
+            total = total + term.weight * study.modes[term.mode].settings.weight * TERMS[term.term](m.mode[term.mode])
+    return total
+
+
+def mwh(b: Any, t: int) -> float:
+    """Energy in MWh of one per-unit power over a period."""
+    return float(b.study.periods[t].hours * b.study.base_mva)
+
+
+def losses(b: Any) -> Any:
+    """(C1) ``sum r l dt``: line losses in MWh; 0 in a lossless model."""
+    if b.study.model.losses == "none":
+        return 0.0
+    return sum(b.study.lines[line].r * mwh(b, t) * b.i_sq[line, t] for line in b.lines for t in b.periods)
+
+
+def ens(b: Any) -> Any:
+    """(C2) ``sum priority shed dt``: energy not served in MWh, weighted by the priority of each bus."""
+    if not b.mode.shedding:
+        return 0.0
+    return sum(b.study.buses[i].priority * mwh(b, t) * b.p_shed[i, t] for i in b.buses for t in b.periods)
+
+
+def lost_load_cost(b: Any) -> Any:
+    """(C3) ``sum value_of_lost_load shed dt``: money."""
+    if not b.mode.shedding:
+        return 0.0
+    return sum(b.study.buses[i].value_of_lost_load * mwh(b, t) * b.p_shed[i, t] for i in b.buses for t in b.periods)
+
+
+def energy_cost(b: Any) -> Any:
+    """(C4) ``sum price p_source dt``: money for energy bought at the substations (a credit where it flows back)."""
+    prices = {t: period.price_per_mwh for t, period in b.study.periods.items()}
+    return sum(prices[t] * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods)
+
+
+def generation_cost(b: Any) -> Any:
+    """(C5) ``sum generation_cost p_dg dt``: money for energy from DG."""
+    dg = b.study.dg
+    return sum(dg[i, k].generation_cost_per_mwh * mwh(b, t) * b.p_dg[i, k, t] for i, k in dg for t in b.periods)
+
+
+def investment_cost(m: Any) -> Any:
+    """(C6) ``sum annual_cost build``: annualised money for DG and ESS."""
+    dg = sum(tech.annual_cost * m.build_dg[key] for key, tech in m.study.dg.items())
+    return dg + sum(tech.annual_cost * m.build_ess[key] for key, tech in m.study.ess.items())
+
+
+def emissions(b: Any) -> Any:
+    """(C7) ``sum rate_grid p_source dt + sum rate_dg p_dg dt``: tCO2."""
+    dg, periods = b.study.dg, b.study.periods
+    bought = sum(periods[t].emissions_t_per_mwh * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods)
+    return bought + sum(dg[i, k].emissions_t_per_mwh * mwh(b, t) * b.p_dg[i, k, t] for i, k in dg for t in b.periods)
+
+
+def voltage_deviation(b: Any) -> Any:
+    """(C8) ``sum deviation``: pu, over buses and periods."""
+    return sum(b.v_deviation.values())
+
+
+def switching(b: Any) -> Any:
+    """(C9) ``sum switched``: operations against the base topology and between periods."""
+    return sum(b.switched.values())
+
+
+TERMS: dict[str, Callable[[Any], Any]] = {
+    "losses": losses,
+    "ens": ens,
+    "lost_load_cost": lost_load_cost,
+    "energy_cost": energy_cost,
+    "generation_cost": generation_cost,
+    "emissions": emissions,
+    "voltage_deviation": voltage_deviation,
+    "switching": switching,
+}
+
+
+def p_injection(b: Any, i: int, t: int) -> Any:
+    """(C10) Active injection of a bus: ``sum p_dg + sum p_discharge - sum p_charge + p_shed``. Enforced over: buses, periods."""
+    dg = sum(b.p_dg[key, t] for key in sites_at(b.study.dg, i))
+    ess = sum(b.p_discharge[key, t] - b.p_charge[key, t] for key in sites_at(b.study.ess, i))
+    return dg + ess + (b.p_shed[i, t] if b.mode.shedding else 0.0)
+
+
+def q_injection(b: Any, i: int, t: int) -> Any:
+    """(C11) Reactive injection of a bus: ``sum q_dg + p_shed Q_load / P_load``. Enforced over: buses, periods."""
+    dg = sum(b.q_dg[key, t] for key in sites_at(b.study.dg, i))
+    load = b.mode.p_load[i, t]
+    power_factor = b.mode.q_load[i, t] / load if load > 0.0 else 0.0
+    return dg + (power_factor * b.p_shed[i, t] if b.mode.shedding else 0.0)

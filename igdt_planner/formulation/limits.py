@@ -1,0 +1,122 @@
+"""What units and lines can deliver: DG capability, shedding, ratings, switching operations, voltage deviation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyomo.environ as pyo
+
+RATING_POLYGON = 16
+"""Sides of the polygon around the apparent-power circle of a rated line."""
+
+
+def add_generation(b: Any) -> None:
+    """Declare DG output of one mode and its capability."""
+    sites = b.model().dg_sites
+    b.p_dg = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
+    b.q_dg = pyo.Var(sites, b.periods)
+    b.dg_available = pyo.Constraint(sites, b.periods, rule=dg_available)
+    b.dg_q_upper = pyo.Constraint(sites, b.periods, rule=dg_q_upper)
+    b.dg_q_lower = pyo.Constraint(sites, b.periods, rule=dg_q_lower)
+
+
+def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
+    """(D1) ``p <= share(t) p_rated capacity``; equal where the DG is must-take. ``capacity`` is ``build_dg``, times the deviation of its
+    availability in an info-gap problem. Enforced over: DG sites, periods.
+    """
+    dg = b.study.dg[bus, tech]
+    available = b.study.periods[t].dg_share * dg.p_mw / b.study.base_mva * b.model().dg_capacity[bus, tech]
+    return b.p_dg[bus, tech, t] == available if dg.must_take else b.p_dg[bus, tech, t] <= available
+
+
+def dg_q_upper(b: Any, bus: int, tech: str, t: int) -> Any:
+    """(D2) ``q <= q_max capacity``. Enforced over: DG sites, periods."""
+    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * b.model().dg_capacity[bus, tech]
+
+
+def dg_q_lower(b: Any, bus: int, tech: str, t: int) -> Any:
+    """(D3) ``q >= q_min capacity``. Enforced over: DG sites, periods."""
+    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * b.model().dg_capacity[bus, tech]
+
+
+def add_shedding(b: Any) -> None:
+    """Declare shed load of one mode; reactive load is shed with it at the power factor of the bus."""
+    if not b.mode.shedding:
+        return
+    b.p_shed = pyo.Var(b.buses, b.periods, domain=pyo.NonNegativeReals)
+    b.shed_limit = pyo.Constraint(b.buses, b.periods, rule=shed_limit)
+
+
+def shed_limit(b: Any, i: int, t: int) -> Any:
+    """(D4) ``p_shed <= demand``. Enforced over: buses, periods where load may be shed."""
+    return b.p_shed[i, t] <= max(0.0, b.mode.p_load[i, t]) * b.load_factor
+
+
+def add_ratings(b: Any) -> None:
+    """Apparent-power limits where losses (and with them currents) are not modelled."""
+    if b.study.model.losses == "balance":
+        return
+    rated = [line.id for line in b.study.lines.values() if math.isfinite(line.i_sq_ub)]
+    if rated:
+        b.rating = pyo.Constraint(rated, b.periods, range(RATING_POLYGON), rule=rating)
+
+
+def rating(b: Any, line: int, t: int, side: int) -> Any:
+    """(D5) ``P cos a + Q sin a <= S_ub``, a polygon around ``P^2 + Q^2 <= S_ub^2``. Enforced over: rated lines, periods, sides."""
+    angle = 2.0 * math.pi * side / RATING_POLYGON
+    along = math.cos(angle) * b.p_flow[line, t] + math.sin(angle) * b.q_flow[line, t]
+    return along <= math.sqrt(b.study.lines[line].i_sq_ub) * b.line_on[line, b.topology_of[t]]
+
+
+def add_switching(b: Any) -> None:
+    """Count switching operations where they are limited or priced."""
+    limit = b.mode.settings.max_switching_operations
+    priced = any(term.term == "switching" and term.mode == b.mode.name for term in b.study.model.objective)
+    if limit is None and not priced:
+        return
+    b.switched = pyo.Var(b.lines, b.topologies, bounds=(0.0, 1.0))
+    b.switched_on = pyo.Constraint(b.lines, b.topologies, rule=switched_on)
+    b.switched_off = pyo.Constraint(b.lines, b.topologies, rule=switched_off)
+    if limit is not None:
+        b.switching_limit = pyo.Constraint(rule=switching_limit)
+
+
+def state_before(b: Any, line: int, k: int) -> Any:
+    """State of a line before a topology begins: the base state, or the topology before."""
+    earlier = [other for other in b.topologies if other < k]
+    return b.line_on[line, max(earlier)] if earlier else float(b.study.lines[line].closed)
+
+
+def switched_on(b: Any, line: int, k: int) -> Any:
+    """(D6) ``switched >= line_on - line_on_before``. Enforced over: lines, topologies, where operations count."""
+    return b.switched[line, k] >= b.line_on[line, k] - state_before(b, line, k)
+
+
+def switched_off(b: Any, line: int, k: int) -> Any:
+    """(D7) ``switched >= line_on_before - line_on``. Enforced over: lines, topologies, where operations count."""
+    return b.switched[line, k] >= state_before(b, line, k) - b.line_on[line, k]
+
+
+def switching_limit(b: Any) -> Any:
+    """(D8) ``sum switched <= max_switching_operations``. Enforced once a mode that limits operations."""
+    return sum(b.switched.values()) <= b.mode.settings.max_switching_operations
+
+
+def add_voltage_deviation(b: Any) -> None:
+    """Declare the deviation of voltages from 1 pu where the objective asks for it."""
+    if not any(term.term == "voltage_deviation" and term.mode == b.mode.name for term in b.study.model.objective):
+        return
+    b.v_deviation = pyo.Var(b.buses, b.periods, domain=pyo.NonNegativeReals)
+    b.voltage_below = pyo.Constraint(b.buses, b.periods, rule=voltage_below)
+    b.voltage_above = pyo.Constraint(b.buses, b.periods, rule=voltage_above)
+
+
+def voltage_below(b: Any, i: int, t: int) -> Any:
+    """(D9) ``deviation >= (1 - v) / 2``, below 1 pu a lower bound of ``1 - V``. Enforced over: buses, periods."""
+    return b.v_deviation[i, t] >= (1.0 - b.v_sq[i, t]) / 2.0
+
+
+def voltage_above(b: Any, i: int, t: int) -> Any:
+    """(D10) ``deviation >= (v - 1) / (1 + V_ub)``, above 1 pu a lower bound of ``V - 1``. Enforced over: buses, periods."""
+    return b.v_deviation[i, t] >= (b.v_sq[i, t] - 1.0) / (1.0 + math.sqrt(b.study.buses[i].v_sq_ub))

@@ -1,0 +1,200 @@
+"""The MILP as plain arrays: HiGHS calls, loss tangents on demand, and the check that no row is broken.
+
+Runs inside the solver process and knows nothing of networks: a problem is a matrix, bounds, integrality and loss cones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Emit = Callable[[dict[str, Any]], None]
+
+TANGENT_TOLERANCE = 1e-9
+"""Relative violation of a loss cone, weighted by its cost, below which a fixed plan needs no further tangent."""
+
+
+@dataclass(frozen=True)
+class Cones:
+    """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1."""
+
+    i_sq: Index
+    p_flow: Index
+    q_flow: Index
+    line_on: Index
+    v_sq: Index
+    v_sq_ub: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ``lower <= matrix x <= upper``."""
+
+    matrix: sparse.csr_matrix
+    lower: Array
+    upper: Array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones."""
+
+    cost: Array
+    offset: float
+    rows: Rows
+    lower: Array
+    upper: Array
+    integer: npt.NDArray[np.bool_]
+    cones: Cones
+
+
+@dataclass(frozen=True)
+class Options:
+    """Limits of one solve. ``starts`` are values of the integer columns to try first."""
+
+    time_limit_s: float = 60.0
+    gap: float = 1e-3
+    threads: int = 1
+    seed: int = 0
+    presolve: bool = True
+    starts: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a solve found. ``x`` is None without a plan; ``bound`` holds for the problem with its cones."""
+
+    status: Literal["optimal", "feasible", "infeasible", "no_plan"]
+    x: Array | None
+    value: float | None
+    bound: float
+    nodes: int
+    tangents: int
+    seconds: float
+
+
+def no_rows(columns: int) -> Rows:
+    """An empty set of rows."""
+    return Rows(sparse.csr_matrix((0, columns)), np.empty(0), np.empty(0))
+
+
+def stack(first: Rows, second: Rows) -> Rows:
+    """Rows of both."""
+    matrix = sparse.vstack([first.matrix, second.matrix], format="csr")
+    return Rows(matrix, np.concatenate([first.lower, second.lower]), np.concatenate([first.upper, second.upper]))
+
+
+def select(rows: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
+    """The rows that a mask keeps."""
+    return Rows(rows.matrix[keep], rows.lower[keep], rows.upper[keep])
+
+
+def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
+    """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
+    cones = problem.cones
+    width = cones.v_sq_ub * np.clip(x[cones.line_on], 0.0, 1.0)
+    has_v = cones.v_sq >= 0
+    width[has_v] = np.minimum(width[has_v], x[cones.v_sq[has_v]])
+    square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
+    needed = np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
+    return width, needed - x[cones.i_sq]
+
+
+def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
+    """Tangent rows (L2) at every cone that a point breaks by more than ``tolerance`` in weighted loss."""
+    cones = problem.cones
+    width, shortfall = loss_shortfall(problem, x)
+    chosen = np.flatnonzero((shortfall * cones.weight > tolerance) & (width > 1e-7))
+    p0, q0, w0 = x[cones.p_flow[chosen]], x[cones.q_flow[chosen]], width[chosen]
+    k_w = (p0**2 + q0**2) / w0**2
+    by_voltage = (cones.v_sq[chosen] >= 0) & (w0 < cones.v_sq_ub[chosen] * x[cones.line_on[chosen]])
+    w_column = np.where(by_voltage, cones.v_sq[chosen], cones.line_on[chosen])
+    w_factor = np.where(by_voltage, 1.0, cones.v_sq_ub[chosen])
+    columns = np.stack([cones.i_sq[chosen], cones.p_flow[chosen], cones.q_flow[chosen], w_column], axis=1)
+    values = np.stack([np.ones_like(w0), -2.0 * p0 / w0, -2.0 * q0 / w0, k_w * w_factor], axis=1)
+    starts = np.arange(0, 4 * len(chosen) + 1, 4)
+    matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
+    matrix.sort_indices()
+    return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
+
+
+def worst_violation(problem: Problem, x: Array) -> float:
+    """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
+    activity = problem.rows.matrix @ x
+    scale = 1.0 + np.abs(problem.rows.matrix) @ np.abs(x)
+    rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
+    columns = np.maximum(problem.lower - x, x - problem.upper)
+    fractions = np.abs(x - np.round(x))[problem.integer]
+    return float(max(rows.max(initial=0.0), columns.max(initial=0.0), fractions.max(initial=0.0)))
+
+
+def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:
+    """A HiGHS object that holds the problem and its tangents."""
+    rows = stack(problem.rows, cuts)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(problem.cost), len(rows.lower)
+    lp.col_cost_, lp.offset_ = problem.cost, problem.offset
+    lp.col_lower_, lp.col_upper_ = problem.lower, problem.upper
+    lp.row_lower_, lp.row_upper_ = rows.lower, rows.upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = rows.matrix.indptr, rows.matrix.indices, rows.matrix.data
+    if integral:
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(flag)] for flag in problem.integer]
+    highs = highspy.Highs()
+    set_option(highs, "log_to_console", False)
+    set_option(highs, "threads", options.threads)
+    set_option(highs, "parallel", "on" if options.threads > 1 else "off")
+    set_option(highs, "random_seed", options.seed)
+    if not options.presolve:
+        set_option(highs, "presolve", "off")
+    if highs.passModel(lp) == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refused the model")
+    return highs
+
+
+def set_option(highs: Any, name: str, value: object) -> None:
+    """Set a HiGHS option; a name or value that HiGHS does not take is an error, not silence."""
+    if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+        raise ValueError(f"HiGHS does not take option {name} = {value}")
+
+
+def append(highs: Any, rows: Rows) -> None:
+    """Append rows to a loaded model."""
+    matrix = rows.matrix
+    highs.addRows(len(rows.lower), rows.lower, rows.upper, matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
+
+
+def relax(problem: Problem, cuts: Rows, options: Options, tolerance: float, deadline: float, rounds: int) -> tuple[Any, Array | None, float, Rows]:
+    """Solve the LP relaxation, adding tangents until the cones hold to ``tolerance`` relative to the objective.
+
+    Returns the model status, the last point, the bound and the tangents that are tight at it. Every LP value is a valid bound.
+    """
+    highs = to_highs(problem, cuts, options, integral=False)
+    set_option(highs, "primal_feasibility_tolerance", 1e-9)
+    set_option(highs, "dual_feasibility_tolerance", 1e-9)
+    bound, x = -np.inf, None
+    for _ in range(rounds):
+        set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()) + highs.getRunTime())
+        highs.run()
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            break
+        x, bound = np.array(highs.getSolution().col_value), highs.getInfo().objective_function_value
+        fresh = tangents(problem, x, tolerance * max(abs(bound), 1e-3) / max(1, len(problem.cones.weight)))
+        if not len(fresh.lower):
+            break
+        append(highs, fresh)
+        cuts = stack(cuts, fresh)
+    if x is not None:
+        cuts = select(cuts, cuts.matrix @ x - cuts.lower < 1e-3)
+    return highs.getModelStatus(), x, bound, cuts
