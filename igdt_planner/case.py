@@ -18,6 +18,7 @@ from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.interchange.csv_folder import read_csv_folder
 
 _DTYPES: Final = {"whole": "int64", "number": "float64", "flag": "bool", "text": "str"}
+_HEAD_FIELDS: Final = ("name", "title", "base_mva", "currency", "accept_implausible")
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
     findings = check_case(tables)
     if findings:
         raise InputError(findings)
-    head = {key: tables.head[key] for key in ("name", "title", "base_mva", "currency", "accept_implausible")}
-    return Case(**head, **{table: _frame(columns, tables.rows[table]) for table, columns in TABLES.items()})
+    values: dict[str, Any] = {field: tables.head[field] for field in _HEAD_FIELDS}
+    values |= {table: _frame(columns, tables.rows[table]) for table, columns in TABLES.items()}
+    return Case(**values)
 
 
 def case_to_dict(case: Case) -> dict[str, Any]:
@@ -93,9 +95,9 @@ def case_to_dict(case: Case) -> dict[str, Any]:
 
     The exact inverse of :func:`load_case`.
     """
-    head: dict[str, Any] = {key: getattr(case, key) for key in ("name", "title", "base_mva", "currency")}
-    if case.accept_implausible:
-        head["accept_implausible"] = True
+    head: dict[str, Any] = {field: getattr(case, field) for field in _HEAD_FIELDS}
+    if not case.accept_implausible:
+        del head["accept_implausible"]
     return head | {table: _records(getattr(case, table)) for table in TABLES}
 
 
