@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import get_args
 
+import numpy as np
 import pandas as pd
 
 from igdt_planner.ac import limits, rows, sites, topology, units
@@ -151,8 +152,8 @@ def _violations(plan: Plan, dispatch: Dispatch, operations: tuple[Operation, ...
 
 def _worst_voltage(buses: pd.DataFrame) -> tuple[float, str, int, int] | None:
     """Lowest voltage with mode, bus and period; None where nothing is energised."""
-    voltages = buses["vm_pu"].dropna()
-    if voltages.empty:
+    vm_pu = buses["vm_pu"].to_numpy(float)
+    if np.isnan(vm_pu).all():
         return None
-    row = buses.loc[voltages.idxmin()]
+    row = buses.iloc[int(np.nanargmin(vm_pu))]
     return float(row["vm_pu"]), str(row["mode"]), int(row["bus"]), int(row["period"])

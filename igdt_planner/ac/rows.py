@@ -39,7 +39,11 @@ def repeated_rows(plan: Plan, dispatch: Dispatch) -> Iterator[Violation]:
 
 
 def not_numbers(plan: Plan, dispatch: Dispatch) -> Iterator[Violation]:
-    """Every quantity is a finite number."""
+    """Every quantity is a finite number, and no factor on a forecast is negative."""
+    for name, factor in vars(dispatch.realisation).items():
+        if not 0.0 <= factor < np.inf:
+            text = f"{name} is realised at {factor:g} times its forecast, which is no finite number from 0 up"
+            yield Violation("not_numbers", "", 0, "realisation", 0, factor, 0.0, "", text)
     for name in TABLES:
         table: pd.DataFrame = getattr(dispatch, name)
         values = table.drop(columns=KEY).to_numpy(float)
@@ -53,7 +57,7 @@ def unit_rows(plan: Plan, dispatch: Dispatch) -> Iterator[Violation]:
     for name in ("dg", "ess"):
         rows = set(_keys(getattr(dispatch, name)))
         built = set(getattr(plan, name)["bus"])
-        due = {(mode, int(period), int(bus)) for mode in plan.model.modes for period in periods for bus in built}
+        due = {(str(mode), int(period), int(bus)) for mode in plan.model.modes for period in periods for bus in built}
         for key in sorted(due - rows):
             yield _row_fault("unit_rows", name, key, "has no row for the unit at bus {bus}")
         for key in sorted(key for key in rows if key[2] not in built):

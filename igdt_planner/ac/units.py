@@ -37,7 +37,7 @@ def dg_power(operation: Operation) -> Iterator[Violation]:
         DG_POWER,
         operation.bus_ids[columns],
         operation.dg_p[:, columns],
-        available * must_take,
+        np.where(must_take, available, 0.0),
         available,
         ~operation.dead[:, columns],
     )
