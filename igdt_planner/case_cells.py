@@ -13,7 +13,6 @@ from igdt_planner.case_schema import (
     COMPONENT,
     HEAD,
     KEY,
-    MAX_WHOLE,
     REQUIRED,
     REQUIRED_IN_FILE,
     TABLES,
@@ -24,7 +23,7 @@ from igdt_planner.errors import Finding, nearest
 
 MAX_CELL_CHARACTERS: Final = 200
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-_WHOLE: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -102,8 +101,8 @@ def show(value: object) -> str:
     """Write a value for a message: quoted, everything but printable ASCII escaped, shortened."""
     if isinstance(value, dict | list | tuple):
         return f"a {type(value).__name__}"
-    if isinstance(value, int) and abs(value) > MAX_WHOLE:
-        return "a whole number with more than ten digits"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of about {value.bit_length() * 0.30103:.0f} digits"
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
 

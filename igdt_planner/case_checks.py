@@ -245,7 +245,7 @@ def size(tables: Tables) -> list[Finding]:
     message = (
         f"case: {elements} buses and lines times {periods} periods make {elements * periods}, at most "
         f"{MAX_ELEMENT_PERIODS} are accepted; a model would need about "
-        f"{elements * periods * BYTES_PER_ELEMENT_PERIOD / 1e9:.0f} GB"
+        f"{elements * periods * BYTES_PER_ELEMENT_PERIOD / 1e9:.2g} GB"
     )
     return [Finding(message, "/case", hint="use representative periods")]
 

@@ -67,8 +67,10 @@ def _read_head(folder: Path) -> tuple[dict[str, Any], dict[str, int]]:
     text = _read_text(folder, "case.toml")
     try:
         head = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a whole number of 5,000 digits is a plain ValueError
+    except tomllib.TOMLDecodeError as error:
         raise _FileError("case.toml", f"is not valid TOML: {error}") from None
+    except (ValueError, RecursionError):
+        raise _FileError("case.toml", "holds a number too long or tables nested too deep to be read") from None
     keys = ((_TOML_KEY.match(line), row) for row, line in enumerate(text.splitlines(), start=1))
     return head, {match[1]: row for match, row in keys if match}
 
