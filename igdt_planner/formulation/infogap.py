@@ -16,12 +16,12 @@ def add_uncertainty(m: Any) -> None:
         return
     m.alpha = pyo.Var(bounds=(0.0, horizon.alpha_ub))
     m.load_factor = pyo.Expression(expr=1.0 + horizon.deviation.get("load", 0.0) * m.alpha)
-    m.dg_capacity = pyo.Expression(m.dg_sites, rule=dg_capacity)
     if horizon.deviation.get("dg_availability", 0.0) and study.dg:
         m.alpha_built = pyo.Var(m.dg_sites, bounds=(0.0, horizon.alpha_ub))
         m.alpha_built_upper = pyo.Constraint(m.dg_sites, rule=alpha_built_upper)
         m.alpha_built_alpha = pyo.Constraint(m.dg_sites, rule=alpha_built_alpha)
         m.alpha_built_lower = pyo.Constraint(m.dg_sites, rule=alpha_built_lower)
+    m.dg_capacity = pyo.Expression(m.dg_sites, rule=dg_capacity)
 
 
 def dg_capacity(m: Any, bus: int, tech: str) -> Any:
