@@ -1,0 +1,127 @@
+"""The robustness curve: how much uncertainty is survived for which acceptable cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from igdt_planner.report.style import BLUE, CYCLE, GREEN, INK, MUTED, RED, headline, new_figure, styled
+from igdt_planner.report.views import curve_view
+
+ENVELOPE = "#6b7785"
+FIXED = tuple(colour for colour in CYCLE if colour not in (BLUE, GREEN, RED))
+
+
+@styled
+def curve_figure(
+    robust: pd.DataFrame,
+    opportunity: pd.DataFrame | None = None,
+    fixed: Mapping[str, pd.DataFrame] | None = None,
+    *,
+    unit: str = "",
+    title: str = "Robustness curve",
+    subtitle: str = "",
+) -> Figure:
+    """Draw alpha over the acceptable cost, with beta on a second axis.
+
+    Parameters
+    ----------
+    robust : DataFrame
+        Columns ``beta``, ``budget``, ``alpha``, ``alpha_bound`` and ``verdict``. Every row is drawn as the interval
+        from the plan's alpha to the bound that no plan exceeds. Shaded is what these intervals leave open in between:
+        a plan holds at every larger budget too, and a bound at every smaller one.
+    opportunity : DataFrame, optional
+        The same columns for the opportuneness, drawn dashed to the left; there the bound lies below the plan.
+    fixed : mapping of str to DataFrame, optional
+        The same columns for plans kept as they are, by name. The re-optimised envelope turns grey then.
+    unit : str
+        Unit of the budget.
+    title, subtitle : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure = new_figure(7.6, 5.4)
+    axes = figure.add_axes((0.095, 0.215, 0.875, 0.56))
+    points = curve_view(robust)
+    colour = ENVELOPE if fixed else BLUE
+    _shade(axes, points, colour, rising=True)
+    _draw(axes, points, colour, "-", "robustness: survived for certain")
+    for (name, table), own in zip((fixed or {}).items(), cycle(FIXED), strict=False):
+        _draw(axes, curve_view(table), own, "-", f"fixed plan: {name}")
+    if opportunity is not None:
+        windfall = curve_view(opportunity)
+        _shade(axes, windfall, GREEN, rising=False)
+        _draw(axes, windfall, GREEN, "--", "opportuneness: needed for a windfall")
+        points = pd.concat([points, windfall], ignore_index=True)
+    axes.set_xlabel(f"acceptable cost, {unit}" if unit else "acceptable cost")
+    axes.set_ylabel("alpha: largest deviation from the forecast")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    _finish(axes, points)
+    _beta_axis(axes, points, robust)
+    headline(figure, title, subtitle)
+    return figure
+
+
+def _shade(axes: Axes, points: pd.DataFrame, colour: str, *, rising: bool) -> None:
+    """Shade what plans that AC confirmed, and bounds, leave open between neighbouring budgets."""
+    x, bound = points["budget"].to_numpy(float), points["alpha_bound"].to_numpy(float)[1:]
+    plan = points["alpha"].where(points["feasible"]).ffill().to_numpy(float)[:-1]
+    floor, ceiling = (np.nan_to_num(plan), bound) if rising else (bound, plan)
+    known = np.isfinite(floor) & np.isfinite(ceiling)
+    height = np.where(known, ceiling - floor, 0.0)
+    axes.bar(x[:-1], height, np.diff(x), np.where(known, floor, 0.0), align="edge", color=colour, alpha=0.1, lw=0)
+
+
+def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str) -> None:
+    """Plans as a line with dots, intervals up to the bound as bars; a plan that AC refused is hollow and red."""
+    x, alpha, low, high = (points[name].to_numpy(float) for name in ("budget", "alpha", "low", "high"))
+    known = np.isfinite(alpha)
+    axes.vlines(x, low, high, color=colour, lw=5, alpha=0.35, zorder=2)
+    axes.plot(x[known], alpha[known], color=colour, ls=dashes, lw=1.8, zorder=3, label=label)
+    sound = points["feasible"].to_numpy(bool)
+    axes.plot(x[known & sound], alpha[known & sound], "o", ms=6, color=colour, mec="white", zorder=4)
+    refused = known & ~sound
+    axes.plot(x[refused], alpha[refused], "o", ms=6, mfc="white", mec=RED, mew=1.5, zorder=4)
+
+
+def _finish(axes: Axes, points: pd.DataFrame) -> None:
+    if points.empty:
+        axes.text(
+            0.5, 0.5, "no point of the curve has a plan or a bound", transform=axes.transAxes, ha="center", color=MUTED
+        )
+        return
+    axes.set_ylim(bottom=min(0.0, float(points["low"].min())), top=1.08 * float(points["high"].max()) or 1.0)
+    axes.vlines([], [], [], color=MUTED, lw=5, alpha=0.5, label="between plan and proven bound")
+    if not points.loc[points["alpha"].notna(), "feasible"].all():
+        axes.plot([], [], "o", ms=6, mfc="white", mec=RED, mew=1.5, label="not confirmed by AC power flow")
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.16), ncols=2, fontsize=8)
+
+
+def _beta_axis(axes: Axes, points: pd.DataFrame, robust: pd.DataFrame) -> None:
+    """A second axis in percent of the base objective, where the robust rows tell that objective."""
+    rows = curve_view(robust)
+    base = (rows["budget"] / (1.0 + rows["beta"])).dropna()
+    if base.empty or not np.allclose(base, base.iloc[0], rtol=1e-6):
+        return
+    zero = float(base.iloc[0])
+
+    def to_beta(cost: Any) -> Any:
+        return 100.0 * (cost / zero - 1.0)
+
+    def to_cost(beta: Any) -> Any:
+        return zero * (1.0 + beta / 100.0)
+
+    second = axes.secondary_xaxis("top", functions=(to_beta, to_cost))
+    second.set_xlabel("beta: allowed deviation of cost, %", labelpad=6)
+    second.xaxis.set_major_formatter(FuncFormatter(lambda beta, _: f"{beta:+.3g}" if abs(beta) > 1e-9 else "0"))
+    if points["budget"].min() < zero:
+        axes.axvline(zero, color=INK, lw=0.8, zorder=1)

@@ -1,0 +1,109 @@
+"""The dispatch stack: what covers the load over time, and what storage holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from igdt_planner.plan import Plan
+from igdt_planner.report.style import BLUE, GREEN, INK, PURPLE, headline, new_figure, styled
+from igdt_planner.report.views import DispatchView, dispatch_view
+
+SUPPLY_COLOURS = {
+    "DG": GREEN,
+    "storage discharging": PURPLE,
+    "substation": BLUE,
+    "load not served": "#f3d9c7",
+}
+CHARGE_COLOUR = "#c3b1e8"
+
+
+@styled
+def dispatch_figure(plan: Plan) -> Figure:
+    """Draw what covers the load in each mode, storage charging below zero, and stored energy on the same time axis.
+
+    Parameters
+    ----------
+    plan : Plan
+        With a dispatch and an AC verdict.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        Where the plan has no dispatch.
+    """
+    views = [dispatch_view(plan, mode) for mode in plan.model.modes]
+    storage = any(view.capacity_mwh > 0 for view in views)
+    figure = new_figure(5.2 * len(views) + 0.6, 6.0 if storage else 4.4)
+    rows = (3.0, 1.15) if storage else (1.0,)
+    panels = figure.subplots(
+        len(rows), len(views), sharex="col", sharey="row", squeeze=False, gridspec_kw={"height_ratios": rows}
+    )
+    for column, view in enumerate(views):
+        _draw_power(panels[0][column], view)
+        if storage:
+            _draw_energy(panels[1][column], view)
+        panels[-1][column].set_xlabel("time, h")
+    panels[0][0].set_ylabel("power, MW")
+    if storage:
+        panels[1][0].set_ylabel("stored, MWh")
+    _place(figure, panels[0][0], plan)
+    return figure
+
+
+def _place(figure: Figure, first: Axes, plan: Plan) -> None:
+    width, height = figure.get_size_inches()
+    handles, labels = first.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.55 / height), ncols=6, fontsize=8,
+        handlelength=1.2, columnspacing=1.4,
+    )  # fmt: skip
+    headline(figure, "Dispatch", f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
+    figure.subplots_adjust(
+        left=0.72 / width, right=0.985, top=1 - 1.15 / height, bottom=0.55 / height, wspace=0.06, hspace=0.12
+    )
+
+
+def _draw_power(axes: Axes, view: DispatchView) -> None:
+    style: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.8}
+    top = np.zeros(len(view.start_h))
+    for name, power in view.supply.items():
+        axes.bar(view.start_h, power, view.duration_h, bottom=top, color=SUPPLY_COLOURS[name], label=name, **style)
+        top = top + power
+    axes.bar(view.start_h, -view.charge, view.duration_h, color=CHARGE_COLOUR, label="storage charging", **style)
+    edges = np.append(view.start_h, view.start_h[-1] + view.duration_h[-1])
+    axes.stairs(view.load, edges, color=INK, lw=1.6, baseline=None, label="load")
+    axes.axhline(0.0, color=INK, lw=0.8)
+    axes.grid(axis="x", visible=False)
+    axes.set_title(view.mode.capitalize(), pad=8)
+
+
+def _draw_energy(axes: Axes, view: DispatchView) -> None:
+    """Energy at the ends of the periods, joined; capacity as a dashed line."""
+    times = np.append(view.start_h[:1], view.start_h + view.duration_h)
+    energy = np.append(view.energy_start_mwh, view.energy_mwh)
+    axes.fill_between(times, energy, color=PURPLE, alpha=0.18, lw=0)
+    axes.plot(times, energy, color=PURPLE, marker="o", ms=4, mec="white")
+    axes.axhline(view.capacity_mwh, color=PURPLE, lw=1, ls="--")
+    axes.annotate(
+        "capacity", (1, view.capacity_mwh), (-2, -3), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="right", va="top", size=7.5, color=PURPLE,
+    )  # fmt: skip
+    axes.set_ylim(bottom=0.0, top=1.15 * max(view.capacity_mwh, float(energy.max()), 1e-9))
+
+
+def _realisation(plan: Plan) -> str:
+    """Where in the uncertainty set the dispatch stands, in words."""
+    if plan.dispatch is None or plan.kind == "solve":
+        return "at the forecast"
+    point = plan.dispatch.realisation
+    end = "worst" if plan.kind == "robust" else "best"
+    load, dg = 100 * point.load, 100 * point.dg_availability
+    return f"{end} case: load {load:.1f} %, DG availability {dg:.1f} % of the forecast"

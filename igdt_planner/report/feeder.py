@@ -1,0 +1,272 @@
+"""The feeder one-line: what is closed, what is built, how heavily loaded, at which voltage; before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from igdt_planner.plan import AcVerdict, Plan
+from igdt_planner.report.placing import dense, place_badge, place_label
+from igdt_planner.report.routes import Points
+from igdt_planner.report.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    VOLTAGE_LIMITS,
+    VOLTAGE_MAP,
+    bare,
+    headline,
+    new_figure,
+    styled,
+)
+from igdt_planner.report.views import FeederView, before_view, plan_view
+
+MARGIN = 1.0
+"""Free space around the buses, in lengths of a median line."""
+
+UNIT_IN = (0.16, 0.62)
+"""Smallest and largest length of a median line on paper, inches."""
+
+MAX_WIDTH_IN, LEFT_IN, BAR_IN, TITLE_IN, FOOT_IN, GAP_IN = 12.6, 0.1, 0.9, 0.7, 0.5, 0.45
+LABEL_FROM_PT = 9.0
+"""Buses smaller than this carry no number."""
+
+WIDTHS_PT = (1.0, 5.0)
+"""Line width at no current and at the largest."""
+
+DASHES = (0, (3, 2))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What all panels share: extent in lengths of a line, inches of that length, colours, and what is drawn widest."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    unit_in: float
+    colours: Colormap
+    voltages: Normalize
+    full: float
+    rated: bool
+
+    @property
+    def bus_pt(self) -> float:
+        """Diameter of a bus."""
+        return min(17.0, 0.52 * 72 * self.unit_in)
+
+
+@styled
+def feeder_figure(
+    plan: Plan,
+    before: AcVerdict | None = None,
+    *,
+    period: int | None = None,
+    limits: tuple[float, float] = VOLTAGE_LIMITS,
+) -> Figure:
+    """Draw the feeder as it is and as planned, one panel per mode, all on the same coordinates and scales.
+
+    Parameters
+    ----------
+    plan : Plan
+        With an AC verdict.
+    before : AcVerdict, optional
+        The case as it is, judged by AC power flow.
+    period : int, optional
+        Period shown; by default the one of the largest load.
+    limits : pair of float
+        Voltages of the first and last colour, pu. They are fixed so that pictures can be compared.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        Where the plan has no AC verdict.
+    """
+    views = [plan_view(plan, mode, period) for mode in plan.model.modes]
+    if before is not None:
+        views.insert(0, before_view(plan.case, before, period))
+    scale = _scale(views, limits)
+    figure, panels = _panels(len(views), scale)
+    headline(figure, plan.case.title or plan.case.name, _subtitle(plan))
+    for axes, view in zip(panels, views, strict=True):
+        draw_feeder(axes, view, scale)
+    _legend(figure, scale)
+    return figure
+
+
+def draw_feeder(axes: Axes, view: FeederView, scale: Scale) -> None:
+    """Draw one state of a feeder."""
+    bare(axes)
+    axes.set_xlim(*scale.x)
+    axes.set_ylim(*scale.y)
+    _panel_title(axes, view)
+    for number, route in view.routes.items():
+        _draw_line(axes, view.lines.loc[number], route, scale)
+    _draw_buses(axes, view, scale)
+    badges = _draw_sites(axes, view, scale)
+    if scale.bus_pt >= LABEL_FROM_PT:
+        _number_open_lines(axes, view, badges, scale)
+
+
+def _panel_title(axes: Axes, view: FeederView) -> None:
+    voltages = view.buses["vm_pu"].dropna()
+    worst = f", lowest voltage {voltages.min():.4f} pu at bus {voltages.idxmin()}" if len(voltages) else ", no supply"
+    at: dict[str, Any] = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(view.title, xytext=(6, 14), size=10.5, weight="bold", **at)
+    axes.annotate(f"period {view.period}{worst}", xytext=(6, 1), size=8.5, color=MUTED, **at)
+
+
+def _draw_line(axes: Axes, line: Any, route: Points, scale: Scale) -> None:
+    """Closed lines solid, open ones dashed, those that the plan switches in colour, those without supply pale."""
+    moved = line.closed != line.in_service
+    if not line.closed:
+        axes.plot(*route.T, color=ORANGE if moved else MUTED, lw=1.1, ls=DASHES, zorder=1)
+        return
+    colour = MUTED if not line.live else BLUE if moved else INK
+    share = (line.loading if scale.rated else line.i_ka) / scale.full
+    axes.plot(*route.T, color=colour, lw=_width_pt(share), solid_capstyle="round", zorder=2)
+
+
+def _width_pt(share: float) -> float:
+    """Width of a line that carries this share of what is drawn widest; overloads grow a little further."""
+    low, high = WIDTHS_PT
+    return low + (high - low) * min(share, 1.2) if np.isfinite(share) else low
+
+
+def _number_open_lines(axes: Axes, view: FeederView, badges: list[Points], scale: Scale) -> None:
+    """Numbers of open lines, beside them wherever most is free."""
+    point = 1 / (72 * scale.unit_in)
+    dots = np.vstack([view.buses[["x", "y"]].to_numpy(float), *badges])
+    for number in view.lines.index[~view.lines["closed"]].tolist():
+        others = [dense(route) for other, route in view.routes.items() if other != number]
+        half_size = point * np.array([2.1 * len(str(number)), 3.2])
+        x, y = place_label(view.routes[number], np.vstack([dots, *others]), half_size, 2.5 * point)
+        colour = ORANGE if view.lines.loc[number, "in_service"] else MUTED
+        axes.text(x, y, str(number), ha="center", va="center", size=6.5, color=colour, zorder=9)
+
+
+def _draw_buses(axes: Axes, view: FeederView, scale: Scale) -> None:
+    for bus, row in view.buses.iterrows():
+        at, vm_pu = (float(row["x"]), float(row["y"])), float(row["vm_pu"])
+        live = bool(np.isfinite(vm_pu))
+        fill = scale.colours(scale.voltages(vm_pu)) if live else (1.0, 1.0, 1.0, 1.0)
+        out = live and not row["vm_min_pu"] - 1e-6 <= vm_pu <= row["vm_max_pu"] + 1e-6
+        station = bus in view.substations
+        axes.plot(
+            *at, marker="s" if station else "o", ms=scale.bus_pt, mfc=fill, zorder=5,
+            mec=INK if live else MUTED, mew=2.2 if out or station else 0.8,
+        )  # fmt: skip
+        if scale.bus_pt >= LABEL_FROM_PT:
+            dark = live and float(np.dot(fill[:3], (0.299, 0.587, 0.114))) < 0.55
+            colour = "white" if dark else (INK if live else MUTED)
+            size = 0.42 * scale.bus_pt
+            axes.text(*at, str(bus), ha="center", va="center_baseline", size=size, color=colour, zorder=6)
+
+
+def _draw_sites(axes: Axes, view: FeederView, scale: Scale) -> list[Points]:
+    """Badges of units beside their buses, on the side where most is free; a ring where a unit forms the grid."""
+    reach = max(0.62, 1.2 * scale.bus_pt / (72 * scale.unit_in))
+    drawn = [view.buses[["x", "y"]].to_numpy(float), *(dense(route) for route in view.routes.values())]
+    badges: list[Points] = []
+    for buses, letter, colour in ((view.dg, "G", GREEN), (view.ess, "S", PURPLE)):
+        for bus in buses:
+            start = view.buses.loc[bus, ["x", "y"]].to_numpy(float)
+            badges.append(place_badge(start, np.vstack(drawn + badges), reach)[None])
+            forming = bus in view.forming and (letter == "G" or bus not in view.dg)
+            axes.plot(*np.vstack([start, badges[-1]]).T, color=colour, lw=1.2, zorder=3)
+            _draw_badge(axes, badges[-1][0], letter, colour, scale, ring=forming)
+    return badges
+
+
+def _draw_badge(axes: Axes, at: Points, letter: str, colour: str, scale: Scale, *, ring: bool) -> None:
+    axes.plot(
+        *at, marker="o" if letter == "G" else "s", ms=0.92 * scale.bus_pt, mfc=colour, zorder=7,
+        mec=INK if ring else "white", mew=2.0 if ring else 0.8,
+    )  # fmt: skip
+    size = 0.5 * scale.bus_pt
+    x, y = at
+    axes.text(x, y, letter, ha="center", va="center_baseline", size=size, color="white", weight="bold", zorder=8)
+
+
+def _scale(views: Sequence[FeederView], limits: tuple[float, float]) -> Scale:
+    drawn = np.concatenate([route for view in views for route in view.routes.values()])
+    drawn = np.concatenate([drawn, views[0].buses[["x", "y"]].to_numpy(float)])
+    low, high = drawn.min(axis=0) - MARGIN, drawn.max(axis=0) + MARGIN
+    width, height = high - low
+    columns = len(views) if height > width else 1
+    unit_in = float(np.clip((MAX_WIDTH_IN - LEFT_IN - BAR_IN) / (columns * width), *UNIT_IN))
+    flows = pd.concat([view.lines[view.lines["closed"]] for view in views])
+    rated = bool(flows["loading"].notna().all())
+    full = 1.0 if rated else float(flows["i_ka"].max())
+    return Scale(
+        x=(float(low[0]), float(high[0])),
+        y=(float(low[1]), float(high[1])),
+        unit_in=unit_in,
+        colours=mpl.colormaps[VOLTAGE_MAP],
+        voltages=Normalize(*limits, clip=True),
+        full=full if full > 0 else 1.0,
+        rated=rated,
+    )
+
+
+def _panels(count: int, scale: Scale) -> tuple[Figure, list[Axes]]:
+    """A figure of exactly the size that its panels need: under each other, or side by side where they are tall."""
+    width = (scale.x[1] - scale.x[0]) * scale.unit_in
+    height = (scale.y[1] - scale.y[0]) * scale.unit_in
+    columns = count if height > width else 1
+    rows = count // columns
+    panel = (max(width, 4.2), height + GAP_IN)
+    size = (LEFT_IN + columns * panel[0] + BAR_IN, rows * panel[1] + TITLE_IN + FOOT_IN)
+    figure = new_figure(*size)
+    axes = []
+    for k in range(count):
+        left = LEFT_IN + (k % columns) * panel[0]
+        bottom = FOOT_IN + (rows - 1 - k // columns) * panel[1]
+        axes.append(figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1])))
+    return figure, axes
+
+
+def _legend(figure: Figure, scale: Scale) -> None:
+    width, height = figure.get_size_inches()
+    low, high = (FOOT_IN + 0.25) / height, 1 - (TITLE_IN + 0.55) / height
+    bar = figure.add_axes((1 - 0.72 / width, low, 0.14 / width, high - low))
+    figure.colorbar(ScalarMappable(scale.voltages, scale.colours), cax=bar)
+    bar.set_title("voltage, pu", size=8.5, weight="normal", loc="center", pad=9)
+    bar.grid(False)
+    largest = "its rating" if scale.rated else f"{1e3 * scale.full:.0f} A"
+    entries = [
+        Line2D([], [], color=INK, lw=3, label=f"widest at {largest}"),
+        Line2D([], [], color=BLUE, lw=3, label="closed by the plan"),
+        Line2D([], [], color=ORANGE, lw=1.1, ls=DASHES, label="opened by the plan"),
+        Line2D([], [], color=MUTED, lw=1.1, ls=DASHES, label="open"),
+        Line2D([], [], color="none", marker="s", mec=INK, mfc=FAINT, mew=2, label="substation"),
+        Line2D([], [], color="none", marker="o", mfc=GREEN, mec="white", label="DG"),
+        Line2D([], [], color="none", marker="s", mfc=PURPLE, mec="white", label="storage"),
+        Line2D([], [], color="none", marker="o", mfc=GREEN, mec=INK, mew=1.5, label="forms the island's grid"),
+        Line2D([], [], color="none", marker="o", mfc="white", mec=MUTED, label="bus without supply"),
+    ]
+    columns = len(entries) if width > 10 else 4
+    figure.legend(handles=entries, loc="lower left", ncols=columns, fontsize=8, handlelength=1.8, columnspacing=1.4)
+
+
+def _subtitle(plan: Plan) -> str:
+    alpha = plan.robustness.get("alpha")
+    state = f"{plan.kind} plan, model {plan.model.name}"
+    return state if alpha is None else f"{state}, drawn at alpha = {alpha:.4f}"

@@ -1,0 +1,111 @@
+"""How every picture looks, and how it is written: same input, same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from igdt_planner.report.files import write_whole
+
+P = ParamSpec("P")
+
+INK: Final = "#1f2933"
+MUTED: Final = "#7b8794"
+FAINT: Final = "#e4e7eb"
+BLUE: Final = "#0b66a8"
+ORANGE: Final = "#d9730d"
+GREEN: Final = "#2f855a"
+RED: Final = "#c53030"
+PURPLE: Final = "#6b46c1"
+CYCLE: Final = (BLUE, ORANGE, GREEN, PURPLE, RED, "#0f8b8d", "#8d6e0f", "#a13670")
+
+VOLTAGE_MAP: Final = "RdYlBu"
+VOLTAGE_LIMITS: Final = (0.90, 1.10)
+
+RC: Final[dict[Any, Any]] = {
+    "svg.hashsalt": "igdt_planner",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the package's style whatever the user's own matplotlib settings are."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(RC)
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that no global state knows."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_png(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
+    """Write a figure as PNG, whole or not at all."""
+    return write_whole(path, _rendered(figure, "png", {"Software": None}, dpi))
+
+
+def save_svg(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as SVG, whole or not at all; all text in it is escaped."""
+    return write_whole(path, _rendered(figure, "svg", {"Date": None, "Creator": None}, 72))
+
+
+def _rendered(figure: Figure, kind: str, metadata: dict[str, Any], dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) -> None:
+    """Title and subtitle in the upper left corner; ``top`` is the distance from the edge in inches."""
+    width, height = figure.get_size_inches()
+    figure.text(0.16 / width, 1 - top / height, title, ha="left", va="top", size=13, weight="bold")
+    if subtitle:
+        figure.text(0.16 / width, 1 - (top + 0.27) / height, subtitle, ha="left", va="top", size=9.5, color=MUTED)
+
+
+def bare(axes: Axes) -> None:
+    """No frame, ticks or grid, for drawings without axes."""
+    axes.set_axis_off()
+    axes.grid(False)

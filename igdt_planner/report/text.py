@@ -1,0 +1,233 @@
+"""Plans and curves as plain text that a planner can read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Literal
+
+import pandas as pd
+
+from igdt_planner.plan import AcVerdict, Plan, TermValue
+
+SHOWN_VIOLATIONS = 5
+LABEL_WIDTH = 18
+
+KIND_WORDS = {"solve": "Baseline plan", "robust": "Robust plan", "opportunity": "Opportunity plan"}
+STATUS_WORDS = {
+    "optimal": "proven within the gap asked for",
+    "feasible": "a plan, not proven within the gap asked for",
+    "infeasible": "no plan can meet what was asked",
+    "no_plan": "stopped by its limit before a plan was found",
+    "cancelled": "stopped by the user",
+    "failed": "the solver failed",
+}
+BOUND_WORDS = {"ac": "no plan of the AC problem costs less", "linear": "no plan of the linear-loss model costs less"}
+VERDICT_WORDS = {"feasible": "AC: feasible", "violated": "AC: VIOLATED", "not_checked": "AC: not checked"}
+CURVE_WORDS = {
+    "robust": """
+alpha      uncertainty the plan survives     bound     no plan survives more
+floor      survived even if the base objective were as low as its bound
+objective  at the worst case within alpha    forecast  objective at the forecast
+""",
+    "opportunity": """
+alpha      deviation the plan needs          bound     no plan needs less
+objective  at the best case within alpha     forecast  objective at the forecast
+""",
+}
+
+
+def summary(plan: Plan) -> str:
+    """Everything a planner asks of a plan first, in a screen of text.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    str
+        Lines without colour codes, the last one ended. Every objective and every alpha stands beside its AC verdict.
+    """
+    parts: list[Iterable[str]] = [_head(plan)]
+    if plan.kind != "solve":
+        parts.append(_uncertainty(plan))
+    parts += [_cost(plan), _decisions(plan), _state(plan), _notes(plan)]
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def curve_summary(table: pd.DataFrame, *, kind: Literal["robust", "opportunity"] = "robust") -> str:
+    """A curve as a table of text, one row per beta, with the meaning of its columns.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``beta, budget, alpha, alpha_bound, alpha_floor, objective, objective_forecast, gap, verdict, status``.
+    kind : "robust" or "opportunity"
+
+    Returns
+    -------
+    str
+    """
+    titles = ("beta", "budget", "alpha", "bound", "floor", "objective", "forecast", "gap", "AC", "status")
+    costs = ("budget", "alpha", "alpha_bound", "alpha_floor", "objective", "objective_forecast")
+    rows = [
+        (
+            percent(row["beta"]),
+            *(decimals(row[name]) for name in costs),
+            percent(row["gap"]),
+            plain(row["verdict"]),
+            plain(row["status"]),
+        )
+        for _, row in table.iterrows()
+    ]
+    return _grid([titles, *rows], left=(8, 9)) + CURVE_WORDS[kind]
+
+
+def _head(plan: Plan) -> Iterable[str]:
+    title = f"{KIND_WORDS.get(plan.kind, plan.kind)} of {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    yield title
+    yield "-" * len(title)
+    yield _line("status", f"{plan.status}: {STATUS_WORDS.get(plan.status, '')}".rstrip(": "))
+    if plan.explanation:
+        yield from _labelled("because", plain_lines(plan.explanation))
+
+
+def _uncertainty(plan: Plan) -> Iterable[str]:
+    """What is survived, or needed, and how well that is proven."""
+    facts, unit = plan.robustness, plan.model.unit
+    proof = "no plan survives more" if plan.kind == "robust" else "no plan needs less"
+    yield _line("alpha", f"{decimals(facts.get('alpha'))}   {_verdict(plan.ac)}")
+    yield _line("alpha bound", f"{decimals(facts.get('alpha_bound'))}   {proof}; gap {percent(plan.gap)}")
+    if facts.get("alpha_floor") is not None:
+        words = "survived even if the base objective were as low as its bound"
+        yield _line("alpha floor", f"{decimals(facts['alpha_floor'])}   {words}")
+    if facts.get("alpha_limit") not in (None, "budget"):
+        yield _line("alpha limit", plain(facts["alpha_limit"]))
+    budget = f"{number(facts.get('budget'))} {unit}"
+    if facts.get("beta") is not None and facts.get("base_objective") is not None:
+        sign = "+" if plan.kind == "robust" else "-"
+        budget += f" = {number(facts['base_objective'])} {unit} {sign} {percent(facts['beta'])}"
+    yield _line("budget", budget)
+
+
+def _cost(plan: Plan) -> Iterable[str]:
+    """Objectives, each beside its verdict, the bound and what it belongs to, and the terms."""
+    unit = plan.model.unit
+    where = {"robust": " at the worst case", "opportunity": " at the best case"}.get(plan.kind, "")
+    yield _line("objective", f"{number(plan.objective)} {unit}{where}   {_verdict(plan.ac)}")
+    forecast = plan.robustness.get("objective_forecast")
+    if forecast is not None:
+        yield _line("", f"{number(forecast)} {unit} at the forecast   {_verdict(plan.ac_forecast)}")
+    if plan.kind == "solve":
+        words = f"{BOUND_WORDS[plan.bound_of]}; gap {percent(plan.gap)}"
+        yield _line("lower bound", f"{number(plan.bound)} {unit}   {words}")
+    if plan.model_objective is not None:
+        words = "   dispatch corrected by AC" if plan.redispatched else ""
+        yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")
+    if plan.ac is not None:
+        yield from _labelled("terms, by AC", [_term(term) for term in plan.ac.terms])
+
+
+def _decisions(plan: Plan) -> Iterable[str]:
+    """What to build and which lines to open."""
+    for mode, periods in plan.open_lines.items():
+        yield from _labelled(f"open, {mode}", _open_lines(periods))
+    if plan.dispatch is None:
+        return
+    dg = [f"bus {row.bus}: {plain(row.technology)}, {row.p_mw:g} MW" for row in plan.dg.itertuples()]
+    ess = [
+        f"bus {row.bus}: {plain(row.technology)}, {row.p_mw:g} MW, {row.energy_mwh:g} MWh"
+        for row in plan.ess.itertuples()
+    ]
+    yield from _labelled("DG", dg or ["none"])
+    yield from _labelled("storage", ess or ["none"])
+
+
+def _state(plan: Plan) -> Iterable[str]:
+    """Worst voltage and what AC power flow objects to."""
+    ac = plan.ac
+    if ac is None:
+        return
+    if ac.vm_min_pu is not None:
+        place = f"bus {ac.vm_min_bus}, period {ac.vm_min_period}, {ac.vm_min_mode}"
+        yield _line("worst voltage", f"{ac.vm_min_pu:.4f} pu at {place}")
+    found = [plain(violation.message) for violation in ac.violations]
+    more = [f"and {len(found) - SHOWN_VIOLATIONS} more"] * (len(found) > SHOWN_VIOLATIONS)
+    yield from _labelled("AC violations", found[:SHOWN_VIOLATIONS] + more)
+
+
+def _notes(plan: Plan) -> Iterable[str]:
+    yield from _labelled("warnings", [plain(warning) for warning in plan.warnings])
+    yield _line("computed in", f"{plan.seconds:.1f} s")
+
+
+def _term(term: TermValue) -> str:
+    name = term.term.replace("_", " ") + (f", {term.mode}" if term.mode else "")
+    return f"{name}: {number(term.value)} {term.unit} x {term.weight:g}"
+
+
+def _open_lines(periods: dict[int, tuple[int, ...]]) -> list[str]:
+    """One line where all periods agree, else one per period."""
+    words = {period: ", ".join(map(str, sorted(lines))) or "none" for period, lines in sorted(periods.items())}
+    if len(set(words.values())) <= 1:
+        return list(words.values())[:1]
+    return [f"period {period}: {lines}" for period, lines in words.items()]
+
+
+def _verdict(verdict: AcVerdict | None) -> str:
+    return VERDICT_WORDS["not_checked" if verdict is None else verdict.verdict]
+
+
+def _labelled(label: str, lines: Sequence[str]) -> Iterable[str]:
+    for k, line in enumerate(lines):
+        yield _line("" if k else label, line)
+
+
+def _line(label: str, text: str) -> str:
+    return f"  {label:<{LABEL_WIDTH}}{text}"
+
+
+def _grid(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """Rows as columns of even width, numbers to the right and the columns of ``left`` to the left."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+
+    def aligned(row: Sequence[str]) -> str:
+        cells = enumerate(zip(row, widths, strict=True))
+        return "  ".join(cell.ljust(width) if k in left else cell.rjust(width) for k, (cell, width) in cells).rstrip()
+
+    head, *body = map(aligned, rows)
+    return "\n".join([head, "  ".join("-" * width for width in widths), *body]) + "\n"
+
+
+def number(value: object) -> str:
+    """A number with four decimals, with four digits where it is small; a dash for what is missing."""
+    if isinstance(value, Real) and 0.0 < abs(float(value)) < 0.1:
+        return f"{float(value):.4g}"
+    return decimals(value)
+
+
+def decimals(value: object) -> str:
+    """A number with four decimals, for columns and for alpha; a dash for what is missing."""
+    if not isinstance(value, Real) or math.isnan(value):
+        return "-"
+    return f"{float(value):.4f}" if math.isfinite(value) else "unlimited"
+
+
+def percent(value: object) -> str:
+    """A share in percent with two decimals; a dash for what is missing."""
+    if not isinstance(value, Real) or not math.isfinite(value):
+        return "-"
+    return f"{100 * float(value):.2f} %"
+
+
+def plain(value: object) -> str:
+    """Text of any origin without control characters, so that it cannot steer a terminal."""
+    text = "-" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def plain_lines(text: str) -> list[str]:
+    """Lines of a text, each without control characters."""
+    return [plain(line) for line in text.splitlines()]
