@@ -1,5 +1,6 @@
 """What people see: tables, text and pictures of plans and curves."""
 
+from igdt_planner.report.base import base_state
 from igdt_planner.report.curve import curve_figure
 from igdt_planner.report.dispatch import dispatch_figure
 from igdt_planner.report.feeder import feeder_figure
@@ -10,6 +11,7 @@ from igdt_planner.report.text import curve_summary, summary
 from igdt_planner.report.voltage import voltage_figure
 
 __all__ = [
+    "base_state",
     "curve_figure",
     "curve_summary",
     "dispatch_figure",
