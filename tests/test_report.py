@@ -96,7 +96,7 @@ def tree_case(parents: list[int], substations: tuple[int, ...] = (1,), ties: tup
     count = len(parents) + 1
     buses = pd.DataFrame({"id": range(1, count + 1), "name": "", "x": np.nan, "y": np.nan})
     table = pd.DataFrame([*lines, *ties], columns=["from_bus", "to_bus"])
-    table = table.assign(id=range(1, len(table) + 1), in_service=[True] * len(lines) + [False] * len(ties))
+    table = table.assign(id=range(1, len(table) + 1), in_service=np.arange(len(table)) < len(lines))
     stations = pd.DataFrame({"bus": list(substations), "vm_pu": 1.0})
     return Case("tree", "", 1.0, "USD", buses, table, stations, pd.DataFrame())
 

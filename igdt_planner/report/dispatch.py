@@ -81,6 +81,8 @@ def _draw_power(axes: Axes, view: DispatchView) -> None:
     edges = np.append(view.start_h, view.start_h[-1] + view.duration_h[-1])
     axes.stairs(view.load, edges, color=INK, lw=1.6, baseline=None, label="load")
     axes.axhline(0.0, color=INK, lw=0.8)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.02, y=0.05)
     axes.grid(axis="x", visible=False)
     axes.set_title(view.mode.capitalize(), pad=8)
 

@@ -41,7 +41,7 @@ MARGIN = 1.0
 UNIT_IN = (0.16, 0.62)
 """Smallest and largest length of a median line on paper, inches."""
 
-MAX_WIDTH_IN, LEFT_IN, BAR_IN, TITLE_IN, FOOT_IN, GAP_IN = 12.6, 0.1, 0.9, 0.7, 0.5, 0.45
+MAX_WIDTH_IN, LEFT_IN, BAR_IN, TITLE_IN, GAP_IN = 12.6, 0.1, 0.9, 0.7, 0.45
 LABEL_FROM_PT = 9.0
 """Buses smaller than this carry no number."""
 
@@ -233,19 +233,30 @@ def _panels(count: int, scale: Scale) -> tuple[Figure, list[Axes]]:
     columns = count if height > width else 1
     rows = count // columns
     panel = (max(width, 4.2), height + GAP_IN)
-    size = (LEFT_IN + columns * panel[0] + BAR_IN, rows * panel[1] + TITLE_IN + FOOT_IN)
+    wide = LEFT_IN + columns * panel[0] + BAR_IN
+    foot = _foot_in(wide)
+    size = (wide, rows * panel[1] + TITLE_IN + foot)
     figure = new_figure(*size)
     axes = []
     for k in range(count):
         left = LEFT_IN + (k % columns) * panel[0]
-        bottom = FOOT_IN + (rows - 1 - k // columns) * panel[1]
+        bottom = foot + (rows - 1 - k // columns) * panel[1]
         axes.append(figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1])))
     return figure, axes
 
 
+def _legend_rows(width: float) -> int:
+    """Rows of the legend in a figure so many inches wide."""
+    return 1 if width > 10.5 else 2 if width > 6.5 else 3
+
+
+def _foot_in(width: float) -> float:
+    return 0.25 + 0.2 * _legend_rows(width)
+
+
 def _legend(figure: Figure, scale: Scale) -> None:
     width, height = figure.get_size_inches()
-    low, high = (FOOT_IN + 0.25) / height, 1 - (TITLE_IN + 0.55) / height
+    low, high = (_foot_in(width) + 0.2) / height, 1 - (TITLE_IN + 0.55) / height
     bar = figure.add_axes((1 - 0.72 / width, low, 0.14 / width, high - low))
     figure.colorbar(ScalarMappable(scale.voltages, scale.colours), cax=bar)
     bar.set_title("voltage, pu", size=8.5, weight="normal", loc="center", pad=9)
@@ -262,7 +273,7 @@ def _legend(figure: Figure, scale: Scale) -> None:
         Line2D([], [], color="none", marker="o", mfc=GREEN, mec=INK, mew=1.5, label="forms the island's grid"),
         Line2D([], [], color="none", marker="o", mfc="white", mec=MUTED, label="bus without supply"),
     ]
-    columns = len(entries) if width > 10 else 4
+    columns = -(-len(entries) // _legend_rows(width))
     figure.legend(handles=entries, loc="lower left", ncols=columns, fontsize=8, handlelength=1.8, columnspacing=1.4)
 
 

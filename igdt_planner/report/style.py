@@ -98,11 +98,11 @@ def _rendered(figure: Figure, kind: str, metadata: dict[str, Any], dpi: int) -> 
 
 
 def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) -> None:
-    """Title and subtitle in the upper left corner; ``top`` is the distance from the edge in inches."""
+    """Title and subtitle in the upper left corner, ``top`` inches from the edge, small enough to fit."""
     width, height = figure.get_size_inches()
-    figure.text(0.16 / width, 1 - top / height, title, ha="left", va="top", size=13, weight="bold")
-    if subtitle:
-        figure.text(0.16 / width, 1 - (top + 0.27) / height, subtitle, ha="left", va="top", size=9.5, color=MUTED)
+    for text, size, down, style in ((title, 13.0, 0.0, {"weight": "bold"}), (subtitle, 9.5, 0.27, {"color": MUTED})):
+        fitting = min(size, 72 * (width - 0.3) / (0.65 * max(len(text), 1)))
+        figure.text(0.16 / width, 1 - (top + down) / height, text, ha="left", va="top", size=fitting, **style)
 
 
 def bare(axes: Axes) -> None:

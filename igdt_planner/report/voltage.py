@@ -49,7 +49,7 @@ def voltage_figure(plan: Plan, before: AcVerdict | None = None, *, period: int |
     _fit_voltages(panels, views if base is None else [*views, base])
     panels[0].set_ylabel("voltage, pu")
     headline(figure, "Voltage along the feeder", f"{plan.case.title or plan.case.name}, period {views[0].period}")
-    figure.subplots_adjust(left=0.72 / figure.get_figwidth(), right=0.985, top=0.8, bottom=0.115, wspace=0.06)
+    figure.subplots_adjust(left=0.72 / figure.get_figwidth(), right=0.985, top=0.8, bottom=0.115, wspace=0.1)
     return figure
 
 
