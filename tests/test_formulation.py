@@ -4,18 +4,35 @@
 equation of its tag in ``models/README.md`` before you commit it.
 """
 
+import dataclasses
 import os
+import time
+import tomllib
+from collections.abc import Collection
 from functools import cache
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
+import highspy
+import numpy as np
 import pyomo.environ as pyo
 import pytest
-from golden.studies import tiny
+from golden.state import Operation, put
+from golden.studies import CASE, MODEL, study, tiny
 from golden.writer import rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from igdt_planner.case import load_case
 from igdt_planner.formulation import Formulation, build
+from igdt_planner.formulation.losses import tangent
+from igdt_planner.milp import Options, loss_shortfall, no_rows, relax, tangents, worst_violation
+from igdt_planner.solve import compile_problem
+from igdt_planner.study import Horizon, Study
 
 GOLDEN = Path(__file__).parent / "golden"
+MODELS = resources.files("igdt_planner.models")
 
 ROWS = {
     "S1": "dg_count both",
@@ -93,10 +110,10 @@ def written(name: str) -> Formulation:
 
 @pytest.mark.parametrize("tag", ROWS)
 def test_rows_are_the_golden_rows(tag: str) -> None:
-    component, *studies = ROWS[tag].split()
+    component, *names = ROWS[tag].split()
     lines = [f"\\ {tag} {component}"]
-    for study in studies:
-        lines += ["", f"\\ study {study}", *rows(written(study), component)]
+    for name in names:
+        lines += ["", f"\\ study {name}", *rows(written(name), component)]
     text = "\n".join(lines) + "\n"
     path = GOLDEN / f"{tag}.lp"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -110,3 +127,148 @@ def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
+
+
+# Losses in the balance relax AC: every AC state satisfies every row and every tangent.
+
+BEST_OPEN = (7, 9, 14, 32, 37)
+BASE_OPEN = (33, 34, 35, 36, 37)
+
+
+def shipped(case: str, model: str) -> Study:
+    return study(load_case(case), tomllib.loads((MODELS / f"{model}.toml").read_text("utf-8")))
+
+
+def closed(study: Study, opened: Collection[int]) -> list[int]:
+    return [line for line in study.lines if line not in opened]
+
+
+def turned_round(study: Study) -> Study:
+    """The same study with every second line written from its other end."""
+    turn = {line.id: dataclasses.replace(line, i=line.j, j=line.i) for line in study.lines.values() if line.id % 2}
+    return dataclasses.replace(study, lines={**study.lines, **turn})
+
+
+def assert_rows_hold(formulation: Formulation) -> float:
+    """Check rows, bounds, cones and random tangents at the values of the variables; return the objective."""
+    problem, columns = compile_problem(formulation)
+    x = np.array([variable.value for variable in columns])
+    assert worst_violation(problem, x) < 1e-9
+    assert np.abs(loss_shortfall(problem, x)[1]).max() < 1e-9
+    random = np.random.default_rng(0)
+    for spread in (0.01, 0.5, 5.0):
+        elsewhere = np.clip(x * random.normal(1.0, spread, len(x)), problem.lower, problem.upper)
+        cuts = tangents(problem, elsewhere, -np.inf)
+        assert len(cuts.lower) > 0
+        assert (cuts.matrix @ x - cuts.lower).min() > -1e-9
+    return float(problem.cost @ x + problem.offset)
+
+
+@pytest.mark.parametrize(("opened", "losses_mwh"), [(BASE_OPEN, 0.2026771), (BEST_OPEN, 0.1395513)])
+@pytest.mark.parametrize("turn", [False, True], ids=["as given", "lines turned round"])
+def test_ac_state_of_a_switched_feeder_satisfies_every_row(
+    opened: Collection[int], losses_mwh: float, turn: bool
+) -> None:
+    planned = shipped("ieee33", "reconfiguration")
+    formulation = build(turned_round(planned) if turn else planned)
+    put(formulation, {"connected": Operation({1: 1.0}, closed(planned, opened))})
+    assert assert_rows_hold(formulation) == pytest.approx(losses_mwh, abs=1e-7)
+
+
+DG_25, DG_32, ESS_30 = (25, "dg_1mw"), (32, "dg_1mw"), (30, "ess_100kw")
+STORED = {ESS_30: {1: (0.05, 0.0), 3: (0.0, 0.04)}}
+CONNECTED = {"dg": {DG_25: 0.8 + 0.3j, DG_32: 0.7 + 0.4j}, "ess": STORED}
+TWO_ISLANDS = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15, 16, 17, 19, 21, 22, 24, 25, 26, 28, 29, 30, 31, 32]
+"""Lines that are closed when 24, 25 and 28 to 33 are islands; the others are dead, though fixed lines join them."""
+
+
+@pytest.mark.parametrize("alpha", [None, 0.1])
+def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -> None:
+    planned = shipped("ieee33_14sw", "dual_mode")
+    if alpha is not None:
+        planned = planned.ask(
+            Horizon("robust", budget=10.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.1})
+        )
+    formulation = build(planned)
+    connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **CONNECTED)
+    one_island = Operation({25: 1.02}, closed(planned, BASE_OPEN), served=0.25, dg={DG_32: 0.5 + 0.2j}, ess=STORED)
+    two_islands = Operation({25: 1.0, 32: 1.05}, TWO_ISLANDS, served=0.35)
+    for islanded in (one_island, two_islands):
+        put(formulation, {"connected": connected, "islanded": islanded}, alpha or 0.0)
+        assert_rows_hold(formulation)
+
+
+def test_rows_do_not_hold_for_a_state_that_is_not_ac() -> None:
+    """The test above can fail."""
+    planned = shipped("ieee33", "reconfiguration")
+    formulation = build(planned)
+    put(formulation, {"connected": Operation({1: 1.0}, closed(planned, BASE_OPEN))})
+    problem, columns = compile_problem(formulation)
+    for column in ("v_sq[18", "p_flow[5", "i_sq[9", "line_on[3", "commodity[4,5"):
+        x = np.array([variable.value for variable in columns])
+        x[[column in variable.name for variable in columns].index(True)] *= 0.9
+        assert worst_violation(problem, x) > 1e-4 or loss_shortfall(problem, x)[1].max() > 1e-4, column
+
+
+# What must not matter does not matter.
+
+
+def lp_bound(study: Study) -> float:
+    """Bound of the LP relaxation, with tangents until the cones hold to 1e-7 of it."""
+    problem, _ = compile_problem(build(study))
+    rows_so_far, deadline = no_rows(len(problem.cost)), time.monotonic() + 60.0
+    status, _, bound, _ = relax(problem, rows_so_far, Options(), 1e-7, deadline, rounds=60)
+    assert status == highspy.HighsModelStatus.kOptimal
+    return float(bound)
+
+
+@cache
+def plain_bound() -> float:
+    return lp_bound(tiny("both"))
+
+
+def renumbered(record: dict[str, Any], names: dict[int, int], *keys: str) -> dict[str, Any]:
+    return record | {key: names[record[key]] for key in keys}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 10_000), min_size=3, max_size=3, unique=True), st.permutations(range(3)))
+def test_numbers_and_order_of_buses_do_not_change_the_bound(numbers: list[int], order: list[int]) -> None:
+    names = dict(zip((1, 2, 3), numbers, strict=True))
+    case = CASE | {
+        "buses": [renumbered(CASE["buses"][place], names, "id") for place in order],
+        "lines": [renumbered(CASE["lines"][place], names, "from_bus", "to_bus") for place in order],
+        "substations": [renumbered(record, names, "bus") for record in CASE["substations"]],
+    }
+    choices = {kind: MODEL[kind] | {"buses": [names[bus] for bus in MODEL[kind]["buses"]]} for kind in ("dg", "ess")}
+    assert lp_bound(study(case, MODEL | choices)) == pytest.approx(plain_bound(), rel=1e-5)
+
+
+@pytest.mark.parametrize("base_mva", [1.0, 100.0])
+def test_the_power_base_does_not_change_the_bound(base_mva: float) -> None:
+    assert lp_bound(study(CASE | {"base_mva": base_mva}, MODEL)) == pytest.approx(plain_bound(), rel=1e-5)
+
+
+def test_the_unit_of_money_scales_the_bound() -> None:
+    terms = [term | {"weight": 7.0 * term.get("weight", 1.0)} for term in MODEL["objective"]]
+    assert lp_bound(study(CASE, MODEL | {"objective": terms})) == pytest.approx(7.0 * plain_bound(), rel=1e-5)
+
+
+def test_impedances_change_the_bound() -> None:
+    """The tests above can fail."""
+    lossy = [line | {"r_ohm": 3.0 * line["r_ohm"]} for line in CASE["lines"]]
+    assert lp_bound(study(CASE | {"lines": lossy}, MODEL)) > plain_bound() * (1.0 + 1e-4)
+
+
+POWER, WIDTH = st.floats(-10.0, 10.0), st.floats(0.01, 2.0)
+
+
+@given(POWER, POWER, WIDTH, POWER, POWER, WIDTH)
+def test_tangent_lies_below_the_cone_and_touches_it(
+    p0: float, q0: float, w0: float, p: float, q: float, w: float
+) -> None:
+    k_p, k_q, k_w = tangent(p0, q0, w0)
+    square = (p * p + q * q) / w
+    assert k_p * p + k_q * q - k_w * w <= square + 1e-9 * (1.0 + square + k_w * w)
+    touched = (p0 * p0 + q0 * q0) / w0
+    assert k_p * p0 + k_q * q0 - k_w * w0 == pytest.approx(touched, abs=1e-9)
