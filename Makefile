@@ -30,7 +30,7 @@ bench: .venv/installed-dev
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find igdt_planner models cases tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is renewed whenever the wanted packages change. An environment without pip is a creation that failed half-way
 # (Debian without python3-venv), so it is made again.
