@@ -6,7 +6,7 @@ Runs inside the solver process and knows nothing of networks: a problem is a mat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,8 +19,10 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Emit = Callable[[dict[str, Any]], None]
 
-TANGENT_TOLERANCE = 1e-9
-"""Relative violation of a loss cone, weighted by its cost, below which a fixed plan needs no further tangent."""
+TANGENT_TOLERANCE = 1e-8
+"""Loss that all cones together may miss at a decided plan, relative to the objective."""
+LEAST_TOLERANCE_MWH = 1e-11
+"""Loss of one cone that is never worth a tangent."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones."""
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
+
+    ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent.
+    """
 
     cost: Array
     offset: float
@@ -56,6 +61,7 @@ class Problem:
     upper: Array
     integer: npt.NDArray[np.bool_]
     cones: Cones
+    sites: Index
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,11 @@ def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) 
     lp.col_lower_, lp.col_upper_ = problem.lower, problem.upper
     lp.row_lower_, lp.row_upper_ = rows.lower, rows.upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = rows.matrix.indptr, rows.matrix.indices, rows.matrix.data
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = (
+        rows.matrix.indptr,
+        rows.matrix.indices,
+        rows.matrix.data,
+    )
     if integral:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(flag)] for flag in problem.integer]
@@ -175,26 +185,198 @@ def append(highs: Any, rows: Rows) -> None:
     highs.addRows(len(rows.lower), rows.lower, rows.upper, matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
 
 
-def relax(problem: Problem, cuts: Rows, options: Options, tolerance: float, deadline: float, rounds: int) -> tuple[Any, Array | None, float, Rows]:
+def relax(
+    problem: Problem, cuts: Rows, options: Options, tolerance: float, deadline: float, rounds: int
+) -> tuple[Any, Array | None, float, Rows]:
     """Solve the LP relaxation, adding tangents until the cones hold to ``tolerance`` relative to the objective.
 
-    Returns the model status, the last point, the bound and the tangents that are tight at it. Every LP value is a valid bound.
+    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP was solved).
+    Every LP value is a valid bound.
     """
     highs = to_highs(problem, cuts, options, integral=False)
     set_option(highs, "primal_feasibility_tolerance", 1e-9)
     set_option(highs, "dual_feasibility_tolerance", 1e-9)
-    bound, x = -np.inf, None
+    bound, x, status = -np.inf, None, highspy.HighsModelStatus.kNotset
     for _ in range(rounds):
         set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()) + highs.getRunTime())
         highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        status = highs.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
             break
         x, bound = np.array(highs.getSolution().col_value), highs.getInfo().objective_function_value
-        fresh = tangents(problem, x, tolerance * max(abs(bound), 1e-3) / max(1, len(problem.cones.weight)))
+        fresh = tangents(
+            problem, x, max(tolerance * abs(bound) / max(1, len(problem.cones.weight)), LEAST_TOLERANCE_MWH)
+        )
         if not len(fresh.lower):
             break
         append(highs, fresh)
         cuts = stack(cuts, fresh)
-    if x is not None:
+    if x is not None and status == highspy.HighsModelStatus.kOptimal:
         cuts = select(cuts, cuts.matrix @ x - cuts.lower < 1e-3)
-    return highs.getModelStatus(), x, bound, cuts
+    return status, x, bound, cuts
+
+
+def hold(problem: Problem, columns: Index, values: Array) -> Problem:
+    """The problem with some columns held at values."""
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    lower[columns] = upper[columns] = values
+    return replace(problem, lower=lower, upper=upper)
+
+
+def refine(
+    problem: Problem, cuts: Rows, binaries: Array, options: Options, deadline: float
+) -> tuple[Array | None, float, Rows]:
+    """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
+
+    Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why
+    it cannot be run.
+    """
+    columns = np.flatnonzero(problem.integer)
+    held = hold(problem, columns, np.round(binaries))
+    status, x, value, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
+    if x is None or status != highspy.HighsModelStatus.kOptimal:
+        fresh = np.arange(len(tight.lower)) >= len(cuts.lower)
+        return None, np.inf, select(tight, fresh)
+    return x, value, tangents(problem, x, -np.inf)
+
+
+def branch(
+    problem: Problem, cuts: Rows, start: Array | None, options: Options, deadline: float, emit: Emit
+) -> tuple[Any, Array | None, float, int]:
+    """One HiGHS branch and bound over the problem with the tangents known so far: status, integer columns, bound, nodes."""
+    highs = to_highs(problem, cuts, options, integral=True)
+    set_option(highs, "mip_rel_gap", options.gap / 2.0)
+    set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()))
+    columns = np.flatnonzero(problem.integer)
+    if start is not None:
+        highs.setSolution(len(columns), columns.astype(np.int32), start)
+    listen(highs, emit)
+    highs.run()
+    info = highs.getInfo()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    binaries = np.round(np.array(highs.getSolution().col_value)[columns]) if found else None
+    return highs.getModelStatus(), binaries, float(info.mip_dual_bound), int(info.mip_node_count)
+
+
+def listen(highs: Any, emit: Emit) -> None:
+    """Pass the bounds and incumbents of a running HiGHS on as events."""
+
+    def on_bound(event: Any) -> None:
+        emit({"kind": "bound", "bound": float(event.data_out.mip_dual_bound)})
+
+    highs.cbMipInterrupt.subscribe(on_bound)
+
+
+Scout = Callable[[float], Iterator[Array]]
+"""Yields integer columns of promising plans until a deadline."""
+
+
+def solve(
+    problem: Problem, scout: Scout | None, options: Options, known: Rows | None, emit: Emit
+) -> tuple[Answer, Rows]:
+    """Bounds from the relaxation, plans from the scout, the rest from branch and bound.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is solved; bound and value refer to it with its cones exact.
+    scout : callable or None
+        Finds plans in a simpler model of the same decisions.
+    options : Options
+    known : Rows or None
+        Tangents of an earlier solve over the same columns.
+    emit : callable
+        Receives progress events.
+
+    Returns
+    -------
+    Answer
+    Rows
+        Tangents worth keeping for the next solve over the same columns.
+    """
+    search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
+    if not search.root():
+        return search.answer(), search.cuts
+    for start in options.starts:
+        search.propose(start)
+    for binaries in scout(search.scout_deadline()) if scout is not None and not search.done() else ():
+        search.propose(binaries)
+    search.branch_until_done()
+    return search.answer(), search.cuts
+
+
+class Search:
+    """Best plan, best bound and tangents of one solve."""
+
+    def __init__(self, problem: Problem, options: Options, cuts: Rows, emit: Emit) -> None:
+        self.problem, self.options, self.cuts, self.emit = problem, options, cuts, emit
+        self.begun = time.monotonic()
+        self.deadline = self.begun + options.time_limit_s
+        self.x: Array | None = None
+        self.value, self.bound, self.nodes = np.inf, -np.inf, 0
+        self.proven_infeasible = False
+
+    def root(self) -> bool:
+        """Bound the problem by its LP relaxation; False where even that is infeasible."""
+        gap = min(1e-3, self.options.gap / 5.0)
+        status, _, self.bound, self.cuts = relax(self.problem, self.cuts, self.options, gap, self.deadline, rounds=60)
+        self.emit({"kind": "bound", "bound": self.bound})
+        self.proven_infeasible = status == highspy.HighsModelStatus.kInfeasible
+        return not self.proven_infeasible
+
+    def propose(self, binaries: Array) -> float:
+        """Run a plan exactly, keep it if it is the best, and remember its tangents."""
+        x, value, exact = refine(
+            self.problem, self.cuts, binaries, self.options, max(self.deadline, time.monotonic() + 10.0)
+        )
+        self.cuts = stack(self.cuts, exact)
+        if x is not None and value < self.value:
+            self.x, self.value = x, value
+            self.emit({"kind": "incumbent", "objective": value, "bound": self.bound, "x": x})
+        return value
+
+    def gap(self) -> float:
+        """Relative distance between the best plan and the bound."""
+        return (self.value - self.bound) / max(abs(self.value), 1e-9) if np.isfinite(self.value) else np.inf
+
+    def done(self) -> bool:
+        """Whether the gap asked for is reached."""
+        return self.gap() <= self.options.gap
+
+    def scout_deadline(self) -> float:
+        """Scouting may take eight tenths of the time that is left."""
+        now = time.monotonic()
+        return now + 0.8 * max(0.0, self.deadline - now)
+
+    def branch_until_done(self) -> None:
+        """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time."""
+        columns = np.flatnonzero(self.problem.integer)
+        seen: set[bytes] = set()
+        while not self.done() and time.monotonic() < self.deadline:
+            start = self.x[columns] if self.x is not None else None
+            status, binaries, bound, nodes = branch(
+                self.problem, self.cuts, start, self.options, self.deadline, self.emit
+            )
+            self.nodes += nodes
+            self.bound = max(self.bound, bound) if np.isfinite(bound) else self.bound
+            if status == highspy.HighsModelStatus.kInfeasible:
+                self.proven_infeasible = self.x is None
+                return
+            if binaries is None:
+                return
+            self.propose(binaries)
+            if binaries.tobytes() in seen:
+                return
+            seen.add(binaries.tobytes())
+
+    def answer(self) -> Answer:
+        """What was found, in the words of a result."""
+        found: Literal["optimal", "feasible", "infeasible", "no_plan"] = "feasible" if self.x is not None else "no_plan"
+        if self.x is None and self.proven_infeasible:
+            found = "infeasible"
+        if self.x is not None and self.done():
+            found = "optimal"
+        value = self.value if self.x is not None else None
+        bound = min(self.bound, self.value)
+        seconds = time.monotonic() - self.begun
+        return Answer(found, self.x, value, bound, self.nodes, len(self.cuts.lower), seconds)

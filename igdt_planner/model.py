@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import importlib.resources
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from igdt_planner.errors import Finding, InputError, nearest
 
 Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -189,3 +196,120 @@ class Model(Strict):
     uncertain: tuple[Uncertain, ...] = ()
     fix: Fix = Fix()
     solver: SolverChoice = SolverChoice()
+
+
+def load_model(source: str | os.PathLike[str] | Mapping[str, Any] | Model) -> Model:
+    """Load and check a planning model.
+
+    Parameters
+    ----------
+    source : str, path, mapping or Model
+        Name of a shipped model, a TOML file (a path, or a text that ends in ``.toml``), or the same keys as a mapping.
+
+    Raises
+    ------
+    InputError
+        With every fault that was found, each with its JSON pointer ``/model/...``.
+    """
+    if isinstance(source, Model):
+        return source
+    file, document = ("", source) if isinstance(source, Mapping) else _read_toml(source)
+    return _validated(document, file)
+
+
+def override(model: Model, settings: Mapping[str, Any]) -> Model:
+    """The model with fields replaced, named by dotted keys such as ``modes.islanded.reactive``.
+
+    Raises
+    ------
+    InputError
+        A key that the model does not have, or a value that does not fit it.
+    """
+    document = model.model_dump(mode="json", exclude_unset=True)
+    for key, value in settings.items():
+        target: Any = document
+        *parents, last = key.split(".")
+        for parent in parents:
+            target = _step(target, parent, key)
+        if isinstance(target, list):
+            _step(target, last, key)
+            target[int(last)] = value
+        else:
+            target[last] = value
+    return _validated(document, "")
+
+
+def list_models() -> list[str]:
+    """Names of the shipped models, sorted."""
+    return sorted(path.stem for path in _shipped().glob("*.toml"))
+
+
+def _step(target: Any, key: str, whole: str) -> Any:
+    if isinstance(target, dict):
+        return target.setdefault(key, {})
+    if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+        return target[int(key)]
+    raise InputError.of(f"the model has no field {whole}", path="/model/" + whole.replace(".", "/"), got=whole)
+
+
+def _shipped() -> Path:
+    try:
+        return Path(str(importlib.resources.files("igdt_planner.models")))
+    except ModuleNotFoundError:
+        raise InputError.of("the shipped models are not installed", path="/model", hint="pip install .") from None
+
+
+def _read_toml(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+    path = Path(source)
+    if isinstance(source, str) and path.suffix != ".toml":
+        if source not in list_models():
+            raise InputError.of(
+                f"no model named {source!r}", path="/model/name", got=source, hint=nearest(source, list_models())
+            )
+        path = _shipped() / f"{source}.toml"
+    try:
+        return path.name, tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise InputError([Finding(f"cannot be read: {error.strerror}", "/model", file=str(path))]) from None
+    except UnicodeDecodeError:
+        raise InputError([Finding("is not UTF-8 text", "/model", file=str(path))]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError([Finding(f"is not TOML: {error}", "/model", file=str(path))]) from None
+
+
+def _validated(document: Mapping[str, Any], file: str) -> Model:
+    try:
+        return Model.model_validate(document)
+    except ValidationError as error:
+        findings = [_finding(fault, file) for fault in error.errors(include_url=False, include_context=False)]
+    raise InputError(findings)
+
+
+def _finding(fault: Any, file: str) -> Finding:
+    place = [str(step) for step in fault["loc"]]
+    where, got = ".".join(place), fault["input"]
+    message, hint = fault["msg"].removeprefix("Value error, "), ""
+    if fault["type"] == "extra_forbidden":
+        message, hint = "unknown key", nearest(place[-1], _keys_beside(place))
+    elif fault["type"] != "missing" and isinstance(got, str | int | float | bool):
+        message = f"{message}, got {got!r}"
+    return Finding(f"{where}: {message}" if where else message, "/model/" + "/".join(place), got, file, hint=hint)
+
+
+def _keys_beside(place: list[str]) -> list[str]:
+    """Keys that the model knows where an unknown one stands."""
+    owners: dict[str, type[BaseModel]] = {
+        "modes": Mode,
+        "objective": Term,
+        "dg": DgChoice,
+        "ess": EssChoice,
+        "uncertain": Uncertain,
+        "fix": Fix,
+        "solver": SolverChoice,
+    }
+    owner: type[BaseModel] = owners.get(place[0], Model) if len(place) > 1 else Model
+    if "technologies" in place:
+        owner = DgTechnology if place[0] == "dg" else EssTechnology
+    elif place[0] == "fix" and len(place) > 2:
+        owner = Site
+    return list(owner.model_fields)

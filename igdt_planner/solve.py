@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy import sparse
 
-from igdt_planner.formulation import Formulation
-from igdt_planner.milp import Cones, Problem, Rows
+from igdt_planner.errors import SolverError
+from igdt_planner.formulation import Formulation, build
+from igdt_planner.milp import Answer, Cones, Options, Problem, Rows, worst_violation
+from igdt_planner.milp import hold as hold_columns
+from igdt_planner.model import SolverChoice
+from igdt_planner.study import Study
+from igdt_planner.worker import Job, Worker
+
+SITES = ("build_dg", "build_ess")
+ROW_TOLERANCE = 1e-6
+"""Largest violation of a row, relative to its terms, that an answer may have."""
 
 
 def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
@@ -30,6 +41,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         upper=bounds[:, 1],
         integer=np.array([not v.is_continuous() for v in columns]),
         cones=compile_cones(formulation, position),
+        sites=np.array([i for i, v in enumerate(columns) if v.parent_component().local_name in SITES], dtype=np.int64),
     )
     return problem, columns
 
@@ -49,3 +61,130 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         v_sq_ub=np.array([cone.v_sq_ub for cone in formulation.cones], dtype=float),
         weight=np.array([cone.weight for cone in formulation.cones], dtype=float),
     )
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A solved study: the answer, the values by variable name, and what the next solve may start from."""
+
+    formulation: Formulation
+    answer: Answer
+    values: dict[str, float]
+    binaries: dict[str, float]
+    tangents: Rows | None
+    cancelled: bool
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A formulation as arrays with the name of each column."""
+
+    formulation: Formulation
+    problem: Problem
+    names: list[str]
+
+    def integers(self) -> list[str]:
+        """Names of the integer columns."""
+        return [name for name, integer in zip(self.names, self.problem.integer, strict=True) if integer]
+
+
+def compiled(study: Study) -> Compiled:
+    """Formulate and compile a study."""
+    formulation = build(study)
+    problem, columns = compile_problem(formulation)
+    return Compiled(formulation, problem, [column.name for column in columns])
+
+
+class Solver:
+    """Solves studies in a process of its own, one after the other; close it when done.
+
+    Parameters
+    ----------
+    choice : SolverChoice
+        ``highs``, or a Pyomo solver by name (which then solves the formulation with its tangents, without search).
+    on_event : callable, optional
+        Receives ``{"kind": "bound" | "incumbent", "objective", "bound"}`` in the units of the study.
+    """
+
+    def __init__(self, choice: SolverChoice, on_event: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.choice = choice
+        self.on_event = on_event or ignore
+        self.worker = Worker()
+
+    def close(self) -> None:
+        """End the solver process."""
+        self.worker.close()
+
+    def solve(
+        self,
+        study: Study,
+        *,
+        time_limit_s: float | None = None,
+        gap: float | None = None,
+        starts: Sequence[Mapping[str, float]] = (),
+        hold: Mapping[str, float] | None = None,
+        tangents: Rows | None = None,
+        scout: bool = True,
+        quiet: bool = False,
+    ) -> Solved:
+        """Solve a study and check every row, bound and integrality of the answer.
+
+        Parameters
+        ----------
+        study : Study
+        time_limit_s, gap : float, optional
+            Instead of the model's.
+        starts : sequence of mappings
+            Values of integer variables by name, tried first.
+        hold : mapping, optional
+            Variables held at values, by name.
+        tangents : Rows, optional
+            Of an earlier solve of the same study under another budget.
+        scout : bool
+            Whether to look for plans at unit voltage before branch and bound.
+        quiet : bool
+            Whether to keep events of this solve to itself.
+
+        Raises
+        ------
+        SolverError
+            The solver died without a plan, or its answer breaks a row.
+        """
+        main = compiled(study)
+        problem = held(main, hold or {})
+        options = Options(
+            time_limit_s=time_limit_s or self.choice.time_limit_s,
+            gap=self.choice.gap if gap is None else gap,
+            threads=self.choice.threads,
+            seed=self.choice.seed,
+            starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
+        )
+        job = Job(problem, scout and study.horizon is None, options, tangents)
+        answer, kept, cancelled = self.worker.run(job, ignore if quiet else self.on_event)
+        verify(problem, answer)
+        x = answer.x if answer.x is not None else np.empty(0)
+        values = dict(zip(main.names, x.tolist(), strict=False))
+        binaries = {name: values[name] for name in main.integers()} if values else {}
+        return Solved(main.formulation, answer, values, binaries, kept, cancelled)
+
+
+def ignore(event: dict[str, Any]) -> None:
+    """Drop an event."""
+
+
+def held(main: Compiled, values: Mapping[str, float]) -> Problem:
+    """The problem with variables held by name."""
+    index = [position for position, name in enumerate(main.names) if name in values]
+    return hold_columns(main.problem, np.array(index, dtype=np.int64), np.array([values[main.names[i]] for i in index]))
+
+
+def verify(problem: Problem, answer: Answer) -> None:
+    """Refuse an answer that breaks a row, a bound or integrality, whatever the solver said of it."""
+    if answer.x is None:
+        return
+    worst = worst_violation(problem, answer.x)
+    if worst > ROW_TOLERANCE:
+        raise SolverError(f"the solver's answer breaks a row by {worst:.2g} (tolerance {ROW_TOLERANCE:g})")
+    value = float(problem.cost @ answer.x + problem.offset)
+    if answer.value is not None and abs(value - answer.value) > ROW_TOLERANCE * max(1.0, abs(value)):
+        raise SolverError(f"the solver reports objective {answer.value:.9g}; its own point gives {value:.9g}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from igdt_planner.case import Case
@@ -89,8 +89,8 @@ class Horizon:
 class Study:
     """Everything the formulation needs, in per unit on ``base_mva``.
 
-    ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts;
-    ``horizon`` is set for info-gap problems only.
+    ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts, ``dg_factor`` does so for
+    DG at single buses and periods where it names them; ``horizon`` is set for info-gap problems only.
     """
 
     case: Case
@@ -104,6 +104,7 @@ class Study:
     ess: Mapping[SiteKey, EssTechnology]
     realisation: Realisation = FORECAST
     horizon: Horizon | None = None
+    dg_factor: Mapping[tuple[int, int], float] = field(default_factory=dict)
 
     @property
     def substations(self) -> frozenset[int]:
@@ -208,12 +209,18 @@ def _term_faults(model: Model) -> list[Finding]:
         path = f"/model/objective/{number}/mode"
         if term.term == "investment_cost":
             if term.mode is not None:
-                findings.append(Finding("objective term investment_cost belongs to the whole plan: leave mode out", path, term.mode))
+                findings.append(
+                    Finding("objective term investment_cost belongs to the whole plan: leave mode out", path, term.mode)
+                )
         elif term.mode not in model.modes:
             known = ", ".join(model.modes)
-            findings.append(Finding(f"objective term {term.term} needs mode = one of: {known}; got {term.mode}", path, term.mode))
+            findings.append(
+                Finding(f"objective term {term.term} needs mode = one of: {known}; got {term.mode}", path, term.mode)
+            )
         elif term.mode == "islanded" and term.term == "energy_cost":
-            findings.append(Finding("objective term energy_cost: no energy is bought in islanded mode", path, term.mode))
+            findings.append(
+                Finding("objective term energy_cost: no energy is bought in islanded mode", path, term.mode)
+            )
     return findings
 
 
@@ -221,7 +228,9 @@ def _choice_faults(model: Model, buses: set[int]) -> list[Finding]:
     findings = []
     for kind, choice in (("dg", model.dg), ("ess", model.ess)):
         for bus in sorted(set(choice.buses) - buses):
-            findings.append(Finding(f"{kind}.buses names bus {bus}, which the case does not have", f"/model/{kind}/buses", bus))
+            findings.append(
+                Finding(f"{kind}.buses names bus {bus}, which the case does not have", f"/model/{kind}/buses", bus)
+            )
         if choice.max_units and not choice.technologies:
             message = f"{kind}.max_units is {choice.max_units} but {kind}.technologies is empty"
             findings.append(Finding(message, f"/model/{kind}/technologies"))
@@ -244,18 +253,32 @@ def _fix_faults(model: Model, buses: set[int], lines: set[int]) -> list[Finding]
         path = f"/model/fix/{kind}"
         for site in sites or ():
             if site.bus not in buses:
-                findings.append(Finding(f"fix.{kind} names bus {site.bus}, which the case does not have", path, site.bus))
+                findings.append(
+                    Finding(f"fix.{kind} names bus {site.bus}, which the case does not have", path, site.bus)
+                )
             if site.technology not in names:
-                findings.append(Finding(f"fix.{kind} names technology {site.technology}; known: {', '.join(names)}", path, site.technology))
+                findings.append(
+                    Finding(
+                        f"fix.{kind} names technology {site.technology}; known: {', '.join(names)}",
+                        path,
+                        site.technology,
+                    )
+                )
         if len(sites or ()) > max_units:
-            findings.append(Finding(f"fix.{kind} states {len(sites or ())} units; {kind}.max_units is {max_units}", path))
+            findings.append(
+                Finding(f"fix.{kind} states {len(sites or ())} units; {kind}.max_units is {max_units}", path)
+            )
     for mode, stated in model.fix.open_lines.items():
         path = f"/model/fix/open_lines/{mode}"
         if mode not in model.modes:
             findings.append(Finding(f"fix.open_lines names mode {mode}, which the model does not have", path, mode))
-        named = {line for lines_open in stated.values() for line in lines_open} if isinstance(stated, dict) else set(stated)
+        named = (
+            {line for lines_open in stated.values() for line in lines_open} if isinstance(stated, dict) else set(stated)
+        )
         for line in sorted(named - lines):
-            findings.append(Finding(f"fix.open_lines.{mode} names line {line}, which the case does not have", path, line))
+            findings.append(
+                Finding(f"fix.open_lines.{mode} names line {line}, which the case does not have", path, line)
+            )
     return findings
 
 
@@ -264,7 +287,13 @@ def _mode_faults(case: Case, model: Model) -> list[Finding]:
     if not model.modes:
         findings.append(Finding("the model has no mode; name connected, islanded or both", "/model/modes"))
     if "connected" in model.modes and not model.modes["connected"].radial:
-        findings.append(Finding("modes.connected.radial = false is not supported: a connected network is run radial", "/model/modes/connected/radial", False))
+        findings.append(
+            Finding(
+                "modes.connected.radial = false is not supported: a connected network is run radial",
+                "/model/modes/connected/radial",
+                False,
+            )
+        )
     limits = case.buses.set_index("id")
     for row, substation in enumerate(case.substations.itertuples()):
         low, high = limits.at[substation.bus, "vm_min_pu"], limits.at[substation.bus, "vm_max_pu"]

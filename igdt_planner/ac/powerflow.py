@@ -195,7 +195,7 @@ def _solution(output: dict[ComponentType, npt.NDArray[np.void]], converged: Bool
         energised=energised,
         p_mw=on_lines(line["p_from"] / 1e6),
         q_mvar=on_lines(line["q_from"] / 1e6),
-        i_ka=on_lines(np.maximum(line["i_from"], line["i_to"]) / 1e3),
+        i_ka=on_lines(line["i_from"] / 1e3),
         loss_mw=on_lines((line["p_from"] + line["p_to"]) / 1e6),
         source_p_mw=on_sources(source["p"]),
         source_q_mvar=on_sources(source["q"]),

@@ -26,9 +26,7 @@ def deviation_ub(study: Study, quantity: str) -> float:
 def load_current(study: Study, mode: StudyMode) -> float:
     """Sum of load and charging currents at the lowest permitted voltage, in the period where it is largest."""
     factor = deviation_ub(study, "load")
-    peak = max(
-        sum(math.hypot(mode.p_load[bus, t], mode.q_load[bus, t]) for bus in study.buses) for t in study.periods
-    )
+    peak = max(sum(math.hypot(mode.p_load[bus, t], mode.q_load[bus, t]) for bus in study.buses) for t in study.periods)
     charging = study.model.ess.max_units * max((tech.p_mw for tech in study.ess.values()), default=0.0) / study.base_mva
     return (factor * peak + charging) / v_min(study)
 

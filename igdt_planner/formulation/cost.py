@@ -67,7 +67,9 @@ def investment_cost(m: Any) -> Any:
 def emissions(b: Any) -> Any:
     """(C7) ``sum rate_grid p_source dt + sum rate_dg p_dg dt``: tCO2."""
     dg, periods = b.study.dg, b.study.periods
-    bought = sum(periods[t].emissions_t_per_mwh * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods)
+    bought = sum(
+        periods[t].emissions_t_per_mwh * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods
+    )
     return bought + sum(dg[i, k].emissions_t_per_mwh * mwh(b, t) * b.p_dg[i, k, t] for i, k in dg for t in b.periods)
 
 

@@ -12,7 +12,9 @@ def add_uncertainty(m: Any) -> None:
     study, horizon = m.study, m.study.horizon
     if horizon is None:
         m.load_factor = pyo.Expression(expr=study.realisation.load)
-        m.dg_capacity = pyo.Expression(m.dg_sites, rule=lambda m, *key: study.realisation.dg_availability * m.build_dg[key])
+        m.dg_capacity = pyo.Expression(
+            m.dg_sites, rule=lambda m, *key: study.realisation.dg_availability * m.build_dg[key]
+        )
         return
     m.alpha = pyo.Var(bounds=(0.0, horizon.alpha_ub))
     m.load_factor = pyo.Expression(expr=1.0 + horizon.deviation.get("load", 0.0) * m.alpha)

@@ -21,23 +21,28 @@ def add_generation(b: Any) -> None:
     b.dg_q_lower = pyo.Constraint(sites, b.periods, rule=dg_q_lower)
 
 
+def capacity(b: Any, bus: int, tech: str, t: int) -> Any:
+    """Built capacity of a site at the realisation, as a share of its rating."""
+    return b.study.dg_factor.get((bus, t), 1.0) * b.model().dg_capacity[bus, tech]
+
+
 def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D1) ``p <= share(t) p_rated capacity``; equal where the DG is must-take. ``capacity`` is ``build_dg``, times the deviation of its
     availability in an info-gap problem. Enforced over: DG sites, periods.
     """
     dg = b.study.dg[bus, tech]
-    available = b.study.periods[t].dg_share * dg.p_mw / b.study.base_mva * b.model().dg_capacity[bus, tech]
+    available = b.study.periods[t].dg_share * dg.p_mw / b.study.base_mva * capacity(b, bus, tech, t)
     return b.p_dg[bus, tech, t] == available if dg.must_take else b.p_dg[bus, tech, t] <= available
 
 
 def dg_q_upper(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D2) ``q <= q_max capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * b.model().dg_capacity[bus, tech]
+    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * capacity(b, bus, tech, t)
 
 
 def dg_q_lower(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D3) ``q >= q_min capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * b.model().dg_capacity[bus, tech]
+    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * capacity(b, bus, tech, t)
 
 
 def add_shedding(b: Any) -> None:

@@ -78,4 +78,6 @@ def charge_or(b: Any, bus: int, tech: str, t: int) -> Any:
 
 def or_discharge(b: Any, bus: int, tech: str, t: int) -> Any:
     """(B7) ``p_discharge <= p_rated (1 - charging)``. Enforced over: ESS sites, periods, where burning energy could pay."""
-    return b.p_discharge[bus, tech, t] <= b.study.ess[bus, tech].p_mw / b.study.base_mva * (1.0 - b.charging[bus, tech, t])
+    return b.p_discharge[bus, tech, t] <= b.study.ess[bus, tech].p_mw / b.study.base_mva * (
+        1.0 - b.charging[bus, tech, t]
+    )

@@ -71,9 +71,16 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return in_style
 
 
+class Picture(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return _rendered(self, "png", {"Software": None}, dpi=100)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches, that no global state knows."""
-    figure = Figure(figsize=(width, height))
+    figure = Picture(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 

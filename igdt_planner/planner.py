@@ -1,0 +1,179 @@
+"""The verbs: solve, robust, opportunity, sweep, check. Orchestrates study, solver, AC judge and information gap."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from igdt_planner.ac.check import check as judge
+from igdt_planner.case import Case, load_case
+from igdt_planner.curve import Curve
+from igdt_planner.errors import Finding, InputError
+from igdt_planner.igdt import Sense, horizon
+from igdt_planner.model import Model, load_model
+from igdt_planner.plan import Plan
+from igdt_planner.session import Candidate, OnEvent, Session
+
+CaseSource = str | os.PathLike[str] | Mapping[str, Any] | Case
+ModelSource = str | os.PathLike[str] | Mapping[str, Any] | Model
+
+
+def solve(
+    case: CaseSource,
+    model: ModelSource,
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """The baseline plan (BC): least cost at the forecast, dispatched and judged by AC power flow.
+
+    Parameters
+    ----------
+    case, model
+        Whatever :func:`load_case` and :func:`load_model` take.
+    time_limit_s, gap : float, optional
+        Instead of the model's.
+    on_event : callable, optional
+        Receives progress events.
+
+    Returns
+    -------
+    Plan
+        Its status is ``no_plan`` or ``infeasible`` where there is none; its explanation says why.
+
+    Raises
+    ------
+    InputError
+        Bad input, every fault at once.
+    SolverError
+        The solver died without a plan or its answer failed the independent check.
+    """
+    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
+        return session.baseline().plan
+
+
+def robust(
+    case: CaseSource,
+    model: ModelSource,
+    beta: float | None = None,
+    *,
+    budget: float | None = None,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """The risk-averse plan (RA): the largest alpha at which the worst case still costs at most the budget.
+
+    Parameters
+    ----------
+    beta : float, optional
+        Budget as ``(1 + beta)`` times the AC-verified objective of the baseline plan; 0 or more.
+    budget : float, optional
+        The budget itself, in the model's unit, instead of beta.
+    case, model, time_limit_s, gap, on_event
+        As for :func:`solve`; the limit holds for the baseline and for the robust solve each.
+    """
+    return _one(load_case(case), load_model(model), "robust", beta, budget, time_limit_s, gap, on_event)
+
+
+def opportunity(
+    case: CaseSource,
+    model: ModelSource,
+    beta: float | None = None,
+    *,
+    budget: float | None = None,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """The risk-seeking plan (RS): the smallest alpha at which the best case costs at most ``(1 - beta)`` times the baseline.
+
+    Parameters are those of :func:`robust`.
+    """
+    return _one(load_case(case), load_model(model), "opportunity", beta, budget, time_limit_s, gap, on_event)
+
+
+def _one(
+    case: Case,
+    model: Model,
+    sense: Sense,
+    beta: float | None,
+    budget: float | None,
+    time_limit_s: float | None,
+    gap: float | None,
+    on_event: OnEvent | None,
+) -> Plan:
+    require_question(sense, beta, budget)
+    with Session(case, model, time_limit_s, gap, on_event) as session:
+        horizon(session.study, sense, 1.0)
+        base = session.baseline()
+        if base.plan.objective is None:
+            return dataclasses.replace(base.plan, kind=sense)
+        return session.question(sense, beta, budget, base, ()).plan
+
+
+def sweep(
+    case: CaseSource,
+    model: ModelSource,
+    betas: Sequence[float],
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Curve:
+    """Robust plans over a grid of betas; a plan found for one beta is tried at every larger one.
+
+    Parameters
+    ----------
+    betas : sequence of float
+        0 or more, without duplicates, in any order.
+    case, model, time_limit_s, gap, on_event
+        As for :func:`solve`; the limit holds for each solve.
+    """
+    require_grid(betas)
+    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
+        horizon(session.study, "robust", 1.0)
+        base = session.baseline()
+        if base.plan.objective is None:
+            return Curve(base.plan, ())
+        found: list[Candidate] = []
+        for beta in sorted(betas):
+            found.append(session.question("robust", beta, None, base, found))
+        return Curve(base.plan, tuple(candidate.plan for candidate in found))
+
+
+def check(plan: Plan) -> Plan:
+    """The plan judged anew by AC power flow, from its own case, model and dispatch alone."""
+    return judge(plan)
+
+
+def require_question(sense: str, beta: float | None, budget: float | None) -> None:
+    """Refuse a question without exactly one of beta and budget, or with an impossible one."""
+    if (beta is None) == (budget is None):
+        raise InputError.of(f"{sense} needs either beta or a budget", path="/study/beta")
+    if beta is not None:
+        require_grid([beta])
+        if sense == "opportunity" and beta >= 1.0:
+            raise InputError.of(
+                f"beta {beta:g} leaves no positive cost for an opportunity; it must lie below 1",
+                path="/study/beta",
+                got=beta,
+            )
+    if budget is not None and not 0.0 < budget < float("inf"):
+        raise InputError.of(f"budget {budget:g} must be positive", path="/study/budget", got=budget)
+
+
+def require_grid(betas: Sequence[float]) -> None:
+    """Refuse an empty grid, a duplicate, and any beta that is negative or no number; all faults at once."""
+    findings = [] if len(betas) else [Finding("betas is empty: name at least one", "/study/betas", [])]
+    for position, beta in enumerate(betas):
+        path = f"/study/betas/{position}"
+        if not 0.0 <= beta < float("inf"):
+            findings.append(Finding(f"beta {beta:g} must be a number of 0 or more", path, beta))
+        elif beta in betas[:position]:
+            findings.append(Finding(f"beta {beta:g} stands twice", path, beta))
+    if findings:
+        raise InputError(findings)

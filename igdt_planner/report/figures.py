@@ -1,0 +1,9 @@
+"""Every picture, and how it is written to a file."""
+
+from igdt_planner.report.curve import curve_figure
+from igdt_planner.report.dispatch import dispatch_figure
+from igdt_planner.report.feeder import feeder_figure
+from igdt_planner.report.style import save_png, save_svg
+from igdt_planner.report.voltage import voltage_figure
+
+__all__ = ["curve_figure", "dispatch_figure", "feeder_figure", "save_png", "save_svg", "voltage_figure"]

@@ -1,0 +1,333 @@
+"""One case under one model with one solver process: baseline, info-gap questions, and the plan that survives AC."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from igdt_planner.ac.check import check_dispatch
+from igdt_planner.case import Case
+from igdt_planner.errors import Finding, InputError
+from igdt_planner.formulation.solution import Decisions, read_decisions, read_dispatch
+from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
+from igdt_planner.milp import Rows
+from igdt_planner.model import Model
+from igdt_planner.outcome import blank_plan, plan_of
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
+from igdt_planner.solve import Solved, Solver
+from igdt_planner.study import Horizon, Study, resolve
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+BUDGET_TOLERANCE = 1e-9
+"""Share of the budget by which rounding may exceed it."""
+ATTACK_TOLERANCE = 1e-6
+"""Share of the budget above which an attack counts as a break."""
+VERTICES_ATTACKED = 4
+"""Random vertices of the uncertainty set at which every robust plan is attacked."""
+DISPATCH_S = 60.0
+"""Time limit of a dispatch at decided sites and topology."""
+CORRECTIONS = 8
+"""How often alpha is corrected until its AC cost meets the budget."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Decisions dispatched at one realisation: tables, AC verdict, the model's cost, variables by name."""
+
+    dispatch: Dispatch
+    verdict: AcVerdict
+    cost: float
+    values: Mapping[str, float]
+
+    @property
+    def schedule(self) -> dict[str, float]:
+        """Charging and discharging of every ESS: what is decided before the uncertainty is known."""
+        return {
+            name: max(0.0, value)
+            for name, value in self.values.items()
+            if ".p_charge[" in name or ".p_discharge[" in name
+        }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan with what later solves may start from."""
+
+    plan: Plan
+    decisions: Decisions | None
+    binaries: Mapping[str, float]
+
+
+class Session:
+    """Keeps a solver process, and the tangents of one info-gap question for the next."""
+
+    def __init__(
+        self, case: Case, model: Model, time_limit_s: float | None, gap: float | None, on_event: OnEvent | None
+    ) -> None:
+        require_limits(time_limit_s, gap)
+        self.study: Study = resolve(case, model)
+        self.solver = Solver(model.solver, on_event)
+        self.time_limit_s, self.gap = time_limit_s, gap
+        self.tangents: dict[Sense, Rows | None] = {"robust": None, "opportunity": None}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.solver.close()
+
+    @property
+    def asked_gap(self) -> float:
+        """The gap that counts as optimal."""
+        return self.study.model.solver.gap if self.gap is None else self.gap
+
+    def baseline(self) -> Candidate:
+        """Solve at the forecast, dispatch and judge."""
+        begun = time.monotonic()
+        solved = self.solver.solve(self.study, time_limit_s=self.time_limit_s, gap=self.gap)
+        if solved.answer.x is None:
+            return Candidate(blank_plan(self.study, "solve", solved), None, {})
+        decisions = read_decisions(solved.formulation, solved.values)
+        run, redispatched = self.accept(solved, decisions)
+        plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
+        plan = dataclasses.replace(plan, redispatched=redispatched, seconds=time.monotonic() - begun)
+        return Candidate(plan, decisions, solved.binaries)
+
+    def accept(self, solved: Solved, decisions: Decisions) -> tuple[Run, bool]:
+        """The MILP's own dispatch where AC confirms it, else one re-dispatched at fixed sites and topology."""
+        own = self.judged(solved, decisions, self.study)
+        if own.verdict.verdict == "feasible" and self.study.model.losses == "balance":
+            return own, False
+        return self.dispatch(decisions, self.study) or own, True
+
+    def judged(self, solved: Solved, decisions: Decisions, study: Study) -> Run:
+        """The dispatch of a solve with its AC verdict."""
+        dispatch = read_dispatch(solved.formulation, solved.values, decisions, study.realisation)
+        verdict = check_dispatch(blank_plan(self.study, "solve", None, decisions), dispatch)
+        return Run(dispatch, verdict, solved.answer.value or 0.0, solved.values)
+
+    def decided(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Solved:
+        """A study solved at decided sites and topology, exact in its losses."""
+        fixed = study.decide(decisions.as_fix(study))
+        return self.solver.solve(fixed, time_limit_s=DISPATCH_S, gap=1e-7, scout=False, hold=schedule, quiet=True)
+
+    def dispatch(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Run | None:
+        """Least-cost dispatch of decisions at a study's realisation; None where they cannot be run."""
+        solved = self.decided(decisions, study, schedule)
+        return self.judged(solved, decisions, study) if solved.answer.x is not None else None
+
+    def question(
+        self, sense: Sense, beta: float | None, budget: float | None, base: Candidate, pool: Iterable[Candidate]
+    ) -> Candidate:
+        """Answer an info-gap question, starting from the baseline and from plans of other betas."""
+        begun = time.monotonic()
+        objective = base.plan.objective
+        if objective is None or objective <= 0.0:
+            raise InputError.of(
+                f"the baseline objective is {objective}: a relative budget needs a positive one",
+                path="/study/beta",
+                got=objective,
+            )
+        if beta is not None:
+            budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
+        assert budget is not None
+        asked = horizon(self.study, sense, budget)
+        starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
+        solved = self.solver.solve(
+            self.study.ask(asked),
+            time_limit_s=self.time_limit_s,
+            gap=self.gap,
+            starts=starts,
+            tangents=self.tangents[sense],
+        )
+        self.tangents[sense] = solved.tangents or self.tangents[sense]
+        found = self.surviving(solved, asked, base)
+        if found is None:
+            plan = dataclasses.replace(
+                blank_plan(self.study, sense, solved), robustness=self.fields(asked, beta, base.plan, None, solved)
+            )
+            return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None, {})
+        decisions, binaries, alpha, run = found
+        plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
+        return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions, binaries)
+
+    def surviving(
+        self, solved: Solved, asked: Horizon, base: Candidate
+    ) -> tuple[Decisions, Mapping[str, float], float, Run] | None:
+        """The alpha whose AC cost meets the budget, at the sites and topology found; the baseline at 0 where that is all there is."""
+        if solved.answer.x is not None:
+            decisions = read_decisions(solved.formulation, solved.values)
+            survived = self.survive(decisions, asked, abs(solved.answer.value or 0.0), base.plan.objective or 0.0)
+            if survived is not None:
+                return decisions, solved.binaries, *survived
+        plan = base.plan
+        meets = plan.objective is not None and plan.objective <= asked.budget * (1.0 + BUDGET_TOLERANCE)
+        if (
+            not meets
+            or base.decisions is None
+            or plan.dispatch is None
+            or plan.ac is None
+            or plan.ac.verdict != "feasible"
+        ):
+            return None
+        run = self.dispatch(base.decisions, self.study)
+        own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
+        return base.decisions, base.binaries, 0.0, own
+
+    def survive(
+        self, decisions: Decisions, asked: Horizon, alpha: float, base_objective: float
+    ) -> tuple[float, Run] | None:
+        """Correct alpha until the AC cost at its corner meets the budget; None where it never does."""
+        towards = -1.0 if asked.sense == "robust" else 1.0
+        slope = max(abs(asked.budget - base_objective), 1e-6) / max(alpha, 1e-6)
+        for _ in range(CORRECTIONS):
+            run = self.dispatch(decisions, self.study.realise(corner(asked, alpha)))
+            step = 0.01 * alpha + 1e-6
+            if run is not None and run.verdict.objective is not None and run.verdict.verdict == "feasible":
+                excess = run.verdict.objective - asked.budget
+                if excess <= BUDGET_TOLERANCE * asked.budget:
+                    return alpha, run
+                step = 1.2 * excess / slope + 1e-9
+            alpha = min(asked.alpha_ub, alpha + towards * step)
+            if alpha < 0.0:
+                return None
+        return None
+
+    def answered(
+        self,
+        asked: Horizon,
+        beta: float | None,
+        base: Plan,
+        decisions: Decisions,
+        alpha: float,
+        run: Run,
+        solved: Solved,
+    ) -> Plan:
+        """The plan of an info-gap answer: dispatch at the corner and at the forecast, attacked at vertices."""
+        forecast = self.dispatch(decisions, self.study, run.schedule)
+        plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
+        fields = self.fields(
+            asked, beta, base, alpha if matters(self.study, len(decisions.dg), asked) else None, solved
+        )
+        fields["objective_forecast"] = forecast.verdict.objective if forecast else None
+        if fields["alpha"] is None:
+            fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
+        elif asked.sense == "robust":
+            fields["alpha_floor"] = self.floor(asked, beta, base, decisions, alpha)
+        warnings = (
+            []
+            if run.verdict.verdict == "feasible"
+            else ["AC power flow does not accept the dispatch at the worst case"]
+        )
+        if asked.sense == "robust" and fields["alpha"] is not None:
+            fields["worst_case"], broken = self.attack(asked, alpha, decisions, run.schedule)
+            warnings += broken
+        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], abs(solved.answer.value or 0.0), plan.bound_of)
+        return dataclasses.replace(
+            plan,
+            kind=asked.sense,
+            status=question_status(plan, fields, gap, self.asked_gap),
+            dispatch_forecast=forecast.dispatch if forecast else None,
+            ac_forecast=forecast.verdict if forecast else None,
+            model_objective=run.cost,
+            bound=fields["alpha_bound"],
+            gap=gap,
+            redispatched=True,
+            robustness=fields,
+            warnings=tuple(warnings),
+        )
+
+    def fields(
+        self, asked: Horizon, beta: float | None, base: Plan, alpha: float | None, solved: Solved
+    ) -> dict[str, Any]:
+        """The fields that an info-gap answer adds to a plan."""
+        bound = abs(solved.answer.bound) if math.isfinite(solved.answer.bound) else None
+        if asked.sense == "robust" and bound is not None:
+            bound = min(bound, asked.alpha_ub)
+        physical = alpha is not None and alpha >= asked.alpha_ub * (1.0 - 1e-9)
+        return {
+            "alpha": alpha,
+            "alpha_bound": bound,
+            "alpha_floor": None,
+            "alpha_limit": "physical" if physical else "budget",
+            "beta": beta,
+            "base_objective": base.objective,
+            "base_bound": base.bound,
+            "budget": asked.budget,
+            "objective_forecast": None,
+            "worst_case": {
+                "corner": justification(asked),
+                "vertices_attacked": 0,
+                "costliest_attack": None,
+                "broken": False,
+            },
+        }
+
+    def floor(self, asked: Horizon, beta: float | None, base: Plan, decisions: Decisions, alpha: float) -> float | None:
+        """What the plan reaches at ``(1 + beta)`` times the proven bound of the baseline; None where that budget is out of its reach."""
+        if base.bound is None or base.objective is None or base.bound_of != "ac":
+            return None
+        budget = asked.budget * base.bound / base.objective if beta is not None else None
+        if budget is None:
+            return alpha
+        smaller = dataclasses.replace(asked, budget=budget)
+        solved = self.decided(decisions, self.study.ask(smaller))
+        if solved.answer.x is None:
+            return None
+        survived = self.survive(decisions, smaller, abs(solved.answer.value or 0.0), base.objective)
+        return survived[0] if survived else None
+
+    def attack(
+        self, asked: Horizon, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Try to break a plan at vertices of the uncertainty set: its sites, topology and storage schedule stay, dispatch follows."""
+        costs = []
+        for vertex in vertices(self.study, asked, alpha, VERTICES_ATTACKED, self.study.model.solver.seed):
+            solved = self.decided(decisions, vertex, schedule)
+            costs.append(solved.answer.value if solved.answer.value is not None else math.inf)
+        costliest = max(costs)
+        broken = costliest > asked.budget * (1.0 + ATTACK_TOLERANCE)
+        found = {
+            "corner": justification(asked),
+            "vertices_attacked": len(costs),
+            "costliest_attack": costliest,
+            "broken": broken,
+        }
+        text = f"THE ROBUST PLAN BREAKS: a vertex inside alpha costs {costliest:g}, over the budget {asked.budget:g}; please report this"
+        return found, [text] if broken else []
+
+
+def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: str) -> float | None:
+    """Relative distance between alpha and its bound, of the same problem; None at 0 and where alpha is unbounded."""
+    reached = alpha if of == "ac" else model_alpha
+    if alpha is None or bound is None or not reached or reached < 1e-9:
+        return None
+    return abs(bound - reached) / reached
+
+
+def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked_gap: float) -> Status:
+    """Status of an info-gap answer."""
+    if plan.status == "cancelled":
+        return "cancelled"
+    if plan.ac is None or plan.ac.verdict != "feasible":
+        return "feasible"
+    proven = fields["alpha"] is None or fields["alpha_limit"] == "physical" or (gap is not None and gap <= asked_gap)
+    return "optimal" if proven else "feasible"
+
+
+def require_limits(time_limit_s: float | None, gap: float | None) -> None:
+    """Refuse limits that mean nothing."""
+    findings = []
+    if time_limit_s is not None and not 0.0 < time_limit_s < math.inf:
+        findings.append(
+            Finding(f"time_limit_s {time_limit_s:g} must be positive", "/options/time_limit_s", time_limit_s)
+        )
+    if gap is not None and not 0.0 <= gap < math.inf:
+        findings.append(Finding(f"gap {gap:g} must be 0 or more", "/options/gap", gap))
+    if findings:
+        raise InputError(findings)

@@ -1,0 +1,151 @@
+"""A solver process of its own: it may crash, hang or be killed without harm to the caller.
+
+The parent holds a :class:`Worker`; the child runs :func:`main`. They speak pickled messages over the child's pipes,
+never over files.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from igdt_planner.errors import SolverError
+from igdt_planner.milp import Answer, Options, Problem, Rows, solve
+from igdt_planner.scout import scout_plans
+
+GRACE_S = 30.0
+"""How long a child may overrun its time limit (exact dispatch of a last plan) before it is killed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One solve: the problem, whether to look for plans by scouting, limits, tangents known from an earlier solve."""
+
+    problem: Problem
+    scout: bool
+    options: Options
+    known: Rows | None
+
+
+class Worker:
+    """The parent's end. Started on first use, kept between solves, killed when it overruns."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def run(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> tuple[Answer, Rows | None, bool]:
+        """Solve a job; the last element says whether the user interrupted it.
+
+        Raises
+        ------
+        SolverError
+            The process died or overran its limit before it found a plan.
+        """
+        self.send(job)
+        begun, latest = time.monotonic(), Answer("no_plan", None, None, -np.inf, 0, 0, 0.0)
+        while True:
+            try:
+                kind, content = self.messages.get(
+                    timeout=max(0.1, begun + job.options.time_limit_s + GRACE_S - time.monotonic())
+                )
+            except queue.Empty:
+                self.close()
+                return (
+                    self.salvage(latest, begun, f"the solver overran its limit of {job.options.time_limit_s:g} s"),
+                    None,
+                    False,
+                )
+            except KeyboardInterrupt:
+                self.close()
+                return replace(latest, seconds=time.monotonic() - begun), None, True
+            if kind == "done":
+                return *content, False
+            if kind == "failed":
+                self.close()
+                return self.salvage(latest, begun, content), None, False
+            on_event({key: value for key, value in content.items() if key != "x"})
+            latest = absorb(latest, content)
+
+    def salvage(self, latest: Answer, begun: float, why: str) -> Answer:
+        """The last incumbent of a child that is gone; without one, an error."""
+        if latest.x is None:
+            raise SolverError(f"no plan: {why}")
+        return replace(latest, seconds=time.monotonic() - begun)
+
+    def send(self, job: Job) -> None:
+        """Hand a job to the child, starting one if need be."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        assert self.process is not None and self.process.stdin is not None
+        pickle.dump(job, self.process.stdin)
+        self.process.stdin.flush()
+
+    def start(self) -> None:
+        """Start a child in a session of its own, so that an interrupt reaches the parent only."""
+        command = [sys.executable, "-c", "from igdt_planner.worker import main; main()"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.messages = queue.Queue()
+        threading.Thread(target=listen, args=(self.process, self.messages), daemon=True).start()
+
+    def close(self) -> None:
+        """Kill the child."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def absorb(latest: Answer, event: dict[str, Any]) -> Answer:
+    """The best known answer after one more event."""
+    bound = max(latest.bound, event["bound"]) if event.get("bound") is not None else latest.bound
+    if event["kind"] != "incumbent":
+        return replace(latest, bound=bound)
+    return replace(latest, status="feasible", x=event["x"], value=event["objective"], bound=bound)
+
+
+def listen(process: subprocess.Popen[bytes], messages: queue.Queue[tuple[str, Any]]) -> None:
+    """Read messages of a child until it ends; its end is a message too."""
+    assert process.stdout is not None
+    try:
+        while True:
+            messages.put(pickle.load(process.stdout))
+    except (EOFError, pickle.UnpicklingError, OSError):
+        messages.put(("failed", f"the solver process ended with status {process.wait()}"))
+
+
+def jobs(stream: BinaryIO) -> Iterator[Job]:
+    """Jobs from the parent until it closes the pipe."""
+    while True:
+        try:
+            yield pickle.load(stream)
+        except EOFError:
+            return
+
+
+def main() -> None:
+    """Solve jobs from standard input until it closes. Whatever a library prints goes to standard error."""
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+
+    def tell(kind: str, content: object) -> None:
+        pickle.dump((kind, content), channel)
+        channel.flush()
+
+    for job in jobs(sys.stdin.buffer):
+        try:
+            scout = partial(scout_plans, job.problem, job.options) if job.scout else None
+            tell("done", solve(job.problem, scout, job.options, job.known, lambda event: tell("event", event)))
+        except Exception as error:  # the parent must learn of any failure in words
+            tell("failed", f"{type(error).__name__}: {error}")
