@@ -20,24 +20,20 @@ from igdt_planner.errors import InputError
 from igdt_planner.model import Model
 from igdt_planner.network import base_open_lines
 from igdt_planner.plan import Dispatch, Plan, Realisation
-from igdt_planner.report import (
-    base_state,
+from igdt_planner.report.base import base_state
+from igdt_planner.report.figures import (
     curve_figure,
-    curve_summary,
     dispatch_figure,
     feeder_figure,
-    feeder_layout,
-    plan_tables,
     save_png,
     save_svg,
-    summary,
     voltage_figure,
-    write_csv,
-    write_plan_tables,
 )
 from igdt_planner.report.files import write_whole
+from igdt_planner.report.layout import feeder_layout
 from igdt_planner.report.routes import line_routes
-from igdt_planner.report.tables import csv_text
+from igdt_planner.report.tables import csv_text, plan_tables, write_csv, write_plan_tables
+from igdt_planner.report.text import curve_summary, summary
 from igdt_planner.report.views import curve_view, dispatch_view, plan_view
 
 ROOT = Path(__file__).parents[1]
@@ -326,6 +322,10 @@ def test_names_are_escaped_in_svg_and_never_read_as_formulas(tmp_path: Path) -> 
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
     assert "$\\frac{" in svg
+
+
+def test_notebooks_show_pictures() -> None:
+    assert curve_figure(curve_table())._repr_png_().startswith(b"\x89PNG")
 
 
 def test_curve_without_any_point_says_so(tmp_path: Path) -> None:
