@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from igdt_planner.ac.powerflow import AcSolution, Bools, Floats, Ints, power_flow
 from igdt_planner.case import Case
@@ -109,6 +111,18 @@ class Operation:
         return self.case.lines["id"].to_numpy(np.int64)
 
     @cached_property
+    def line_ends(self) -> tuple[Ints, Ints]:
+        """Column of the bus at either end of every line."""
+        buses = pd.Index(self.bus_ids)
+        from_bus, to_bus = (buses.get_indexer(pd.Index(self.case.lines[end])) for end in ("from_bus", "to_bus"))
+        return np.asarray(from_bus, dtype=np.int64), np.asarray(to_bus, dtype=np.int64)
+
+    @cached_property
+    def islands(self) -> Ints:
+        """Number of the island of every bus, from 0 up in every period, shape (periods, buses)."""
+        return np.array([_islands(on, *self.line_ends, len(self.bus_ids)) for on in self.line_on], dtype=np.int64)
+
+    @cached_property
     def is_source(self) -> Bools:
         """Where a bus holds its voltage, shape (periods, buses)."""
         return np.isfinite(self.schedule.source_vm_pu)
@@ -202,36 +216,35 @@ def _line_on(plan: Plan, mode: ModeName, profile: pd.DataFrame) -> Bools:
 
 
 def _schedule(case: Case, dispatch: Dispatch, mode: ModeName, profile: pd.DataFrame) -> Schedule:
-    def spread(table: pd.DataFrame, column: str) -> Floats:
-        return _spread(case, table, mode, profile, column)
-
+    dg_p, dg_q = _spread(case, dispatch.dg, mode, profile, ["p_mw", "q_mvar"])
+    ess = ["p_charge_mw", "p_discharge_mw", "energy_mwh"]
+    charge, discharge, energy = _spread(case, dispatch.ess, mode, profile, ess)
+    shed_p, shed_q = _spread(case, dispatch.shed, mode, profile, ["p_mw", "q_mvar"])
     if mode == "connected":
         source_vm_pu = np.tile(_substation_vm_pu(case), (len(profile), 1))
     else:
-        source_vm_pu = _spread(case, dispatch.sources, mode, profile, "vm_pu", absent=np.nan)
-    return Schedule(
-        dg_p=spread(dispatch.dg, "p_mw"),
-        dg_q=spread(dispatch.dg, "q_mvar"),
-        charge=spread(dispatch.ess, "p_charge_mw"),
-        discharge=spread(dispatch.ess, "p_discharge_mw"),
-        energy=spread(dispatch.ess, "energy_mwh"),
-        shed_p=spread(dispatch.shed, "p_mw"),
-        shed_q=spread(dispatch.shed, "q_mvar"),
-        source_vm_pu=source_vm_pu,
-    )
+        (source_vm_pu,) = _spread(case, dispatch.sources, mode, profile, ["vm_pu"], absent=np.nan)
+    return Schedule(dg_p, dg_q, charge, discharge, energy, shed_p, shed_q, source_vm_pu)
 
 
 def _spread(
-    case: Case, table: pd.DataFrame, mode: str, profile: pd.DataFrame, column: str, absent: float = 0.0
+    case: Case, table: pd.DataFrame, mode: str, profile: pd.DataFrame, columns: list[str], absent: float = 0.0
 ) -> Floats:
-    """A column of a dispatch table as periods by buses; rows of other modes, periods and unknown buses are left out."""
+    """Columns of a dispatch table, each as periods by buses; rows of other modes, periods or buses are left out."""
     rows = table[table["mode"] == mode]
     row = pd.Index(profile["period"]).get_indexer(pd.Index(rows["period"]))
     col = pd.Index(case.buses["id"]).get_indexer(pd.Index(rows["bus"]))
     known = (row >= 0) & (col >= 0)
-    values = np.full((len(profile), len(case.buses)), absent)
-    values[row[known], col[known]] = rows[column].to_numpy(float)[known]
+    values = np.full((len(columns), len(profile), len(case.buses)), absent)
+    values[:, row[known], col[known]] = rows[columns].to_numpy(float).T[:, known]
     return values
+
+
+def _islands(line_on: Bools, from_bus: Ints, to_bus: Ints, buses: int) -> Ints:
+    """Connected components over closed lines."""
+    closed = np.ones(int(line_on.sum()))
+    graph = coo_array((closed, (from_bus[line_on], to_bus[line_on])), shape=(buses, buses))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _substation_vm_pu(case: Case) -> Floats:

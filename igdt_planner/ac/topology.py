@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from igdt_planner.ac.operation import Operation
-from igdt_planner.ac.powerflow import Bools, Ints
+from igdt_planner.ac.powerflow import Ints
 from igdt_planner.ac.violations import found, where
 from igdt_planner.plan import Violation
 
@@ -69,8 +66,7 @@ def spanning_forest(operation: Operation) -> Iterator[Violation]:
     """Connected: every bus is fed by exactly one substation."""
     if operation.islanded:
         return
-    for row in range(len(operation.periods)):
-        island = islands(operation, row)
+    for row, island in enumerate(operation.islands):
         sources = np.bincount(island, weights=operation.is_source[row])
         for number in np.flatnonzero(sources != 1).tolist():
             members = operation.bus_ids[island == number]
@@ -85,10 +81,8 @@ def acyclic(operation: Operation) -> Iterator[Violation]:
     """Connected, and islanded where the model says radial: closed lines form no loop."""
     if not operation.setting.radial and operation.islanded:
         return
-    for row in range(len(operation.periods)):
-        island = islands(operation, row)
-        from_bus = _columns(operation, "from_bus")
-        lines = np.bincount(island[from_bus], weights=operation.line_on[row], minlength=island.max() + 1)
+    for row, island in enumerate(operation.islands):
+        lines = np.bincount(island[operation.line_ends[0]], weights=operation.line_on[row], minlength=island.max() + 1)
         buses = np.bincount(island)
         for number in np.flatnonzero(lines > buses - 1).tolist():
             members = operation.bus_ids[island == number]
@@ -111,19 +105,6 @@ def count_switching(operation: Operation) -> int:
     lines = operation.case.lines
     before = np.vstack([lines["in_service"].to_numpy(bool), operation.line_on[:-1]])
     return int(np.sum((operation.line_on != before) & lines["switchable"].to_numpy(bool)))
-
-
-def islands(operation: Operation, row: int) -> Ints:
-    """Number of the island of every bus in the period of position ``row``."""
-    on: Bools = operation.line_on[row]
-    ends = _columns(operation, "from_bus")[on], _columns(operation, "to_bus")[on]
-    size = len(operation.bus_ids)
-    graph = coo_array((np.ones(int(on.sum())), ends), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
-
-
-def _columns(operation: Operation, end: str) -> Ints:
-    return np.asarray(pd.Index(operation.bus_ids).get_indexer(pd.Index(operation.case.lines[end])), dtype=np.int64)
 
 
 def _buses(members: Ints) -> str:

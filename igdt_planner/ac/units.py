@@ -11,7 +11,7 @@ import numpy as np
 
 from igdt_planner.ac.operation import Operation
 from igdt_planner.ac.powerflow import Bools, Floats
-from igdt_planner.ac.topology import islands, listed
+from igdt_planner.ac.topology import listed
 from igdt_planner.ac.violations import TOLERANCE_MW, Limit, bounded, contrast, found, where
 from igdt_planner.plan import Violation
 
@@ -144,8 +144,7 @@ def one_source(operation: Operation) -> Iterator[Violation]:
     """An island has one grid-forming bus."""
     if not operation.islanded:
         return
-    for row in range(len(operation.periods)):
-        island = islands(operation, row)
+    for row, island in enumerate(operation.islands):
         sources = np.bincount(island, weights=operation.is_source[row])
         for number in np.flatnonzero(sources > 1).tolist():
             ids = operation.bus_ids[(island == number) & operation.is_source[row]].tolist()
