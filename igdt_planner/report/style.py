@@ -107,9 +107,10 @@ def _rendered(figure: Figure, kind: str, metadata: dict[str, Any], dpi: int) -> 
 def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) -> None:
     """Title and subtitle in the upper left corner, ``top`` inches from the edge, small enough to fit."""
     width, height = figure.get_size_inches()
-    for text, size, down, style in ((title, 13.0, 0.0, {"weight": "bold"}), (subtitle, 9.5, 0.27, {"color": MUTED})):
+    for text, size, down, weight, colour in ((title, 13.0, 0.0, "bold", INK), (subtitle, 9.5, 0.27, "normal", MUTED)):
         fitting = min(size, 72 * (width - 0.3) / (0.65 * max(len(text), 1)))
-        figure.text(0.16 / width, 1 - (top + down) / height, text, ha="left", va="top", size=fitting, **style)
+        place = (0.16 / width, 1 - (top + down) / height)
+        figure.text(*place, text, ha="left", va="top", size=fitting, weight=weight, color=colour)
 
 
 def bare(axes: Axes) -> None:

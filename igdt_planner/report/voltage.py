@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,8 +62,7 @@ def _draw_panel(axes: Axes, view: FeederView, base: FeederView | None) -> None:
         handles.append(Line2D([], [], color=BEFORE, marker="o", ms=3.5, label=_words(base, "before")))
     _draw_profile(axes, view, colour)
     handles.append(Line2D([], [], color=colour, marker="o", ms=3.5, label=_words(view, "plan")))
-    if _draw_limits(axes, view):
-        handles.append(Line2D([], [], color=RED, lw=1, ls="--", label="limits"))
+    _draw_limits(axes, view)
     axes.set_title(view.mode.capitalize(), pad=8)
     axes.set_xlabel("distance from the source along closed lines, ohm")
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.01, 0.985), ncols=3, fontsize=8, handlelength=1.6)
@@ -87,14 +87,13 @@ def _draw_profile(axes: Axes, view: FeederView, colour: str) -> None:
     )
 
 
-def _draw_limits(axes: Axes, view: FeederView) -> bool:
+def _draw_limits(axes: Axes, view: FeederView) -> None:
     """Limits as dashed lines where all buses share them."""
-    shared = view.buses[["vm_min_pu", "vm_max_pu"]].drop_duplicates()
-    if len(shared) != 1:
-        return False
-    for limit in shared.to_numpy(float)[0]:
+    shared = view.buses[["vm_min_pu", "vm_max_pu"]].drop_duplicates().to_numpy(float)
+    for limit in shared[0] if len(shared) == 1 else ():
         axes.axhline(limit, color=RED, lw=1, ls="--", zorder=1)
-    return True
+        place: dict[str, Any] = {"xy": (0, limit), "xycoords": ("axes fraction", "data")}
+        axes.annotate("limit", xytext=(4, 2), textcoords="offset points", size=7.5, color=RED, **place)
 
 
 def _fit_voltages(panels: Sequence[Axes], views: Sequence[FeederView]) -> None:
