@@ -19,7 +19,8 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from golden.state import Operation, put
-from golden.studies import CASE, MODEL, study, tiny
+from golden.studies import CASE, CORNER, MODEL, study, tiny
+from golden.studies import CONNECTED as CONNECTED_MODE
 from golden.writer import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,3 +273,20 @@ def test_tangent_lies_below_the_cone_and_touches_it(
     assert k_p * p + k_q * q - k_w * w <= square + 1e-9 * (1.0 + square + k_w * w)
     touched = (p0 * p0 + q0 * q0) / w0
     assert k_p * p0 + k_q * q0 - k_w * w0 == pytest.approx(touched, abs=1e-9)
+
+
+def test_cones_are_weighed_in_the_unit_of_the_objective() -> None:
+    """Tangents are added where a cone misses the tolerance of the objective; MWh against money would add none."""
+    mode = {"connected": CONNECTED_MODE}
+    weight = {
+        name: build(study(CASE, MODEL | {"modes": mode, "objective": objective})).cones[0].weight
+        for name, objective in {
+            "losses": [{"term": "losses", "mode": "connected"}],
+            "money": [{"term": "energy_cost", "mode": "connected"}, {"term": "generation_cost", "mode": "connected"}],
+            "nothing": [{"term": "switching", "mode": "connected"}],
+        }.items()
+    }
+    first = 0.01 * 2.0 * 10.0 * 0.75  # r dt base_mva weight
+    assert weight == pytest.approx({"losses": first, "money": first * (60.0 + 50.0), "nothing": first})
+    asked = study(CASE, MODEL | {"modes": mode, "objective": [{"term": "losses", "mode": "connected"}]}).ask(CORNER)
+    assert build(asked).cones[0].weight == pytest.approx(first / CORNER.budget)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from igdt_planner.formulation.siting import sites_at
+from igdt_planner.study import Study, StudyMode
 
 
 def objective_expression(m: Any) -> Any:
@@ -23,6 +24,28 @@ def objective_expression(m: Any) -> Any:
 def mwh(b: Any, t: int) -> float:
     """Energy in MWh of one per-unit power over a period."""
     return float(b.study.periods[t].hours * b.study.base_mva)
+
+
+def worth_of_energy(study: Study, mode: StudyMode) -> float:
+    """What a MWh lost in a mode can cost at most, in the unit of the objective.
+
+    Where alpha is the objective it is a share of the budget. Where the objective prices no energy it is the weight of the
+    mode: losses still decide what is feasible.
+    """
+    periods, dg = study.periods.values(), study.dg.values()
+    emissions = [p.emissions_t_per_mwh for p in periods] + [tech.emissions_t_per_mwh for tech in dg]
+    rates = {
+        "losses": 1.0,
+        "ens": max(bus.priority for bus in study.buses.values()),
+        "lost_load_cost": max(bus.value_of_lost_load for bus in study.buses.values()),
+        "energy_cost": max(abs(p.price_per_mwh) for p in periods),
+        "generation_cost": max((tech.generation_cost_per_mwh for tech in dg), default=0.0),
+        "emissions": max(emissions),
+    }
+    terms = [term for term in study.model.objective if term.mode == mode.name]
+    worth = sum(term.weight * rates.get(term.term, 0.0) for term in terms) or 1.0
+    budget = abs(study.horizon.budget) if study.horizon is not None else 1.0
+    return mode.settings.weight * worth / (budget or 1.0)
 
 
 def losses(b: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from igdt_planner.formulation.bounds import line_bounds, voltage_limits
+from igdt_planner.formulation.cost import worth_of_energy
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Cone:
     """The condition ``i_sq * w >= P^2 + Q^2`` of one line and period, as Pyomo variables.
 
     ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * line_on``; without losses in the balance ``v_sq`` is None and
-    ``v_sq_ub`` is 1. ``weight`` is what a unit of ``i_sq`` loses in MWh; it says which cones matter.
+    ``v_sq_ub`` is 1. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective; it says which cones matter.
     """
 
     i_sq: Any
@@ -55,7 +56,7 @@ def cone(b: Any, line_id: int, t: int) -> Cone:
         line_on=b.line_on[line_id, b.topology_of[t]],
         v_sq=b.v_sq[line.i, t] if in_balance else None,
         v_sq_ub=voltage_limits(study, b.mode, line.i)[1] if in_balance else 1.0,
-        weight=line.r * study.periods[t].hours * study.base_mva * b.mode.settings.weight,
+        weight=line.r * study.periods[t].hours * study.base_mva * worth_of_energy(study, b.mode),
     )
 
 
