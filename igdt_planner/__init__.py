@@ -1,14 +1,13 @@
 """Which plan still holds when the forecast is wrong, and how wrong may it be?"""
 
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
+from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.planner import check, opportunity, robust, solve, sweep
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Case",
@@ -30,6 +29,7 @@ __all__ = [
     "plan_from_dict",
     "plan_to_dict",
     "robust",
+    "run",
     "save_plan",
     "solve",
     "sweep",

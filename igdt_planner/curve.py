@@ -11,7 +11,7 @@ import pandas as pd
 
 from igdt_planner.document import finite
 from igdt_planner.plan import Plan
-from igdt_planner.report.files import write_whole
+from igdt_planner.report.tables import write_csv
 
 COLUMNS = [
     "beta",
@@ -49,7 +49,7 @@ class Curve:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the table as CSV, whole or not at all."""
-        return write_whole(Path(path), self.table.to_csv(index=False).encode())
+        return write_csv(self.table, Path(path))
 
 
 def row(plan: Plan) -> dict[str, Any]:

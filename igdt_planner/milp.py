@@ -194,8 +194,9 @@ def relax(
     Every LP value is a valid bound.
     """
     highs = to_highs(problem, cuts, options, integral=False)
-    set_option(highs, "primal_feasibility_tolerance", 1e-9)
-    set_option(highs, "dual_feasibility_tolerance", 1e-9)
+    if tolerance <= TANGENT_TOLERANCE:
+        set_option(highs, "primal_feasibility_tolerance", 1e-9)
+        set_option(highs, "dual_feasibility_tolerance", 1e-9)
     bound, x, status = -np.inf, None, highspy.HighsModelStatus.kNotset
     for _ in range(rounds):
         set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()) + highs.getRunTime())

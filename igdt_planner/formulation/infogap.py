@@ -23,6 +23,7 @@ def add_uncertainty(m: Any) -> None:
         m.alpha_built_upper = pyo.Constraint(m.dg_sites, rule=alpha_built_upper)
         m.alpha_built_alpha = pyo.Constraint(m.dg_sites, rule=alpha_built_alpha)
         m.alpha_built_lower = pyo.Constraint(m.dg_sites, rule=alpha_built_lower)
+        m.alpha_built_count = pyo.Constraint(rule=alpha_built_count)
     m.dg_capacity = pyo.Expression(m.dg_sites, rule=dg_capacity)
 
 
@@ -45,6 +46,16 @@ def alpha_built_alpha(m: Any, bus: int, tech: str) -> Any:
 def alpha_built_lower(m: Any, bus: int, tech: str) -> Any:
     """(G4) ``alpha_built >= alpha - alpha_ub (1 - build_dg)``. Enforced over: DG sites."""
     return m.alpha_built[bus, tech] >= m.alpha - m.study.horizon.alpha_ub * (1.0 - m.build_dg[bus, tech])
+
+
+def alpha_built_count(m: Any) -> Any:
+    """(G7) ``sum alpha_built >= N_dg alpha - alpha_ub (N_dg - sum build_dg)``: S1 times ``alpha_ub - alpha``. Enforced once.
+
+    Without it a relaxation that spreads DG over many buses sees no deviation at all.
+    """
+    count, alpha_ub = m.study.model.dg.max_units, m.study.horizon.alpha_ub
+    unused = count - sum(m.build_dg.values())
+    return sum(m.alpha_built.values()) >= count * m.alpha - alpha_ub * unused
 
 
 def add_objective(m: Any, cost: Any) -> None:

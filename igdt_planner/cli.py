@@ -1,0 +1,293 @@
+"""The command line: one subcommand per stage, result on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from igdt_planner import contract
+from igdt_planner.case import list_cases, load_case
+from igdt_planner.curve import Curve
+from igdt_planner.document import load_plan, plan_to_dict, read_json, save_plan, to_json
+from igdt_planner.errors import InputError, PlannerError
+from igdt_planner.model import Model, list_models, load_model, override
+from igdt_planner.plan import Plan
+from igdt_planner.planner import check, opportunity, robust, solve, sweep
+from igdt_planner.progress import Progress
+from igdt_planner.report.results import report_curve, report_plan
+from igdt_planner.report.text import curve_summary, summary
+
+DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
+
+app = typer.Typer(
+    help="Which plan still holds when the forecast is wrong, and how wrong may it be?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name or case folder")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="shipped model name or TOML file")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="write plan JSON, tables and pictures here")]
+TimeLimit = Annotated[float | None, typer.Option("--time-limit", metavar="S", help="seconds per solve")]
+Gap = Annotated[float | None, typer.Option("--gap", metavar="G", help="relative gap that is good enough")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="override a model field, e.g. modes.islanded.reactive=false"),
+]
+Beta = Annotated[float | None, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", metavar="COST", help="the budget itself, in the model's unit, instead of --beta"),
+]
+Events = Annotated[bool, typer.Option("--events", help="progress events as NDJSON on standard error")]
+
+
+@app.command("solve")
+def solve_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Baseline plan: least cost at the forecast."""
+    answer_plan(lambda m, on: solve(case, m, time_limit_s=time_limit, gap=gap, on_event=on), model, set_, as_json, out)
+
+
+@app.command("robust")
+def robust_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    beta: Beta = None,
+    budget: Budget = None,
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Risk-averse plan: the largest alpha within the budget."""
+    answer_plan(
+        lambda m, on: robust(case, m, beta, budget=budget, time_limit_s=time_limit, gap=gap, on_event=on),
+        model,
+        set_,
+        as_json,
+        out,
+    )
+
+
+@app.command("opportunity")
+def opportunity_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    beta: Beta = None,
+    budget: Budget = None,
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Risk-seeking plan: the smallest alpha that lets the cost fall to the budget."""
+    answer_plan(
+        lambda m, on: opportunity(case, m, beta, budget=budget, time_limit_s=time_limit, gap=gap, on_event=on),
+        model,
+        set_,
+        as_json,
+        out,
+    )
+
+
+@app.command("sweep")
+def sweep_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    betas: Annotated[str, typer.Option("--betas", metavar="GRID", help="from:to:step, or numbers with commas")],
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Robustness curve: a robust plan for every beta of a grid."""
+    grid = parse_grid(betas)
+    with Progress(sys.stderr) as progress:
+        chosen = override(load_model(model), parse_settings(set_))
+        curve = sweep(case, chosen, grid, time_limit_s=time_limit, gap=gap, on_event=progress)
+    show_curve(curve, as_json, out)
+
+
+@app.command("check")
+def check_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="plan JSON")], as_json: Json = False
+) -> None:
+    """AC verdict of a saved plan."""
+    show_plan(check(load_plan(plan)), as_json, None)
+
+
+@app.command("report")
+def report_command(
+    plan_or_curve: Annotated[
+        Path, typer.Argument(metavar="PLAN_OR_CURVE", help="plan JSON, or the plans of a curve as one JSON list")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Pictures and tables of a saved plan."""
+    plan = load_plan(plan_or_curve)
+    written = report_plan(plan, out)
+    print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
+
+
+@app.command("cases")
+def cases_command(as_json: Json = False) -> None:
+    """Shipped cases."""
+    listed = {name: load_case(name).title for name in list_cases()}
+    print(to_json(listed) if as_json else "\n".join(f"{name:16} {title}" for name, title in listed.items()))
+
+
+@app.command("models")
+def models_command(as_json: Json = False) -> None:
+    """Shipped models."""
+    listed = {name: load_model(name).title for name in list_models()}
+    print(to_json(listed) if as_json else "\n".join(f"{name:16} {title}" for name, title in listed.items()))
+
+
+@app.command("run")
+def run_command(events: Events = False) -> None:
+    """Answer a JSON request from standard input on standard output."""
+    try:
+        request = read_json("request", sys.stdin.buffer.read().decode("utf-8-sig"))
+    except (InputError, UnicodeDecodeError) as error:
+        fault = error if isinstance(error, InputError) else InputError.of("request: is not UTF-8 text")
+        response = contract.run({}) | {"error": contract.error_of(fault)}
+    else:
+        response = contract.run(request, Progress(sys.stderr).as_ndjson if events else None)
+    sys.stdout.write(to_json(response))
+    raise typer.Exit(exit_of_response(response))
+
+
+@app.command("demo")
+def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out")) -> None:
+    """The main job: baseline, robust plan and curve of ieee33 under dual_mode, with AC verdicts and pictures (at most 6 minutes)."""
+    begun = time.monotonic()
+    with Progress(sys.stderr) as progress:
+        curve = sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=DEMO_LIMIT_S, on_event=progress)
+    show_curve(curve, False, out)
+    print(f"\ncomputed in {time.monotonic() - begun:.0f} s; plans, tables and pictures are in {out}")
+
+
+DEMO_LIMIT_S = 130.0
+"""Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""
+
+
+def answer_plan(
+    verb: Callable[[Model, Any], Plan], model: str, settings: list[str] | None, as_json: bool, out: Path | None
+) -> None:
+    """Run a verb with progress on standard error, then show its plan."""
+    chosen = override(load_model(model), parse_settings(settings))
+    with Progress(sys.stderr) as progress:
+        plan = verb(chosen, progress)
+    show_plan(plan, as_json, out)
+
+
+def show_plan(plan: Plan, as_json: bool, out: Path | None) -> None:
+    """Print a plan, write its files, and exit with its status."""
+    if out is not None:
+        save_plan(plan, out / f"{plan.kind}.json")
+        report_plan(plan, out)
+    sys.stdout.write(to_json(plan_to_dict(plan)) if as_json else summary(plan).rstrip() + "\n")
+    raise typer.Exit(exit_of_plan(plan))
+
+
+def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
+    """Print a curve, write its files, and exit with its status where that is not success."""
+    plans = curve.plans or (curve.baseline,)
+    if out is not None:
+        report_curve(curve, out)
+    if as_json:
+        sys.stdout.write(to_json([plan_to_dict(plan) for plan in plans]))
+    else:
+        print("\n\n".join([summary(curve.baseline).rstrip(), curve_summary(curve.table).rstrip()]))
+    worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
+    if worst:
+        raise typer.Exit(worst)
+
+
+def exit_of_plan(plan: Plan) -> int:
+    """0 done; 1 solved but infeasible or refused by AC; 3 stopped by its limit with no plan."""
+    if plan.status == "infeasible":
+        return NOT_AS_ASKED
+    if plan.dispatch is None:
+        return NO_PLAN
+    return DONE if plan.ac is not None and plan.ac.verdict == "feasible" else NOT_AS_ASKED
+
+
+def exit_of_response(response: dict[str, Any]) -> int:
+    """Exit status of a JSON response."""
+    if response["error"] is not None:
+        return BAD_INPUT if response["error"]["code"] == "bad_input" else NOT_AS_ASKED
+    if response["status"] == "infeasible" or any(run["ac"]["verdict"] == "violated" for run in response["runs"]):
+        return NOT_AS_ASKED
+    return (
+        NO_PLAN
+        if response["status"] in ("no_plan", "cancelled") and not any(run["dispatch"] for run in response["runs"])
+        else DONE
+    )
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, Any]:
+    """``--set`` values: JSON where they read as JSON, else text."""
+    parsed: dict[str, Any] = {}
+    for setting in settings or []:
+        key, separator, text = setting.partition("=")
+        if not separator or not key:
+            raise InputError.of(f"--set {setting}: write KEY=VALUE", got=setting)
+        try:
+            parsed[key] = json.loads(text)
+        except ValueError:
+            parsed[key] = text
+    return parsed
+
+
+def parse_grid(text: str) -> list[float]:
+    """Betas written as ``from:to:step`` (both ends included) or as numbers with commas."""
+    try:
+        if ":" not in text:
+            return [float(part) for part in text.split(",") if part.strip()]
+        low, high, step = (float(part) for part in text.split(":"))
+        if not step > 0.0 or not high >= low:
+            raise ValueError
+        return [round(low + number * step, 12) for number in range(int((high - low) / step + 1.5e-9) + 1)]
+    except (ValueError, OverflowError):
+        raise InputError.of(
+            f"--betas {text}: write from:to:step or numbers with commas", got=text, path="/study/betas"
+        ) from None
+
+
+def main() -> None:
+    """Entry point: bad input is one message and exit status 2, never a traceback."""
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except PlannerError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(NOT_AS_ASKED)
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("cancelled", file=sys.stderr)
+        sys.exit(NO_PLAN)

@@ -1,0 +1,56 @@
+"""Everything a result leaves in a folder: plan JSON, tables, pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from igdt_planner.curve import Curve
+from igdt_planner.document import save_plan
+from igdt_planner.plan import Plan
+from igdt_planner.report.base import base_state
+from igdt_planner.report.figures import curve_figure, dispatch_figure, feeder_figure, save_png, voltage_figure
+from igdt_planner.report.tables import write_csv, write_plan_tables
+
+
+def report_plan(plan: Plan, folder: Path, name: str | None = None) -> list[Path]:
+    """Write tables and pictures of a plan below ``folder``; a plan without dispatch leaves none.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    if plan.dispatch is None:
+        return []
+    stem = name or plan.kind
+    before = base_state(plan.case, periods=plan.model.periods)
+    figures = {
+        "feeder": feeder_figure(plan, before),
+        "voltage": voltage_figure(plan, before),
+        "dispatch": dispatch_figure(plan),
+    }
+    pictures = [save_png(figure, folder / f"{stem}_{kind}.png") for kind, figure in figures.items()]
+    return [*write_plan_tables(plan, folder / f"{stem}_tables"), *pictures]
+
+
+def report_curve(curve: Curve, folder: Path) -> list[Path]:
+    """Write a curve: baseline and one plan a beta as JSON, the table as CSV, the curve, and pictures of two plans.
+
+    The robust plan pictured is the one at beta 0.1, else the first above 0, else the first.
+    """
+    written = [save_plan(curve.baseline, folder / "baseline.json")]
+    written += report_plan(curve.baseline, folder, "baseline")
+    for plan in curve.plans:
+        written.append(save_plan(plan, folder / f"robust_beta_{plan.robustness['beta']:g}.json"))
+    if curve.plans:
+        written.append(write_csv(curve.table, folder / "curve.csv"))
+        written.append(save_png(curve_figure(curve.table, unit=curve.baseline.model.unit), folder / "curve.png"))
+        written += report_plan(pictured(curve), folder, "robust")
+    return written
+
+
+def pictured(curve: Curve) -> Plan:
+    """The robust plan worth a picture."""
+    above = [plan for plan in curve.plans if plan.robustness["beta"] > 0.0]
+    exact = [plan for plan in above if plan.robustness["beta"] == 0.1]
+    return (exact or above or list(curve.plans))[0]
