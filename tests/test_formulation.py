@@ -100,6 +100,7 @@ ROWS = {
     "G4": "alpha_built_lower robust",
     "G5": "within_budget robust",
     "G6": "objective robust opportunity",
+    "G7": "alpha_built_count robust",
 }
 """Tag: component, and the tiny studies whose rows stand in its golden file."""
 

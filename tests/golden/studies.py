@@ -99,10 +99,10 @@ ROBUST = MODEL | {
     "objective": [{"term": "energy_cost", "mode": "connected"}, {"term": "ens", "mode": "islanded"}],
     "losses": "none",
     "periods": "peak",
-    "dg": {"max_units": 1, "buses": [2], "technologies": [GAS]},
+    "dg": {"max_units": 2, "buses": [2, 3], "technologies": [GAS]},
     "ess": {},
 }
-"""Peak period only, one candidate DG, less DG and more load the larger alpha."""
+"""Peak period only, up to two DG, less DG and more load the larger alpha."""
 
 CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.2})
 BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, deviation={"dg_availability": 1.0})
