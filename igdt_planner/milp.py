@@ -182,7 +182,9 @@ def set_option(highs: Any, name: str, value: object) -> None:
 def append(highs: Any, rows: Rows) -> None:
     """Append rows to a loaded model."""
     matrix = rows.matrix
-    highs.addRows(len(rows.lower), rows.lower, rows.upper, matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
+    content = (matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
+    if highs.addRows(len(rows.lower), rows.lower, rows.upper, *content) == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refused rows")
 
 
 def relax(

@@ -121,9 +121,17 @@ def parts(problem: Problem, linking: Index | None = None) -> list[tuple[Problem,
     out = []
     for number in range(count):
         own = free[label == number]
-        columns = own if linking is None else np.concatenate([own, linking])
+        columns = with_cones(problem, own) if linking is None else np.concatenate([own, linking])
         out.append((part_of(problem, own, columns, linking is None), columns))
     return out
+
+
+def with_cones(problem: Problem, own: Index) -> Index:
+    """A part's own columns, and the held ones (lines without a switch) that its loss cones refer to."""
+    cones = problem.cones
+    mine = np.isin(cones.i_sq, own)
+    named = np.concatenate([cones.p_flow[mine], cones.q_flow[mine], cones.line_on[mine], cones.v_sq[mine]])
+    return np.union1d(own, named[named >= 0])
 
 
 def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Problem:
