@@ -33,6 +33,7 @@ DISPATCH_S = 60.0
 """Time limit of a dispatch at decided sites and topology."""
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
+REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ class Session:
             plan = dataclasses.replace(
                 blank_plan(self.study, sense, solved), robustness=self.fields(asked, beta, base.plan, None, solved)
             )
+            if solved.answer.x is not None and not solved.cancelled:
+                plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None, {})
         decisions, binaries, alpha, run = found
         plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
@@ -185,6 +188,7 @@ class Session:
         """Correct alpha until the AC cost at its corner meets the budget; None where it never does."""
         towards = -1.0 if asked.sense == "robust" else 1.0
         slope = max(abs(asked.budget - base_objective), 1e-6) / max(alpha, 1e-6)
+        before: tuple[float, float] | None = None
         for _ in range(CORRECTIONS):
             run = self.dispatch(decisions, self.study.realise(corner(asked, alpha)))
             step = 0.01 * alpha + 1e-6
@@ -192,6 +196,9 @@ class Session:
                 excess = run.verdict.objective - asked.budget
                 if excess <= BUDGET_TOLERANCE * asked.budget:
                     return alpha, run
+                if before is not None and excess < before[1] and alpha != before[0]:
+                    slope = (before[1] - excess) / abs(alpha - before[0])
+                before = alpha, excess
                 step = 1.2 * excess / slope + 1e-9
             alpha = min(asked.alpha_ub, alpha + towards * step)
             if alpha < 0.0:
