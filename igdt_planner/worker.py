@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,6 +27,14 @@ from igdt_planner.scout import scout_plans
 
 GRACE_S = 30.0
 """How long a child may overrun its time limit (exact dispatch of a last plan) before it is killed."""
+CHILD = """
+import sys, types
+package = sys.modules["igdt_planner"] = types.ModuleType("igdt_planner")
+package.__path__ = [sys.argv.pop()]
+from igdt_planner.worker import main
+main()
+"""
+"""What a child runs. It needs arrays and HiGHS alone: the package's own ``__init__`` would cost it two seconds more."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Worker:
 
     def start(self) -> None:
         """Start a child in a session of its own, so that an interrupt reaches the parent only."""
-        command = [sys.executable, "-c", "from igdt_planner.worker import main; main()"]
+        command = [sys.executable, "-c", CHILD, str(Path(__file__).parent)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self.messages = queue.Queue()
         threading.Thread(target=listen, args=(self.process, self.messages), daemon=True).start()
