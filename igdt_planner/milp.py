@@ -21,8 +21,14 @@ Emit = Callable[[dict[str, Any]], None]
 
 TANGENT_TOLERANCE = 1e-8
 """Loss that all cones together may miss at a decided plan, relative to the objective."""
-LEAST_TOLERANCE_MWH = 1e-11
-"""Loss of one cone that is never worth a tangent."""
+LEAST_TOLERANCE = 1e-11
+"""Shortfall of one cone, in units of the objective, that is never worth a tangent."""
+LARGE_LP_ROWS = 4000
+"""Rows from which an LP is solved by interior point."""
+INTERIOR_MARGIN = 1e-6
+"""Share by which the value of an interior point is lowered to serve as a bound."""
+SMALL_VALUE = 1e-2
+"""Objective below which the tolerance of a relaxation is no longer relative."""
 
 
 @dataclass(frozen=True)
@@ -192,31 +198,49 @@ def relax(
 ) -> tuple[Any, Array | None, float, Rows]:
     """Solve the LP relaxation, adding tangents until the cones hold to ``tolerance`` relative to the objective.
 
-    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP was solved).
-    Every LP value is a valid bound.
+    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP was
+    solved). A large LP is solved by interior point: its points lie deep inside the face of optima, so that tangents there
+    cut more, and it needs no basis; its bound is lowered by more than it may be off.
     """
     highs = to_highs(problem, cuts, options, integral=False)
     if tolerance <= TANGENT_TOLERANCE:
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         set_option(highs, "dual_feasibility_tolerance", 1e-9)
-    bound, x, status = -np.inf, None, highspy.HighsModelStatus.kNotset
+    interior = tolerance > TANGENT_TOLERANCE and len(problem.rows.lower) >= LARGE_LP_ROWS
+    status, point, bound = highspy.HighsModelStatus.kNotset, None, -np.inf
     for _ in range(rounds):
-        set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()) + highs.getRunTime())
-        highs.run()
-        status = highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
+        status, x, value = solve_lp(highs, deadline, interior=interior)
+        if x is None:
             break
-        x, bound = np.array(highs.getSolution().col_value), highs.getInfo().objective_function_value
-        fresh = tangents(
-            problem, x, max(tolerance * abs(bound) / max(1, len(problem.cones.weight)), LEAST_TOLERANCE_MWH)
-        )
-        if not len(fresh.lower):
+        point, bound = x, value - INTERIOR_MARGIN * abs(value) * interior
+        fresh = needed_tangents(problem, x, value, tolerance)
+        if not len(fresh.lower) or time.monotonic() > deadline:
             break
         append(highs, fresh)
         cuts = stack(cuts, fresh)
-    if x is not None and status == highspy.HighsModelStatus.kOptimal:
-        cuts = select(cuts, cuts.matrix @ x - cuts.lower < 1e-3)
-    return status, x, bound, cuts
+    if point is not None and status == highspy.HighsModelStatus.kOptimal:
+        cuts = select(cuts, cuts.matrix @ point - cuts.lower < 1e-3)
+    return status, point, bound, cuts
+
+
+def needed_tangents(problem: Problem, x: Array, value: float, tolerance: float) -> Rows:
+    """Tangents at the cones that miss more than their share of a tolerance relative to the objective."""
+    scale = abs(value) if tolerance <= TANGENT_TOLERANCE else max(abs(value), SMALL_VALUE)
+    return tangents(problem, x, max(tolerance * scale / max(1, len(problem.cones.weight)), LEAST_TOLERANCE))
+
+
+def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array | None, float]:
+    """Run an LP by simplex from the last basis, or by interior point without crossover: status, point if optimal, value."""
+    if interior:
+        highs.clearSolver()
+        set_option(highs, "solver", "ipm")
+        set_option(highs, "run_crossover", "off")
+    set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
+    highs.run()
+    status = highs.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        return status, None, -np.inf
+    return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
 
 
 def hold(problem: Problem, columns: Index, values: Array) -> Problem:
@@ -270,12 +294,19 @@ def listen(highs: Any, emit: Emit) -> None:
     highs.cbMipInterrupt.subscribe(on_bound)
 
 
+Branch = Callable[[Problem, Rows, Array | None, Options, float, Emit], tuple[Any, Array | None, float, int]]
+"""Status, integer columns, bound and nodes of one branch and bound; arguments as of :func:`branch`."""
 Scout = Callable[[float], Iterator[Array]]
 """Yields integer columns of promising plans until a deadline."""
 
 
 def solve(
-    problem: Problem, scout: Scout | None, options: Options, known: Rows | None, emit: Emit
+    problem: Problem,
+    scout: Scout | None,
+    options: Options,
+    known: Rows | None,
+    emit: Emit,
+    branch: Branch = branch,
 ) -> tuple[Answer, Rows]:
     """Bounds from the relaxation, plans from the scout, the rest from branch and bound.
 
@@ -290,6 +321,8 @@ def solve(
         Tangents of an earlier solve over the same columns.
     emit : callable
         Receives progress events.
+    branch : callable
+        Branch and bound: HiGHS, or another solver with the same signature.
 
     Returns
     -------
@@ -304,7 +337,7 @@ def solve(
         search.propose(start)
     for binaries in scout(search.scout_deadline()) if scout is not None and not search.done() else ():
         search.propose(binaries)
-    search.branch_until_done()
+    search.branch_until_done(branch)
     return search.answer(), search.cuts
 
 
@@ -320,9 +353,10 @@ class Search:
         self.proven_infeasible = False
 
     def root(self) -> bool:
-        """Bound the problem by its LP relaxation; False where even that is infeasible."""
+        """Bound the problem by its LP relaxation in at most four tenths of the time; False where even that is infeasible."""
         gap = min(1e-3, self.options.gap / 5.0)
-        status, _, self.bound, self.cuts = relax(self.problem, self.cuts, self.options, gap, self.deadline, rounds=60)
+        deadline = self.begun + 0.4 * self.options.time_limit_s
+        status, _, self.bound, self.cuts = relax(self.problem, self.cuts, self.options, gap, deadline, rounds=60)
         self.emit({"kind": "bound", "bound": self.bound})
         self.proven_infeasible = status == highspy.HighsModelStatus.kInfeasible
         return not self.proven_infeasible
@@ -351,7 +385,7 @@ class Search:
         now = time.monotonic()
         return now + 0.8 * max(0.0, self.deadline - now)
 
-    def branch_until_done(self) -> None:
+    def branch_until_done(self, branch: Branch) -> None:
         """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time."""
         columns = np.flatnonzero(self.problem.integer)
         seen: set[bytes] = set()

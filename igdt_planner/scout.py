@@ -134,6 +134,14 @@ def with_cones(problem: Problem, own: Index) -> Index:
     return np.union1d(own, named[named >= 0])
 
 
+def cone_columns(problem: Problem, own: Index) -> Index:
+    """Columns that the cones over a part's currents need, held ones too (a switch that is given, the voltage of a substation)."""
+    cones = problem.cones
+    mine = np.isin(cones.i_sq, own)
+    needed = np.concatenate([getattr(cones, name)[mine] for name in ("p_flow", "q_flow", "line_on", "v_sq")])
+    return needed[needed >= 0]
+
+
 def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Problem:
     """The rows and cones over one part's own columns; held columns outside it move to the right-hand side."""
     touches = np.asarray((problem.rows.matrix[:, own] != 0).sum(axis=1)).ravel() > 0

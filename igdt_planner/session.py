@@ -29,6 +29,8 @@ ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
 VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
+QUESTION_SHARE = 0.4
+"""Share of the time limit that an info-gap question takes: it starts from the baseline's plan."""
 DISPATCH_S = 60.0
 """Time limit of a dispatch at decided sites and topology."""
 CORRECTIONS = 8
@@ -139,12 +141,9 @@ class Session:
         assert budget is not None
         asked = horizon(self.study, sense, budget)
         starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
+        limit = QUESTION_SHARE * (self.time_limit_s or self.study.model.solver.time_limit_s)
         solved = self.solver.solve(
-            self.study.ask(asked),
-            time_limit_s=self.time_limit_s,
-            gap=self.gap,
-            starts=starts,
-            tangents=self.tangents[sense],
+            self.study.ask(asked), time_limit_s=limit, gap=self.gap, starts=starts, tangents=self.tangents[sense]
         )
         self.tangents[sense] = solved.tangents or self.tangents[sense]
         found = self.surviving(solved, asked, base)

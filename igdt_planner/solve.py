@@ -14,7 +14,9 @@ from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.milp import Answer, Cones, Options, Problem, Rows, worst_violation
 from igdt_planner.milp import hold as hold_columns
+from igdt_planner.milp import solve as solve_problem
 from igdt_planner.model import SolverChoice
+from igdt_planner.other_solver import pyomo_branch
 from igdt_planner.study import Study
 from igdt_planner.worker import Job, Worker
 
@@ -101,7 +103,7 @@ class Solver:
     Parameters
     ----------
     choice : SolverChoice
-        ``highs``, or a Pyomo solver by name (which then solves the formulation with its tangents, without search).
+        ``highs``, or a Pyomo solver by name (which then does the branch and bound, in this process).
     on_event : callable, optional
         Receives ``{"kind": "bound" | "incumbent", "objective", "bound"}`` in the units of the study.
     """
@@ -159,8 +161,13 @@ class Solver:
             seed=self.choice.seed,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
-        job = Job(problem, scout and study.horizon is None, options, tangents)
-        answer, kept, cancelled = self.worker.run(job, ignore if quiet else self.on_event)
+        report = ignore if quiet else self.on_event
+        if self.choice.name == "highs":
+            job = Job(problem, scout and study.horizon is None, options, tangents)
+            answer, kept, cancelled = self.worker.run(job, report)
+        else:
+            branch = pyomo_branch(self.choice.name)
+            (answer, kept), cancelled = solve_problem(problem, None, options, tangents, report, branch), False
         verify(problem, answer)
         x = answer.x if answer.x is not None else np.empty(0)
         values = dict(zip(main.names, x.tolist(), strict=False))
