@@ -1,4 +1,4 @@
-"""Which plan still holds when the forecast is wrong, and how wrong may it be?"""
+"""Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
 from igdt_planner.contract import run

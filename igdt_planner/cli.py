@@ -179,7 +179,7 @@ def run_command(events: Events = False) -> None:
 
 @app.command("demo")
 def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out")) -> None:
-    """The main job: baseline, robust plan and curve of ieee33 under dual_mode, with AC verdicts and pictures (at most 6 minutes)."""
+    """The main job: baseline, robust plans and curve of ieee33 under dual_mode, in at most 6 minutes."""
     begun = time.monotonic()
     with Progress(sys.stderr) as progress:
         curve = sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=DEMO_LIMIT_S, on_event=progress)

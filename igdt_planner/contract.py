@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from igdt_planner.case import Case, load_case
-from igdt_planner.document import SCHEMA, finite, plan_from_dict, plan_to_dict
+from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest
 from igdt_planner.model import Model, load_model, override
 from igdt_planner.plan import Plan
@@ -77,15 +77,16 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
     Parameters
     ----------
     request : mapping
-        ``{schema, id?, case, model, study: {kind, beta, betas, budget, plan}, options: {time_limit_s, gap, threads, seed}}``.
+        ``{schema, id?, case, model, study: {kind, beta, betas, budget, plan}, options: {time_limit_s, gap, threads,
+        seed}}``.
     on_event : callable, optional
         Receives progress events.
 
     Returns
     -------
     dict
-        ``{schema, id, version, status, request, runs, warnings, error}``. Bad input is an answer with status ``failed`` and an
-        ``error`` that names every field, never an exception.
+        ``{schema, id, version, status, request, runs, warnings, error}``. Bad input is an answer with status ``failed``
+        and an ``error`` that names every field, never an exception.
     """
     response: dict[str, Any] = {
         "schema": SCHEMA,
@@ -105,7 +106,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
         return response | {"error": error_of(error)}
     runs = [plan_to_dict(plan) for plan in plans]
     warnings = [warning for plan in plans for warning in plan.warnings]
-    return finite(response | {"status": overall([plan.status for plan in plans]), "runs": runs, "warnings": warnings})
+    return clean(response | {"status": overall([plan.status for plan in plans]), "runs": runs, "warnings": warnings})
 
 
 def parse(request: Any) -> Request:
@@ -180,14 +181,14 @@ def answer_solve(request: Request, on_event: Any) -> list[Plan]:
 
 def answer_robust(request: Request, on_event: Any) -> list[Plan]:
     """Kind ``robust``."""
-    question = {"beta": request.study.beta, "budget": request.study.budget}
-    return [robust(*sources(request), **question, **limits(request, on_event))]
+    case, model = sources(request)
+    return [robust(case, model, request.study.beta, budget=request.study.budget, **limits(request, on_event))]
 
 
 def answer_opportunity(request: Request, on_event: Any) -> list[Plan]:
     """Kind ``opportunity``."""
-    question = {"beta": request.study.beta, "budget": request.study.budget}
-    return [opportunity(*sources(request), **question, **limits(request, on_event))]
+    case, model = sources(request)
+    return [opportunity(case, model, request.study.beta, budget=request.study.budget, **limits(request, on_event))]
 
 
 def answer_sweep(request: Request, on_event: Any) -> list[Plan]:

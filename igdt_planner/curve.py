@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from igdt_planner.document import finite
+from igdt_planner.document import clean
 from igdt_planner.plan import Plan
 from igdt_planner.report.tables import write_csv
 
@@ -44,7 +44,7 @@ class Curve:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a beta: budget, alpha with its bound and floor, AC-verified objectives (model's unit), gap, verdict and status."""
+        """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status."""
         return pd.DataFrame([row(plan) for plan in self.plans], columns=COLUMNS)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -56,4 +56,4 @@ def row(plan: Plan) -> dict[str, Any]:
     """The curve's row of one robust plan."""
     verdict = plan.ac.verdict if plan.ac else "not_checked"
     own = {"objective": plan.objective, "gap": plan.gap, "verdict": verdict, "status": plan.status}
-    return finite({**{name: plan.robustness.get(name) for name in COLUMNS}, **own})
+    return clean({**{name: plan.robustness.get(name) for name in COLUMNS}, **own})

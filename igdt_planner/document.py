@@ -61,7 +61,12 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "case": case_to_dict(plan.case),
         "model": plan.model.model_dump(mode="json"),
     }
-    return finite(document)
+    return clean(document)
+
+
+def clean(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with null in place of what JSON has no number for, and text for keys."""
+    return {str(key): finite(item) for key, item in document.items()}
 
 
 def finite(value: Any) -> Any:
@@ -152,8 +157,10 @@ def plan_from_dict(document: Mapping[str, Any]) -> Plan:
 
 def _plan(document: Mapping[str, Any]) -> Plan:
     case, model = load_case(document["case"]), load_model(document["model"])
-    peak = [int(case.profile.loc[case.profile["load"].idxmax(), "period"])]
-    periods = peak if model.periods == "peak" else [int(p) for p in case.profile["period"]]
+    profile = case.profile
+    periods = [int(t) for t in profile["period"]]
+    if model.periods == "peak":
+        periods = [periods[int(profile["load"].to_numpy(float).argmax())]]
     open_lines: Topology = {}
     for mode, stated in document["open_lines"].items():
         by_period = (

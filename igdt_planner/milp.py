@@ -111,6 +111,12 @@ def select(rows: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
     return Rows(rows.matrix[keep], rows.lower[keep], rows.upper[keep])
 
 
+def entries(rows: Rows, columns: Index) -> sparse.csr_matrix:
+    """Ones where the rows have an entry in some columns."""
+    part = sparse.csr_matrix(rows.matrix[:, columns])
+    return sparse.csr_matrix((np.ones(part.nnz), part.indices, part.indptr), shape=part.shape)
+
+
 def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
     cones = problem.cones
@@ -143,7 +149,7 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
 def worst_violation(problem: Problem, x: Array) -> float:
     """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
     activity = problem.rows.matrix @ x
-    scale = 1.0 + np.abs(problem.rows.matrix) @ np.abs(x)
+    scale = 1.0 + abs(problem.rows.matrix) @ np.abs(x)
     rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
     columns = np.maximum(problem.lower - x, x - problem.upper)
     fractions = np.abs(x - np.round(x))[problem.integer]
@@ -198,9 +204,9 @@ def relax(
 ) -> tuple[Any, Array | None, float, Rows]:
     """Solve the LP relaxation, adding tangents until the cones hold to ``tolerance`` relative to the objective.
 
-    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP was
-    solved). A large LP is solved by interior point: its points lie deep inside the face of optima, so that tangents there
-    cut more, and it needs no basis; its bound is lowered by more than it may be off.
+    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP
+    was solved). A large LP is solved by interior point: its points lie deep inside the face of optima, so that tangents
+    there cut more, and it needs no basis; its bound is lowered by more than it may be off.
     """
     highs = to_highs(problem, cuts, options, integral=False)
     if tolerance <= TANGENT_TOLERANCE:
@@ -230,7 +236,7 @@ def needed_tangents(problem: Problem, x: Array, value: float, tolerance: float) 
 
 
 def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array | None, float]:
-    """Run an LP by simplex from the last basis, or by interior point without crossover: status, point if optimal, value."""
+    """Run an LP by simplex from the last basis, or by interior point: status, point if optimal, value."""
     if interior:
         highs.clearSolver()
         set_option(highs, "solver", "ipm")
@@ -255,8 +261,8 @@ def refine(
 ) -> tuple[Array | None, float, Rows]:
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
-    Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why
-    it cannot be run.
+    Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or the
+    tangents that show why it cannot be run.
     """
     columns = np.flatnonzero(problem.integer)
     held = hold(problem, columns, np.round(binaries))
@@ -270,7 +276,7 @@ def refine(
 def branch(
     problem: Problem, cuts: Rows, start: Array | None, options: Options, deadline: float, emit: Emit
 ) -> tuple[Any, Array | None, float, int]:
-    """One HiGHS branch and bound over the problem with the tangents known so far: status, integer columns, bound, nodes."""
+    """One HiGHS branch and bound with the tangents known so far: status, integer columns, bound, nodes."""
     highs = to_highs(problem, cuts, options, integral=True)
     set_option(highs, "mip_rel_gap", options.gap / 2.0)
     set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()))
@@ -353,7 +359,7 @@ class Search:
         self.proven_infeasible = False
 
     def root(self) -> bool:
-        """Bound the problem by its LP relaxation in at most four tenths of the time; False where even that is infeasible."""
+        """Bound the problem by its LP relaxation in four tenths of the time; False where even that is infeasible."""
         gap = min(1e-3, self.options.gap / 5.0)
         deadline = self.begun + 0.4 * self.options.time_limit_s
         status, _, self.bound, self.cuts = relax(self.problem, self.cuts, self.options, gap, deadline, rounds=60)

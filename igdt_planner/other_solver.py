@@ -64,6 +64,6 @@ def to_pyomo(problem: Problem, rows: Rows) -> Any:
     return model
 
 
-def finite(value: float) -> float | None:
+def finite(value: Any) -> float | None:
     """A bound as Pyomo takes it."""
     return float(value) if np.isfinite(value) else None

@@ -15,7 +15,7 @@ from igdt_planner.study import Study
 
 
 def blank_plan(study: Study, kind: str, solved: Solved | None, decisions: Decisions | None = None) -> Plan:
-    """A plan without dispatch: what a solve without result reports, or what the judge of a dispatch reads decisions from."""
+    """A plan without dispatch: what a solve without result reports, or what the judge reads decisions from."""
     answer = solved.answer if solved else None
     status: Status = "no_plan" if answer is None else answer.status
     if solved is not None and solved.cancelled:

@@ -1,4 +1,4 @@
-"""A plan: what to build, how to switch, how to run it, what it costs and how well that is proven. Free of solver objects."""
+"""A plan: what to build, how to switch and run it, what it costs and how well that is proven."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ class Dispatch:
     ----------
     realisation : Realisation
     dg : DataFrame
-        ``mode, period, bus, p_mw, q_mvar`` for every built DG (for the grid-forming unit of an island: its scheduled values).
+        ``mode, period, bus, p_mw, q_mvar`` for every built DG (for the grid-forming unit of an island: its scheduled
+        values).
     ess : DataFrame
         ``mode, period, bus, p_charge_mw, p_discharge_mw, energy_mwh`` (energy at the end of the period).
     shed : DataFrame
         ``mode, period, bus, p_mw, q_mvar`` of load not served; buses without shedding are left out.
     sources : DataFrame
-        ``mode, period, bus, vm_pu``: substations in connected mode, the grid-forming bus of each energised island otherwise.
+        ``mode, period, bus, vm_pu``: substations in connected mode, the grid-forming bus of each energised island
+        otherwise.
     """
 
     realisation: Realisation
@@ -93,8 +95,8 @@ class AcVerdict:
     tolerance_pu, tolerance_mw : float
         Tolerances used.
     buses, lines : DataFrame
-        ``mode, period, bus, vm_pu, energised`` and ``mode, period, line, p_mw, q_mvar, i_ka, loading, loss_mw`` (sending end at
-        ``from_bus``; loading is the share of ``max_i_ka``, NaN where unlimited).
+        ``mode, period, bus, vm_pu, energised`` and ``mode, period, line, p_mw, q_mvar, i_ka, loading, loss_mw``
+        (sending end at ``from_bus``; loading is the share of ``max_i_ka``, NaN where unlimited).
     sources : DataFrame
         ``mode, period, bus, p_mw, q_mvar`` delivered by substations and grid-forming units.
     """
@@ -139,8 +141,8 @@ class Plan:
     redispatched : bool
         Whether the dispatch was corrected by AC after the MILP.
     robustness : dict
-        ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast`` and
-        ``worst_case``; empty for kind ``solve``.
+        ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast``
+        and ``worst_case``; empty for kind ``solve``.
     """
 
     kind: str

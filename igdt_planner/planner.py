@@ -89,7 +89,7 @@ def opportunity(
     gap: float | None = None,
     on_event: OnEvent | None = None,
 ) -> Plan:
-    """The risk-seeking plan (RS): the smallest alpha at which the best case costs at most ``(1 - beta)`` times the baseline.
+    """The risk-seeking plan (RS): the smallest alpha at which the best case costs ``(1 - beta)`` times the baseline.
 
     Parameters are those of :func:`robust`.
     """

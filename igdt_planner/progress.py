@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 
 class Progress:
-    """Writes a line per incumbent and, every few seconds, per bound. Use as a context manager and call it with events."""
+    """Writes a line per incumbent and, every few seconds, per bound; called with events."""
 
     def __init__(self, stream: TextIO, every_s: float = 5.0) -> None:
         self.stream, self.every_s = stream, every_s

@@ -1,7 +1,8 @@
 """Finding plans: sites by the value of a relaxed network, then topology at fixed sites, mode by mode.
 
-Works on arrays alone. The columns that link otherwise independent parts of a problem (the sites) are decided by a local search in
-which every candidate is valued by one warm-started LP per part and the LP's reduced costs say which swaps are worth a try.
+Works on arrays alone. The columns that link otherwise independent parts of a problem (the sites) are decided by a local
+search in which every candidate is valued by one warm-started LP per part and the LP's reduced costs say which swaps are
+worth a try.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from igdt_planner.milp import (
     Rows,
     append,
     branch,
+    entries,
     hold,
     no_rows,
     refine,
@@ -58,7 +60,7 @@ def scout_plans(problem: Problem, options: Options, deadline: float) -> Iterator
 
 
 def at_unit_voltage(problem: Problem) -> Problem:
-    """The problem with every current taken at 1 pu: no bound of anything, but a far tighter relaxation, so good plans come sooner."""
+    """The problem with every current taken at 1 pu: bounds nothing, but is tighter relaxed, so plans come sooner."""
     cones = problem.cones
     return replace(
         problem, cones=replace(cones, v_sq=np.full_like(cones.v_sq, -1), v_sq_ub=np.ones_like(cones.v_sq_ub))
@@ -66,7 +68,7 @@ def at_unit_voltage(problem: Problem) -> Problem:
 
 
 def plans_at(problem: Problem, options: Options, deadline: float) -> Iterator[Array]:
-    """Topologies at fixed sites: every part on its own, a whole plan after every round in which one of them improved."""
+    """Topologies at fixed sites: every part on its own, a whole plan after every round in which one improved."""
     split = [(PartPlan(part, options), columns) for part, columns in parts(problem)]
     for _ in range(ROUNDS):
         improved = [plan.improve(deadline) for plan, _ in split]
@@ -116,7 +118,7 @@ def parts(problem: Problem, linking: Index | None = None) -> list[tuple[Problem,
         apart[:] = False
         apart[linking] = True
     free = np.flatnonzero(~apart)
-    pattern = (problem.rows.matrix[:, free] != 0).astype(float)
+    pattern = entries(problem.rows, free)
     count, label = csgraph.connected_components(pattern.T @ pattern, directed=False)
     out = []
     for number in range(count):
@@ -135,7 +137,7 @@ def with_cones(problem: Problem, own: Index) -> Index:
 
 
 def cone_columns(problem: Problem, own: Index) -> Index:
-    """Columns that the cones over a part's currents need, held ones too (a switch that is given, the voltage of a substation)."""
+    """Columns that the cones of a part need, held ones too (a given switch, the voltage of a substation)."""
     cones = problem.cones
     mine = np.isin(cones.i_sq, own)
     needed = np.concatenate([getattr(cones, name)[mine] for name in ("p_flow", "q_flow", "line_on", "v_sq")])
@@ -144,13 +146,12 @@ def cone_columns(problem: Problem, own: Index) -> Index:
 
 def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Problem:
     """The rows and cones over one part's own columns; held columns outside it move to the right-hand side."""
-    touches = np.asarray((problem.rows.matrix[:, own] != 0).sum(axis=1)).ravel() > 0
-    rows = select(problem.rows, touches)
-    shift = np.zeros(len(rows.lower))
+    rows = select(problem.rows, np.diff(entries(problem.rows, own).indptr) > 0)
+    shift: Array = np.zeros(len(rows.lower))
     if drop_held:
         rest = np.setdiff1d(np.arange(len(problem.cost)), columns)
         values = np.where(problem.lower[rest] == problem.upper[rest], problem.lower[rest], 0.0)
-        shift = rows.matrix[:, rest] @ values
+        shift = np.asarray(rows.matrix[:, rest] @ values).ravel()
     position = np.full(len(problem.cost) + 1, -1)
     position[columns] = np.arange(len(columns))
     cones = problem.cones
@@ -163,9 +164,13 @@ def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Pr
         upper=problem.upper[columns],
         integer=problem.integer[columns],
         cones=Cones(
-            *(position[getattr(cones, name)[mine]] for name in ("i_sq", "p_flow", "q_flow", "line_on", "v_sq")),
-            cones.v_sq_ub[mine],
-            cones.weight[mine],
+            i_sq=position[cones.i_sq[mine]],
+            p_flow=position[cones.p_flow[mine]],
+            q_flow=position[cones.q_flow[mine]],
+            line_on=position[cones.line_on[mine]],
+            v_sq=position[cones.v_sq[mine]],
+            v_sq_ub=cones.v_sq_ub[mine],
+            weight=cones.weight[mine],
         ),
         sites=np.flatnonzero(np.isin(columns, problem.sites)),
     )
@@ -206,7 +211,7 @@ class SiteSearch:
     def __init__(self, problem: Problem, options: Options) -> None:
         self.problem = problem
         self.sites = problem.sites
-        own = np.asarray((problem.rows.matrix[:, self.sites] != 0).sum(axis=1)).ravel()
+        own = np.diff(entries(problem.rows, self.sites).indptr)
         total = np.diff(problem.rows.matrix.indptr)
         self.rules = select(problem.rows, (own == total) & (total > 0))
         self.values = [PartValue(part, options) for part, columns in parts(problem, self.sites)]
@@ -235,7 +240,7 @@ class SiteSearch:
         improved = True
         while improved and time.monotonic() < deadline:
             improved = False
-            for out in np.flatnonzero(best > 0.5):
+            for out in np.flatnonzero(best > 0.5).tolist():
                 candidate = self.swap(best, out, deadline)
                 if self.value(candidate)[0] < self.value(best)[0] - 1e-7:
                     best, improved = candidate, True

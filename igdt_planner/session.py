@@ -161,7 +161,7 @@ class Session:
     def surviving(
         self, solved: Solved, asked: Horizon, base: Candidate
     ) -> tuple[Decisions, Mapping[str, float], float, Run] | None:
-        """The alpha whose AC cost meets the budget, at the sites and topology found; the baseline at 0 where that is all there is."""
+        """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
         if solved.answer.x is not None:
             decisions = read_decisions(solved.formulation, solved.values)
             survived = self.survive(decisions, asked, abs(solved.answer.value or 0.0), base.plan.objective or 0.0)
@@ -275,7 +275,7 @@ class Session:
         }
 
     def floor(self, asked: Horizon, beta: float | None, base: Plan, decisions: Decisions, alpha: float) -> float | None:
-        """What the plan reaches at ``(1 + beta)`` times the proven bound of the baseline; None where that budget is out of its reach."""
+        """What the plan reaches at ``(1 + beta)`` times the bound of the baseline; None where that is out of reach."""
         if base.bound is None or base.objective is None or base.bound_of != "ac":
             return None
         budget = asked.budget * base.bound / base.objective if beta is not None else None
@@ -291,7 +291,7 @@ class Session:
     def attack(
         self, asked: Horizon, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Try to break a plan at vertices of the uncertainty set: its sites, topology and storage schedule stay, dispatch follows."""
+        """Try to break a plan at vertices of the uncertainty set; sites, topology and storage schedule stay."""
         costs = []
         for vertex in vertices(self.study, asked, alpha, VERTICES_ATTACKED, self.study.model.solver.seed):
             solved = self.decided(decisions, vertex, schedule)
@@ -304,7 +304,7 @@ class Session:
             "costliest_attack": costliest,
             "broken": broken,
         }
-        text = f"THE ROBUST PLAN BREAKS: a vertex inside alpha costs {costliest:g}, over the budget {asked.budget:g}; please report this"
+        text = f"THE ROBUST PLAN BREAKS: inside alpha it costs {costliest:g}, over {asked.budget:g}; please report this"
         return found, [text] if broken else []
 
 

@@ -93,7 +93,7 @@ def one_way(charge: float, discharge: float) -> tuple[float, float]:
 
 def grid_forming(study: Study, mode: str, decisions: Decisions, t: int, dg: list[Any], ess: list[Any]) -> list[int]:
     """One bus per island that a unit energises: the DG with the largest rating, else the ESS that delivers most."""
-    graph = nx.MultiGraph()
+    graph: nx.MultiGraph[int] = nx.MultiGraph()
     graph.add_nodes_from(study.buses)
     opened = set(decisions.open_lines[mode][t])
     graph.add_edges_from((line.i, line.j) for line in study.lines.values() if line.id not in opened)
