@@ -1,6 +1,6 @@
 """Every number of cases/feeder4/reference.toml, worked out by hand in its SOURCE.md, found again by the planner.
 
-Impedances are chosen so that AC confirms each figure within half a percent, or two where it is a difference of near equals.
+Impedances are such that AC confirms each figure within half a percent, or two where it is a difference of near equals.
 """
 
 from collections.abc import Iterator
