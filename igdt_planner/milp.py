@@ -398,7 +398,7 @@ class Search:
         while not self.done() and time.monotonic() < self.deadline:
             start = self.x[columns] if self.x is not None else None
             status, binaries, bound, nodes = branch(
-                self.problem, self.cuts, start, self.options, self.deadline, self.emit
+                self.problem, self.cuts, start, self.options, self.deadline, self.emit_better
             )
             self.nodes += nodes
             self.bound = max(self.bound, bound) if np.isfinite(bound) else self.bound
@@ -411,6 +411,11 @@ class Search:
             if binaries.tobytes() in seen:
                 return
             seen.add(binaries.tobytes())
+
+    def emit_better(self, event: dict[str, Any]) -> None:
+        """Pass a bound on if it is better than the one known."""
+        if event["bound"] > self.bound:
+            self.emit(event)
 
     def answer(self) -> Answer:
         """What was found, in the words of a result."""

@@ -14,6 +14,7 @@ from igdt_planner.case import Case
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions, read_dispatch
 from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
+from igdt_planner.infeasible import explain
 from igdt_planner.milp import Rows
 from igdt_planner.model import Model
 from igdt_planner.outcome import blank_plan, plan_of
@@ -74,7 +75,9 @@ class Session:
     ) -> None:
         require_limits(time_limit_s, gap)
         self.study: Study = resolve(case, model)
-        self.solver = Solver(model.solver, on_event)
+        self.beta: float | None = None
+        self.listener = on_event
+        self.solver = Solver(model.solver, self.on_event)
         self.time_limit_s, self.gap = time_limit_s, gap
         self.tangents: dict[Sense, Rows | None] = {"robust": None, "opportunity": None}
 
@@ -84,6 +87,11 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.solver.close()
 
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Pass an event on with the beta it belongs to."""
+        if self.listener is not None:
+            self.listener({**event, "beta": self.beta})
+
     @property
     def asked_gap(self) -> float:
         """The gap that counts as optimal."""
@@ -92,14 +100,24 @@ class Session:
     def baseline(self) -> Candidate:
         """Solve at the forecast, dispatch and judge."""
         begun = time.monotonic()
+        self.on_event({"kind": "started"})
         solved = self.solver.solve(self.study, time_limit_s=self.time_limit_s, gap=self.gap)
         if solved.answer.x is None:
-            return Candidate(blank_plan(self.study, "solve", solved), None, {})
+            plan = blank_plan(self.study, "solve", solved)
+            if plan.status == "infeasible":
+                plan = dataclasses.replace(plan, explanation=explain(self.study, self.solver))
+            return Candidate(plan, None, {})
         decisions = read_decisions(solved.formulation, solved.values)
         run, redispatched = self.accept(solved, decisions)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
         plan = dataclasses.replace(plan, redispatched=redispatched, seconds=time.monotonic() - begun)
+        self.finished(plan)
         return Candidate(plan, decisions, solved.binaries)
+
+    def finished(self, plan: Plan) -> None:
+        """Tell listeners that a plan stands."""
+        found = {"alpha": plan.robustness["alpha"]} if plan.robustness else {"objective": plan.objective}
+        self.on_event({"kind": "finished", **found, "bound": plan.bound, "gap": plan.gap})
 
     def accept(self, solved: Solved, decisions: Decisions) -> tuple[Run, bool]:
         """The MILP's own dispatch where AC confirms it, else one re-dispatched at fixed sites and topology."""
@@ -139,6 +157,8 @@ class Session:
         if beta is not None:
             budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
         assert budget is not None
+        self.beta = beta
+        self.on_event({"kind": "started"})
         asked = horizon(self.study, sense, budget)
         starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
         limit = QUESTION_SHARE * (self.time_limit_s or self.study.model.solver.time_limit_s)
@@ -156,7 +176,9 @@ class Session:
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None, {})
         decisions, binaries, alpha, run = found
         plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
-        return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions, binaries)
+        plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
+        self.finished(plan)
+        return Candidate(plan, decisions, binaries)
 
     def surviving(
         self, solved: Solved, asked: Horizon, base: Candidate
@@ -198,7 +220,7 @@ class Session:
                 if before is not None and excess < before[1] and alpha != before[0]:
                     slope = (before[1] - excess) / abs(alpha - before[0])
                 before = alpha, excess
-                step = 1.2 * excess / slope + 1e-9
+                step = 1.02 * excess / slope + 1e-9
             alpha = min(asked.alpha_ub, alpha + towards * step)
             if alpha < 0.0:
                 return None

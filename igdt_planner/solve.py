@@ -105,7 +105,7 @@ class Solver:
     choice : SolverChoice
         ``highs``, or a Pyomo solver by name (which then does the branch and bound, in this process).
     on_event : callable, optional
-        Receives ``{"kind": "bound" | "incumbent", "objective", "bound"}`` in the units of the study.
+        Receives ``{"kind": "bound" | "incumbent", "objective" or "alpha", "bound"}`` in the units of the study.
     """
 
     def __init__(self, choice: SolverChoice, on_event: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -161,7 +161,7 @@ class Solver:
             seed=self.choice.seed,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
-        report = ignore if quiet else self.on_event
+        report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
             job = Job(problem, scout and study.horizon is None, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
@@ -173,6 +173,19 @@ class Solver:
         values = dict(zip(main.names, x.tolist(), strict=False))
         binaries = {name: values[name] for name in main.integers()} if values else {}
         return Solved(main.formulation, answer, values, binaries, kept, cancelled)
+
+
+def translated(study: Study, on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Events in the words of the study: an info-gap question moves alpha (which the problem minimises with a sign)."""
+    if study.horizon is None:
+        return on_event
+    sign = -1.0 if study.horizon.sense == "robust" else 1.0
+
+    def tell(event: dict[str, Any]) -> None:
+        found = {"alpha": sign * event["objective"]} if "objective" in event else {}
+        on_event({"kind": event["kind"], **found, "bound": sign * event["bound"]})
+
+    return tell
 
 
 def ignore(event: dict[str, Any]) -> None:
