@@ -1,22 +1,44 @@
-"""A planning model: what may be decided, what is wanted, what is uncertain. Read from TOML, never an expression language."""
+"""A planning model: what may be decided, what is wanted, what is uncertain. Read from TOML; no expression language."""
 
 from __future__ import annotations
 
+import difflib
 import importlib.resources
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from igdt_planner.errors import Finding, InputError, nearest
 
-Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Share = Annotated[Finite, Field(gt=0.0, le=1.0)]
+Positive = Annotated[Finite, Field(gt=0.0)]
+NotNegative = Annotated[Finite, Field(ge=0.0)]
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[Whole, Field(ge=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, AfterValidator(_not_empty)]
 
 ModeName = Literal["connected", "islanded"]
 TermName = Literal[
@@ -54,17 +76,17 @@ class Mode(Strict):
     """How the network runs in one mode.
 
     ``weight`` multiplies every term of the mode in the objective (a share, or repetitions of the profile per year).
-    ``topology``: ``static`` (one for all periods), ``dynamic`` (one per period) or ``fixed`` (the case's base topology).
+    ``topology``: ``static`` (one for all periods), ``dynamic`` (one a period) or ``fixed`` (the case's base topology).
     ``radial`` may be false in islanded mode only. ``reactive`` false sets reactive loads to zero, in the AC check too.
     ``shedding`` allows load to be shed (always true in islanded mode).
     """
 
     weight: NotNegative
     topology: Literal["static", "dynamic", "fixed"] = "static"
-    radial: bool = True
-    reactive: bool = True
-    shedding: bool = False
-    max_switching_operations: Annotated[int, Field(ge=0)] | None = None
+    radial: Flag = True
+    reactive: Flag = True
+    shedding: Flag = False
+    max_switching_operations: Count | None = None
 
 
 class Term(Strict):
@@ -94,14 +116,14 @@ class Investment(Strict):
 class DgTechnology(Investment):
     """A size of distributed generator that may be chosen. ``must_take`` forbids curtailment."""
 
-    name: str
+    name: Name
     p_mw: Positive
     q_min_mvar: Finite = 0.0
     q_max_mvar: Finite = 0.0
     generation_cost_per_mwh: NotNegative = 0.0
     emissions_t_per_mwh: NotNegative = 0.0
-    must_take: bool = False
-    grid_forming: bool = True
+    must_take: Flag = False
+    grid_forming: Flag = True
 
     @model_validator(mode="after")
     def _range(self) -> DgTechnology:
@@ -113,14 +135,14 @@ class DgTechnology(Investment):
 class EssTechnology(Investment):
     """A size of energy storage that may be chosen; it exchanges no reactive power."""
 
-    name: str
+    name: Name
     p_mw: Positive
     energy_mwh: Positive
     eta_charge: Share = 0.95
     eta_discharge: Share = 0.95
     energy_start_mwh: NotNegative = 0.0
     energy_end: Literal["free", "at_least_start", "equal_start"] = "free"
-    grid_forming: bool = True
+    grid_forming: Flag = True
 
     @model_validator(mode="after")
     def _start(self) -> EssTechnology:
@@ -130,18 +152,18 @@ class EssTechnology(Investment):
 
 
 class DgChoice(Strict):
-    """Which DG may be built: at most ``max_units`` in all and one a bus, at ``buses`` (empty: every bus but substations)."""
+    """Which DG may be built: at most ``max_units``, one a bus, at ``buses`` (empty: every bus but substations)."""
 
-    max_units: Annotated[int, Field(ge=0)] = 0
-    buses: tuple[int, ...] = ()
+    max_units: Count = 0
+    buses: tuple[Whole, ...] = ()
     technologies: tuple[DgTechnology, ...] = ()
 
 
 class EssChoice(Strict):
     """Which storage may be built, by the same rules as :class:`DgChoice`."""
 
-    max_units: Annotated[int, Field(ge=0)] = 0
-    buses: tuple[int, ...] = ()
+    max_units: Count = 0
+    buses: tuple[Whole, ...] = ()
     technologies: tuple[EssTechnology, ...] = ()
 
 
@@ -153,14 +175,28 @@ class Uncertain(Strict):
 
     quantity: Literal["dg_availability", "load"]
     weight: NotNegative = 1.0
-    physical_max: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = 2.0
+    physical_max: Annotated[Finite, Field(ge=1.0)] = 2.0
 
 
 class Site(Strict):
     """A unit stated by the user: which technology at which bus."""
 
-    bus: int
+    bus: Whole
     technology: str
+
+
+LIST, BY_PERIOD = "[list]", "[by_period]"
+
+
+def _kind_of_open_lines(value: object) -> str:
+    return BY_PERIOD if isinstance(value, Mapping) else LIST
+
+
+Lines = tuple[Whole, ...]
+OpenLines = Annotated[
+    Annotated[Lines, Tag(LIST)] | Annotated[dict[int, Lines], Tag(BY_PERIOD)], Discriminator(_kind_of_open_lines)
+]
+"""One list of open lines, or one a period (keys may be text, as in JSON)."""
 
 
 class Fix(Strict):
@@ -168,23 +204,27 @@ class Fix(Strict):
 
     dg: tuple[Site, ...] | None = None
     ess: tuple[Site, ...] | None = None
-    open_lines: dict[ModeName, tuple[int, ...] | dict[int, tuple[int, ...]]] = {}
+    open_lines: dict[ModeName, OpenLines] = {}
 
 
 class SolverChoice(Strict):
-    """Solver and its tolerances. ``name`` is ``highs`` or any MILP solver that Pyomo knows by that name."""
+    """Solver and its tolerances.
 
-    name: str = "highs"
+    ``name`` is ``highs`` or any MILP solver that Pyomo knows by that name; :func:`igdt_planner.solvers.require_solver`
+    refuses one that is not there.
+    """
+
+    name: Name = "highs"
     gap: NotNegative = 1e-3
     time_limit_s: Positive = 120.0
-    threads: Annotated[int, Field(ge=1)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[Whole, Field(ge=1)] = 1
+    seed: Count = 0
 
 
 class Model(Strict):
     """A planning model; see ``models/README.md`` for the mathematics it selects from."""
 
-    name: str
+    name: Name
     title: str = ""
     unit: str
     periods: Literal["all", "peak"] = "all"
@@ -286,14 +326,22 @@ def _validated(document: Mapping[str, Any], file: str) -> Model:
 
 
 def _finding(fault: Any, file: str) -> Finding:
-    place = [str(step) for step in fault["loc"]]
+    place = [str(step) for step in fault["loc"] if step not in ("[key]", LIST, BY_PERIOD)]
     where, got = ".".join(place), fault["input"]
     message, hint = fault["msg"].removeprefix("Value error, "), ""
     if fault["type"] == "extra_forbidden":
         message, hint = "unknown key", nearest(place[-1], _keys_beside(place))
     elif fault["type"] != "missing" and isinstance(got, str | int | float | bool):
+        hint = _meant(str(got), re.findall(r"'([^']*)'", message)) if fault["type"] == "literal_error" else ""
         message = f"{message}, got {got!r}"
-    return Finding(f"{where}: {message}" if where else message, "/model/" + "/".join(place), got, file, hint=hint)
+    pointer = "/".join(["/model", *(step.replace("~", "~0").replace("/", "~1") for step in place)])
+    return Finding(f"{where}: {message}" if where else message, pointer, got, file, hint=hint)
+
+
+def _meant(word: str, allowed: list[str]) -> str:
+    """Hint naming the allowed word closest to a misspelt one; empty when none is close."""
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f"did you mean {close[0]}?" if close else ""
 
 
 def _keys_beside(place: list[str]) -> list[str]:

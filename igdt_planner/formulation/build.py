@@ -23,6 +23,7 @@ from igdt_planner.formulation.losses import Cone, add_currents, add_losses
 from igdt_planner.formulation.radiality import add_radiality, add_topology
 from igdt_planner.formulation.siting import add_siting
 from igdt_planner.formulation.storage import add_storage
+from igdt_planner.solvers import require_solver
 from igdt_planner.study import Study, StudyMode
 
 
@@ -46,8 +47,14 @@ def build(study: Study) -> Formulation:
     Returns
     -------
     Formulation
-        ``model`` has one block a mode, ``model.mode[name]``; blocks meet in ``build_dg``, ``build_ess``, alpha and the cost.
+        ``model`` has one block a mode, ``model.mode[name]``; blocks meet in ``build_dg``, ``build_ess``, alpha and cost.
+
+    Raises
+    ------
+    InputError
+        The model names a solver that is not there.
     """
+    require_solver(study.model.solver.name)
     m = pyo.ConcreteModel(study.model.name)
     m.study = study
     add_siting(m, study)

@@ -1,0 +1,190 @@
+"""What a case and a model must agree on before they make a study. Each check returns findings; all are told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+
+from igdt_planner.case import Case
+from igdt_planner.errors import Finding
+from igdt_planner.model import DgChoice, EssChoice, Mode, Model, ModeName, Site
+from igdt_planner.network import cycle_among, cycle_of, edges, substation_buses, unsupplied
+
+T = TypeVar("T", int, str)
+
+
+def mismatches(case: Case, model: Model, periods: Collection[int]) -> list[Finding]:
+    """Every mismatch between a case and a model that plans ``periods``, in the order of the model."""
+    choices: tuple[tuple[str, DgChoice | EssChoice, tuple[Site, ...] | None], ...] = (
+        ("dg", model.dg, model.fix.dg),
+        ("ess", model.ess, model.fix.ess),
+    )
+    return [
+        *mode_faults(model),
+        *shedding_faults(case, model),
+        *term_faults(model),
+        *(finding for kind, choice, _ in choices for finding in choice_faults(case, kind, choice)),
+        *uncertain_faults(model),
+        *(finding for kind, choice, sites in choices for finding in site_faults(case, kind, choice, sites or ())),
+        *open_line_faults(case, model, periods),
+    ]
+
+
+def candidate_buses(case: Case, allowed: Collection[int]) -> list[int]:
+    """Buses at which a unit may be built: those allowed, or all but the substations."""
+    buses: list[int] = case.buses["id"].tolist()
+    return list(allowed) or [bus for bus in buses if bus not in substation_buses(case)]
+
+
+def mode_faults(model: Model) -> list[Finding]:
+    """Modes that are missing or cannot be run as asked."""
+    if not model.modes:
+        return [Finding("the model has no mode; name connected, islanded or both", "/model/modes")]
+    if "connected" not in model.modes or model.modes["connected"].radial:
+        return []
+    message = "modes.connected.radial = false is not supported: a connected network is run radial"
+    return [Finding(message, "/model/modes/connected/radial", False)]
+
+
+def shedding_faults(case: Case, model: Model) -> list[Finding]:
+    """Loads that cannot be shed at a constant power factor, in modes that may have to shed them."""
+    findings = []
+    for name in sorted(model.modes):
+        if name != "islanded" and not model.modes[name].shedding:
+            continue
+        for row, bus in enumerate(case.buses.to_dict("records")):
+            p_mw, q_mvar = float(bus["p_mw"]), float(bus["q_mvar"]) if model.modes[name].reactive else 0.0
+            if p_mw > 0.0 or p_mw == q_mvar == 0.0:
+                continue
+            column = "p_mw" if p_mw < 0.0 else "q_mvar"
+            message = (
+                f"bus {bus['id']}: a load of p_mw {p_mw:g} and q_mvar {q_mvar:g} cannot be shed at a constant power "
+                f"factor, which mode {name} may need"
+            )
+            hint = (
+                f"modes.{name}.reactive = false leaves reactive load out" if p_mw == 0.0 else "state generation as DG"
+            )
+            findings.append(Finding(message, f"/case/buses/{row}/{column}", bus[column], hint=hint))
+    return findings
+
+
+def term_faults(model: Model) -> list[Finding]:
+    """Objective terms without the mode that they need, or with one that they cannot have."""
+    findings = []
+    for number, term in enumerate(model.objective):
+        message = ""
+        if term.term == "investment_cost" and term.mode is not None:
+            message = "objective term investment_cost belongs to the whole plan: leave mode out"
+        elif term.term != "investment_cost" and term.mode not in model.modes:
+            known = ", ".join(sorted(model.modes))
+            message = f"objective term {term.term} needs mode = one of: {known}; got {term.mode}"
+        elif term.term == "energy_cost" and term.mode == "islanded":
+            message = "objective term energy_cost: no energy is bought in islanded mode"
+        if message:
+            findings.append(Finding(message, f"/model/objective/{number}/mode", term.mode))
+    return findings
+
+
+def choice_faults(case: Case, kind: str, choice: DgChoice | EssChoice) -> list[Finding]:
+    """Unknown candidate buses, and technologies that are missing or named twice."""
+    findings = []
+    for bus in sorted(set(choice.buses) - set(case.buses["id"].tolist())):
+        message = f"{kind}.buses names bus {bus}, which the case does not have"
+        findings.append(Finding(message, f"/model/{kind}/buses", bus))
+    if choice.max_units and not choice.technologies:
+        message = f"{kind}.max_units is {choice.max_units} but {kind}.technologies is empty"
+        findings.append(Finding(message, f"/model/{kind}/technologies"))
+    for name in repeated(tech.name for tech in choice.technologies):
+        findings.append(Finding(f"{kind}.technologies names {name} twice", f"/model/{kind}/technologies", name))
+    return findings
+
+
+def uncertain_faults(model: Model) -> list[Finding]:
+    """Uncertain quantities named twice."""
+    return [
+        Finding(f"uncertain names quantity {quantity} twice", "/model/uncertain", quantity)
+        for quantity in repeated(entry.quantity for entry in model.uncertain)
+    ]
+
+
+def site_faults(case: Case, kind: str, choice: DgChoice | EssChoice, sites: tuple[Site, ...]) -> list[Finding]:
+    """Stated units that the model could not build."""
+    buses, candidates = set(case.buses["id"].tolist()), set(candidate_buses(case, choice.buses))
+    known = {tech.name for tech in choice.technologies}
+    faults: list[tuple[str, object]] = []
+    for bus in sorted({site.bus for site in sites} - candidates):
+        why = f"is not among {kind}.buses" if choice.buses else "is a substation"
+        faults.append((f"names bus {bus}, which {why if bus in buses else 'the case does not have'}", bus))
+    for name in sorted({site.technology for site in sites} - known):
+        faults.append((f"names technology {name}; known: {', '.join(sorted(known))}", name))
+    for bus in repeated(site.bus for site in sites):
+        faults.append((f"names bus {bus} twice; a bus takes one unit", bus))
+    if len(sites) > choice.max_units:
+        faults.append((f"states {len(sites)} units; {kind}.max_units is {choice.max_units}", len(sites)))
+    return [Finding(f"fix.{kind} {message}", f"/model/fix/{kind}", got) for message, got in faults]
+
+
+def open_line_faults(case: Case, model: Model, periods: Collection[int]) -> list[Finding]:
+    """Stated topologies that the model could not run."""
+    findings: list[Finding] = []
+    for name in sorted(model.fix.open_lines):
+        stated, mode, path = model.fix.open_lines[name], model.modes.get(name), f"/model/fix/open_lines/{name}"
+        field = f"fix.open_lines.{name}"
+        if mode is None:
+            findings.append(Finding(f"fix.open_lines names mode {name}, which the model does not have", path, name))
+        elif not isinstance(stated, dict):
+            findings += topology_faults(case, name, mode, stated, field, path)
+        elif mode.topology != "dynamic":
+            message = f"{field} states lines by period, but modes.{name}.topology is {mode.topology}: state one list"
+            findings.append(Finding(message, path, sorted(stated)))
+        else:
+            for period in sorted(set(stated) - set(periods)):
+                planned = ", ".join(map(str, sorted(periods)))
+                findings.append(Finding(f"{field} names period {period}; planned: {planned}", path, period))
+            for period in sorted(set(stated) & set(periods)):
+                where = f"{field}.{period}", f"{path}/{period}"
+                findings += topology_faults(case, name, mode, stated[period], *where)
+    return findings
+
+
+def topology_faults(
+    case: Case, name: ModeName, mode: Mode, opened: tuple[int, ...], field: str, path: str
+) -> list[Finding]:
+    """The first kind of fault that there is: unknown lines, lines without a switch, a network that is not radial."""
+    lines = case.lines.to_dict("records")
+    unknown = sorted(set(opened) - {int(line["id"]) for line in lines})
+    if unknown:
+        return [Finding(f"{field} names line {line}, which the case does not have", path, line) for line in unknown]
+    locked = [line for line in lines if not line["switchable"] and line["in_service"] == (line["id"] in opened)]
+    if locked:
+        does = {
+            True: "opens line {}, which has no switch",
+            False: "leaves out line {}, open and without a switch",
+        }
+        messages = [(does[bool(line["in_service"])].format(line["id"]), int(line["id"])) for line in locked]
+        return [Finding(f"{field} {message}", path, line) for message, line in messages]
+    return [
+        Finding(f"{field} leaves {message}", path, list(opened)) for message in forest_faults(case, name, mode, opened)
+    ]
+
+
+def forest_faults(case: Case, name: ModeName, mode: Mode, opened: tuple[int, ...]) -> list[str]:
+    """What keeps a topology from being radial, in words: a cycle, or buses without supply where connected."""
+    closed = [edge for edge in edges(case) if edge[0] not in opened]
+    loop = cycle_among(closed) if mode.radial or name == "connected" else ()
+    joined = cycle_of(case, opened) if name == "connected" and not loop else ()
+    unfed = unsupplied(case, opened) if name == "connected" else ()
+    faults = []
+    if loop:
+        faults.append(f"a cycle of lines {', '.join(map(str, loop))}")
+    if joined:
+        faults.append(f"two substations joined by lines {', '.join(map(str, joined))}")
+    if unfed:
+        faults.append(f"{'bus' if len(unfed) == 1 else 'buses'} {', '.join(map(str, unfed))} without supply")
+    return faults
+
+
+def repeated(names: Iterable[T]) -> list[T]:
+    """Names that stand more than once, sorted."""
+    seen = list(names)
+    return sorted({name for name in seen if seen.count(name) > 1})
