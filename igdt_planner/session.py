@@ -148,7 +148,7 @@ class Session:
         """Answer an info-gap question, starting from the baseline and from plans of other betas."""
         begun = time.monotonic()
         objective = base.plan.objective
-        if objective is None or objective <= 0.0:
+        if objective is None or (beta is not None and objective <= 0.0):
             raise InputError.of(
                 f"the baseline objective is {objective}: a relative budget needs a positive one",
                 path="/study/beta",
@@ -173,6 +173,8 @@ class Session:
             )
             if solved.answer.x is not None and not solved.cancelled:
                 plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
+            elif plan.status == "infeasible":
+                plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None, {})
         decisions, binaries, alpha, run = found
         plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
@@ -330,10 +332,17 @@ class Session:
         return found, [text] if broken else []
 
 
+def out_of_reach(asked: Horizon) -> str:
+    """Why an info-gap question has no answer."""
+    physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
+    where = "not even at the forecast" if asked.sense == "robust" else physical
+    return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"
+
+
 def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: str) -> float | None:
     """Relative distance between alpha and its bound, of the same problem; None at 0 and where alpha is unbounded."""
     reached = alpha if of == "ac" else model_alpha
-    if alpha is None or bound is None or not reached or reached < 1e-9:
+    if not alpha or bound is None or not reached or reached < 1e-9:
         return None
     return abs(bound - reached) / reached
 
