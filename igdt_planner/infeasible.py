@@ -32,7 +32,7 @@ def explain(study: Study, solver: Solver) -> str:
             continue
         if solved.answer.x is not None:
             return f"proven infeasible; without the {family} there is a plan: {worst(study, lifted, solved)}"
-    return "proven infeasible: no sites, topology and dispatch keep every limit, with or without voltage limits and ratings"
+    return "proven infeasible: nothing keeps every limit, with or without voltage limits and line ratings"
 
 
 def without_voltage_limits(case: Case) -> Case:

@@ -23,7 +23,7 @@ TANGENT_TOLERANCE = 1e-8
 """Loss that all cones together may miss at a decided plan, relative to the objective."""
 LEAST_TOLERANCE = 1e-11
 """Shortfall of one cone, in units of the objective, that is never worth a tangent."""
-LARGE_LP_ROWS = 4000
+LARGE_LP_ROWS = 1500
 """Rows from which an LP is solved by interior point."""
 INTERIOR_MARGIN = 1e-6
 """Share by which the value of an interior point is lowered to serve as a bound."""
@@ -72,7 +72,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Options:
-    """Limits of one solve. ``starts`` are values of the integer columns to try first."""
+    """Limits of one solve.
+
+    ``starts`` are values of the integer columns to try first, ``root_rounds`` the rounds of tangents at the root.
+    """
 
     time_limit_s: float = 60.0
     gap: float = 1e-3
@@ -80,6 +83,7 @@ class Options:
     seed: int = 0
     presolve: bool = True
     starts: tuple[Array, ...] = ()
+    root_rounds: int = 60
 
 
 @dataclass(frozen=True)
@@ -360,9 +364,11 @@ class Search:
 
     def root(self) -> bool:
         """Bound the problem by its LP relaxation in four tenths of the time; False where even that is infeasible."""
-        gap = min(1e-3, self.options.gap / 5.0)
+        gap = min(1e-3, max(1e-5, self.options.gap / 5.0))
         deadline = self.begun + 0.4 * self.options.time_limit_s
-        status, _, self.bound, self.cuts = relax(self.problem, self.cuts, self.options, gap, deadline, rounds=60)
+        status, _, self.bound, self.cuts = relax(
+            self.problem, self.cuts, self.options, gap, deadline, self.options.root_rounds
+        )
         self.emit({"kind": "bound", "bound": self.bound})
         self.proven_infeasible = status == highspy.HighsModelStatus.kInfeasible
         return not self.proven_infeasible

@@ -30,7 +30,7 @@ ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
 VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
-QUESTION_SHARE = 0.4
+QUESTION_SHARE = 0.3
 """Share of the time limit that an info-gap question takes: it starts from the baseline's plan."""
 DISPATCH_S = 60.0
 """Time limit of a dispatch at decided sites and topology."""
@@ -247,14 +247,14 @@ class Session:
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
-        elif asked.sense == "robust":
+        elif asked.sense == "robust" and alpha > 0.0:
             fields["alpha_floor"] = self.floor(asked, beta, base, decisions, alpha)
         warnings = (
             []
             if run.verdict.verdict == "feasible"
             else ["AC power flow does not accept the dispatch at the worst case"]
         )
-        if asked.sense == "robust" and fields["alpha"] is not None:
+        if asked.sense == "robust" and fields["alpha"]:
             fields["worst_case"], broken = self.attack(asked, alpha, decisions, run.schedule)
             warnings += broken
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], abs(solved.answer.value or 0.0), plan.bound_of)

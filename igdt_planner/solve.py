@@ -21,6 +21,8 @@ from igdt_planner.study import Study
 from igdt_planner.worker import Job, Worker
 
 SITES = ("build_dg", "build_ess")
+ROOT_ROUNDS, DISPATCH_ROUNDS = 60, 2
+"""Rounds of tangents at the root; where nearly all is decided branch and bound is so quick that they would cost more."""
 ROW_TOLERANCE = 1e-6
 """Largest violation of a row, relative to its terms, that an answer may have."""
 
@@ -159,6 +161,7 @@ class Solver:
             gap=self.choice.gap if gap is None else gap,
             threads=self.choice.threads,
             seed=self.choice.seed,
+            root_rounds=ROOT_ROUNDS if scout or study.horizon is not None else DISPATCH_ROUNDS,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)
