@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from igdt_planner.case import Case, load_case
+from igdt_planner.case import Case, list_cases, load_case
 from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest
-from igdt_planner.model import Model, load_model, override
+from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
 from igdt_planner.planner import check, opportunity, robust, solve, sweep
 
 VERSION = "0.1.0"
+MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
+"""Limits of HiGHS."""
+DEEPEST, LARGEST, SHOWN = 100, 1e300, 200
+"""Levels of a request, absolute value of a number in it, characters of a value shown in an error."""
 
 
 class Part(BaseModel):
-    """A part of a request: every unknown key is refused."""
+    """A part of a request: every unknown key is refused, and no text or flag passes for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Source(Part):
@@ -31,12 +37,15 @@ class Source(Part):
     path: str | None = None
     inline: dict[str, Any] | None = None
 
-    def value(self, what: str) -> Any:
-        """The one that was given."""
+    def value(self, what: str, shipped: list[str]) -> Any:
+        """The one that was given; a name is that of a shipped one, never a path."""
         given = [value for value in (self.name, self.path, self.inline) if value is not None]
         if len(given) != 1:
             raise InputError.of(f"{what} needs exactly one of name, path and inline", path=f"/{what}")
-        return given[0]
+        if self.name is not None and self.name not in shipped:
+            message, path = f"there is no shipped {what} {printable(self.name)!r}", f"/{what}/name"
+            raise InputError.of(message, path=path, got=self.name, hint=nearest(self.name, shipped))
+        return given[0] if self.path is None else Path(self.path)
 
 
 class StudyRequest(Part):
@@ -54,14 +63,12 @@ class RunOptions(Part):
 
     time_limit_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     gap: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
-    threads: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
 
 
 class Request(Part):
     """A request of schema ``igdt-planner/1``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     schema_: Annotated[Literal["igdt-planner/1"], Field(alias="schema")]
     id: str | int | None = None
@@ -69,6 +76,16 @@ class Request(Part):
     model: Source | None = None
     study: StudyRequest
     options: RunOptions = RunOptions()
+
+
+TAKES: dict[str, tuple[str, ...]] = {
+    "solve": (),
+    "robust": ("beta", "budget"),
+    "opportunity": ("beta", "budget"),
+    "sweep": ("betas",),
+    "check": ("plan",),
+}
+"""What each kind of study takes."""
 
 
 def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
@@ -90,7 +107,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
     """
     response: dict[str, Any] = {
         "schema": SCHEMA,
-        "id": request.get("id") if isinstance(request, Mapping) else None,
+        "id": identity(request),
         "version": VERSION,
         "status": "failed",
         "request": None,
@@ -99,6 +116,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
         "error": None,
     }
     try:
+        require_plain(request)
         parsed = parse(request)
         response["request"] = parsed.model_dump(mode="json", by_alias=True)
         plans = ANSWERS[parsed.study.kind](parsed, on_event)
@@ -107,6 +125,53 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
     runs = [plan_to_dict(plan) for plan in plans]
     warnings = [warning for plan in plans for warning in plan.warnings]
     return clean(response | {"status": overall([plan.status for plan in plans]), "runs": runs, "warnings": warnings})
+
+
+def identity(request: Any) -> str | int | None:
+    """The id of a request, whatever else is wrong with it, so that its sender knows the answer; None where it is none."""
+    given = request.get("id") if isinstance(request, Mapping) else None
+    return given if isinstance(given, str | int) and not strange(given, 0) else None
+
+
+def require_plain(request: Any) -> None:
+    """Refuse what JSON cannot hold, so that whatever is echoed can be written: every fault at once."""
+    findings: list[Finding] = []
+    waiting: list[tuple[str, Any, int]] = [("", request, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        fault = strange(value, depth)
+        if fault:
+            findings.append(Finding(f"{path or 'request'}: {fault}", path, value))
+        elif isinstance(value, Mapping):
+            waiting += [(f"{path}/{escaped(key)}", item, depth + 1) for key, item in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{path}/{position}", item, depth + 1) for position, item in enumerate(value)]
+    if findings:
+        raise InputError(sorted(findings, key=lambda fault: fault.path))
+
+
+def strange(value: Any, depth: int) -> str:
+    """Why one value has no place in a request; empty where it has."""
+    if depth > DEEPEST:
+        return f"nested more than {DEEPEST} levels deep"
+    if isinstance(value, Mapping):
+        keys = [key for key in value if not isinstance(key, str) or not writable(key)]
+        return f"key {printable(keys[0])} is not text" if keys else ""
+    if isinstance(value, str):
+        return "" if writable(value) else "is not text: it holds half a surrogate pair"
+    if isinstance(value, int | float):
+        return "" if -LARGEST < value < LARGEST else f"must be a number between {-LARGEST:g} and {LARGEST:g}"
+    return "" if value is None or isinstance(value, list) else f"must be a JSON value, is {type(value).__name__}"
+
+
+def escaped(key: str) -> str:
+    """A key as a step of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def writable(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8") == text
 
 
 def parse(request: Any) -> Request:
@@ -118,10 +183,27 @@ def parse(request: Any) -> Request:
         With every fault, unknown keys with the nearest known one.
     """
     try:
-        return Request.model_validate(request)
+        parsed = Request.model_validate(request)
+        require_fitting(parsed.study)
+        return parsed
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-    raise InputError([finding(fault) for fault in faults])
+    findings = [finding(fault) for fault in faults]
+    raise InputError(list({(found.path, found.message): found for found in findings}.values()))
+
+
+def require_fitting(study: StudyRequest) -> None:
+    """Refuse what the kind of study would silently ignore."""
+    given = [name for name in ("beta", "betas", "budget", "plan") if getattr(study, name) is not None]
+    strangers = [name for name in given if name not in TAKES[study.kind]]
+    if strangers:
+        takes = ", ".join(TAKES[study.kind]) or "none of them"
+        raise InputError(
+            [
+                Finding(f"study.{name} does not belong to kind {study.kind}", f"/study/{name}", hint=f"takes {takes}")
+                for name in strangers
+            ]
+        )
 
 
 def finding(fault: Any) -> Finding:
@@ -132,8 +214,13 @@ def finding(fault: Any) -> Finding:
     if fault["type"] == "extra_forbidden":
         known = (owners.get(place[0], Request) if len(place) > 1 else Request).model_fields
         message, hint = "unknown key", nearest(place[-1], [name.rstrip("_") for name in known])
+    elif place[:1] == ["id"]:
+        place, message = ["id"], "must be a text, a whole number or null"
+    elif fault["type"] in ("model_type", "dict_type"):
+        message = "must be an object"
     where = ".".join(place) or "request"
-    return Finding(f"{where}: {message}", "/" + "/".join(place), fault["input"], hint=hint)
+    got = None if fault["type"] == "missing" else fault["input"]
+    return Finding(f"{where}: {message}", "/" + "/".join(map(escaped, place)), got, hint=hint)
 
 
 def error_of(error: PlannerError) -> dict[str, Any]:
@@ -145,12 +232,23 @@ def error_of(error: PlannerError) -> dict[str, Any]:
 
 
 def printable(value: Any) -> Any:
-    """A value as JSON can show it."""
-    if value is None or isinstance(value, bool | int | str):
+    """A value as JSON can show it, long ones shortened."""
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
-    return re.sub(r"\s+", " ", repr(value))[:200]
+    if isinstance(value, int | float) and -LARGEST < value < LARGEST:
+        return value
+    if isinstance(value, int):
+        return f"a whole number of {value.bit_length()} bits"
+    text = value if isinstance(value, str) else re.sub(r"\s+", " ", brief(value))
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def brief(value: Any) -> str:
+    """A value in a few words; containers by their size, for they may be deep."""
+    if isinstance(value, Mapping | list) and len(value):
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)
 
 
 def overall(statuses: list[str]) -> str:
@@ -160,13 +258,25 @@ def overall(statuses: list[str]) -> str:
 
 
 def sources(request: Request) -> tuple[Case, Model]:
-    """Case and model of a request, the model with the request's threads and seed."""
+    """Case and model of a request, the model with the request's threads and seed; faults of both at once."""
     if request.case is None or request.model is None:
         missing = [name for name in ("case", "model") if getattr(request, name) is None]
         raise InputError([Finding(f"study.kind {request.study.kind} needs a {name}", f"/{name}") for name in missing])
-    model = load_model(request.model.value("model"))
+    findings: list[Finding] = []
+    loaded: list[Any] = []
+    for what, source, load, shipped in (
+        ("case", request.case, load_case, list_cases()),
+        ("model", request.model, load_model, list_models()),
+    ):
+        try:
+            loaded.append(load(source.value(what, shipped)))
+        except InputError as error:
+            findings += error.findings
+    if findings:
+        raise InputError(findings)
+    case, model = loaded
     wanted = {"solver.threads": request.options.threads, "solver.seed": request.options.seed}
-    return load_case(request.case.value("case")), override(model, {k: v for k, v in wanted.items() if v is not None})
+    return case, override(model, {key: value for key, value in wanted.items() if value is not None})
 
 
 def limits(request: Request, on_event: Any) -> dict[str, Any]:
@@ -201,7 +311,10 @@ def answer_check(request: Request, on_event: Any) -> list[Plan]:
     """Kind ``check``: the plan document judged anew."""
     if request.study.plan is None:
         raise InputError.of("study.kind check needs study.plan, a plan document", path="/study/plan")
-    return [check(plan_from_dict(request.study.plan))]
+    try:
+        return [check(plan_from_dict(request.study.plan))]
+    except InputError as error:
+        raise InputError([replace(fault, path=f"/study/plan{fault.path}") for fault in error.findings]) from None
 
 
 ANSWERS: dict[str, Callable[[Request, Any], list[Plan]]] = {

@@ -315,6 +315,8 @@ def _read_toml(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
         raise InputError([Finding("is not UTF-8 text", "/model", file=str(path))]) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError([Finding(f"is not TOML: {error}", "/model", file=str(path))]) from None
+    except ValueError as error:  # a NUL in the path, a whole number of thousands of digits
+        raise InputError([Finding(f"cannot be read: {error}", "/model", file=str(path))]) from None
 
 
 def _validated(document: Mapping[str, Any], file: str) -> Model:
