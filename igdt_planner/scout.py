@@ -8,8 +8,10 @@ worth a try.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import highspy
@@ -37,8 +39,8 @@ from igdt_planner.milp import (
     to_highs,
 )
 
-SWAPS_TRIED = 4
-"""Swaps valued per site in use, the most promising by reduced cost."""
+SITES_TRIED = 3
+"""Sites valued of every kind (same cost, same count rule) when one is added, the most promising by reduced cost."""
 SITE_SETS_KEPT = 1
 """Site sets that are solved with their topology."""
 ROUNDS, ROUND_S, SCOUT_GAP = 4, 25.0, 4e-3
@@ -205,6 +207,13 @@ class PartValue:
         return value, np.array(solution.col_dual)[self.columns]
 
 
+def kinds_of(cost: Array, rules: sparse.csr_matrix) -> list[tuple[float, int]]:
+    """What sets a site apart from others: its own cost and the first rule that counts it."""
+    columns = sparse.csc_matrix(rules)
+    first = [int(columns.indices[start]) if end > start else -1 for start, end in pairwise(columns.indptr)]
+    return list(zip(cost.tolist(), first, strict=True))
+
+
 class SiteSearch:
     """Local search over site sets: swaps proposed by reduced costs, valued by relaxed networks."""
 
@@ -214,6 +223,7 @@ class SiteSearch:
         own = np.diff(entries(problem.rows, self.sites).indptr)
         total = np.diff(problem.rows.matrix.indptr)
         self.rules = select(problem.rows, (own == total) & (total > 0))
+        self.kinds = kinds_of(problem.cost[self.sites], entries(self.rules, self.sites))
         self.values = [PartValue(part, options) for part, columns in parts(problem, self.sites)]
         self.known: dict[bytes, tuple[float, Array]] = {}
 
@@ -257,16 +267,16 @@ class SiteSearch:
         return sites
 
     def additions(self, sites: Array) -> list[Array]:
-        """The most promising site sets with one site more."""
+        """The most promising site sets with one site more, of every kind."""
         _, reduced = self.value(sites)
+        tried: Counter[tuple[float, int]] = Counter()
         out = []
-        for column in np.argsort(reduced, kind="stable"):
+        for column in np.argsort(reduced, kind="stable").tolist():
             more = sites.copy()
             more[column] = 1.0
-            if sites[column] < 0.5 and self.allowed(more):
+            if sites[column] < 0.5 and tried[self.kinds[column]] < SITES_TRIED and self.allowed(more):
+                tried[self.kinds[column]] += 1
                 out.append(more)
-            if len(out) == SWAPS_TRIED:
-                break
         return out
 
     def swap(self, sites: Array, out: int, deadline: float) -> Array:
