@@ -1,4 +1,4 @@
-"""Information gap: the corner of the uncertainty set, why it is the worst, and an adversary who tries to prove otherwise."""
+"""Information gap: the corner of the uncertainty set, why it is the worst, and an adversary who doubts it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,18 @@ def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
     if findings:
         raise InputError(findings)
     side = 1.0 if sense == "robust" else -1.0
-    deviation = {entry.quantity: side * WORSE[entry.quantity] * entry.weight for entry in study.model.uncertain}
+    deviation: dict[str, float] = {
+        entry.quantity: side * WORSE[entry.quantity] * entry.weight for entry in study.model.uncertain
+    }
     return Horizon(sense, budget, alpha_limit(study, deviation), deviation)
 
 
 def alpha_limit(study: Study, deviation: dict[str, float]) -> float:
-    """Alpha at which the first quantity stands at its physical range: 0 below, ``physical_max`` above, as shares of the forecast."""
+    """Alpha at which the first quantity stands at its physical range: 0 or ``physical_max``, times the forecast.
+
+    Beyond it that quantity would stay and only the others would go on. Such an alpha is not searched: where this limit
+    is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs.
+    """
     limits = []
     for entry in study.model.uncertain:
         slope = deviation[entry.quantity]
@@ -51,20 +57,30 @@ def alpha_limit(study: Study, deviation: dict[str, float]) -> float:
 def corner_faults(study: Study) -> list[Finding]:
     """Why "DG down, load up" need not be the worst corner of this study; empty where it is."""
     findings = []
-    must_take = sorted({tech.name for tech in study.dg.values() if tech.must_take})
-    for name in must_take:
-        message = f"the worst case of uncertain quantities is not a corner with must-take DG ({name}): more power can cost more"
+    for name in sorted({tech.name for tech in study.dg.values() if tech.must_take}):
+        message = f"the worst case is not a corner with must-take DG ({name}): more power can cost more"
         findings.append(Finding(message, "/model/dg/technologies", name, hint="set must_take = false"))
-    if study.uncertain("load") is None:
-        return findings
-    for row, bus in enumerate(study.case.buses.itertuples()):
-        if bus.p_mw < 0.0 or bus.q_mvar < 0.0:
-            message = f"load up is not the worst corner where a load is negative: bus {bus.id} has p_mw {bus.p_mw:g}, q_mvar {bus.q_mvar:g}"
-            findings.append(Finding(message, f"/case/buses/{row}/p_mw", bus.p_mw))
+    return findings if study.uncertain("load") is None else findings + load_faults(study)
+
+
+def load_faults(study: Study) -> list[Finding]:
+    """Why more load need not cost more in this study; empty where it does."""
+    findings = []
+    for row, bus in enumerate(study.case.buses.to_dict("records")):
+        for column in ("p_mw", "q_mvar"):
+            if bus[column] < 0.0:
+                message = f"load up is not the worst corner where a load is negative: bus {bus['id']} has {column} "
+                findings.append(Finding(f"{message}{bus[column]:g}", f"/case/buses/{row}/{column}", bus[column]))
     for period in study.periods.values():
         if period.price_per_mwh < 0.0:
-            message = f"load up is not the worst corner where a price is negative: period {period.id} has {period.price_per_mwh:g} per MWh"
-            findings.append(Finding(message, "/case/profile", period.price_per_mwh))
+            message = f"load up is not the worst corner where a price is negative: period {period.id} has "
+            findings.append(Finding(f"{message}{period.price_per_mwh:g}", "/case/profile", period.price_per_mwh))
+    for number, term in enumerate(study.model.objective):
+        if term.term == "voltage_deviation" and term.weight > 0.0:
+            message = (
+                "load up is not the worst corner of voltage_deviation: more load may bring a voltage closer to 1 pu"
+            )
+            findings.append(Finding(message, f"/model/objective/{number}/term", term.term))
     return findings
 
 
@@ -76,8 +92,13 @@ def corner(question: Horizon, alpha: float) -> Realisation:
 
 def justification(question: Horizon) -> str:
     """The corner used, in words, with the reason why it may be used."""
-    words = [f"{quantity} {'up' if slope > 0.0 else 'down'}" for quantity, slope in question.deviation.items() if slope]
-    return f"corner ({', '.join(words)}), justified: curtailable DG, non-negative loads and prices"
+    reasons = {
+        "dg_availability": "less of curtailable DG only takes choices away",
+        "load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
+    }
+    moved = {quantity: slope for quantity, slope in question.deviation.items() if slope}
+    words = [f"{quantity} {'up' if slope > 0.0 else 'down'}" for quantity, slope in moved.items()]
+    return f"corner ({', '.join(words)}), justified: {'; '.join(reasons[quantity] for quantity in moved)}"
 
 
 def matters(study: Study, dg_built: int, question: Horizon) -> bool:
@@ -88,14 +109,21 @@ def matters(study: Study, dg_built: int, question: Horizon) -> bool:
 
 
 def vertices(study: Study, question: Horizon, alpha: float, count: int, seed: int) -> Iterator[Study]:
-    """Studies at random vertices of the uncertainty set: every bus and period deviates on its own, up or down."""
+    """Studies at random vertices of the uncertainty set: every bus and period deviates on its own, up or down.
+
+    A value that would leave its physical range stands at the end of it.
+    """
     rng = np.random.default_rng(seed)
-    load = abs(question.deviation.get("load", 0.0)) * alpha
-    dg = abs(question.deviation.get("dg_availability", 0.0)) * alpha
+    keys = [(bus, t) for bus in study.buses for t in study.periods]
+
+    def factors(quantity: str) -> dict[tuple[int, int], float]:
+        entry, reach = study.uncertain(quantity), abs(question.deviation.get(quantity, 0.0)) * alpha
+        deviated = 1.0 + reach * rng.choice([-1.0, 1.0], len(keys))
+        within = np.clip(deviated, 0.0, entry.physical_max if entry is not None else 1.0)
+        return dict(zip(keys, within.tolist(), strict=True))
+
     for _ in range(count):
-        keys = [(bus, t) for bus in study.buses for t in study.periods]
-        load_factor = dict(zip(keys, 1.0 + load * rng.choice([-1.0, 1.0], len(keys)), strict=True))
-        dg_factor = dict(zip(keys, 1.0 + dg * rng.choice([-1.0, 1.0], len(keys)), strict=True))
+        load_factor, dg_factor = factors("load"), factors("dg_availability")
         modes = {
             name: dataclasses.replace(
                 mode,

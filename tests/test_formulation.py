@@ -5,6 +5,7 @@ equation of its tag in ``models/README.md`` before you commit it.
 """
 
 import dataclasses
+import math
 import os
 import time
 import tomllib
@@ -19,7 +20,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from golden.state import Operation, put
-from golden.studies import CASE, CORNER, MODEL, study, tiny
+from golden.studies import BATTERY, CASE, CORNER, GAS, ISLANDED, MODEL, NOTHING_TO_BUILD, WIND, study, tiny
 from golden.studies import CONNECTED as CONNECTED_MODE
 from golden.writer import rows
 from hypothesis import given, settings
@@ -27,8 +28,10 @@ from hypothesis import strategies as st
 
 from igdt_planner.case import load_case
 from igdt_planner.formulation import Formulation, build
+from igdt_planner.formulation.bounds import line_bounds, load_current, source_current
+from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
-from igdt_planner.milp import Options, loss_shortfall, no_rows, relax, tangents, worst_violation
+from igdt_planner.milp import Options, hold, loss_shortfall, no_rows, relax, tangents, to_highs, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Horizon, Study
 
@@ -51,10 +54,15 @@ ROWS = {
     "I4": "island_commodity both",
     "I5": "island_commodity_root both",
     "I6": "commodity_upper_island both",
-    "I7": "arc_switch_island both",
+    "I7": "arc_switch_island both kept",
     "I8": "mesh_switch meshed",
     "I9": "energised_alike both",
     "I10": "dead_is_shed both robust",
+    "I11": "dead_storage both",
+    "I12": "must_take_live meshed",
+    "I13": "root_keeps_energy both",
+    "I14": "live_line_is_arc kept",
+    "I15": "dead_line_stays kept",
     "F1": "balance_p both one_way robust",
     "F2": "balance_q both one_way meshed robust",
     "F3": "voltage_drop_upper both one_way",
@@ -125,7 +133,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "one_way", "meshed", "robust", "opportunity")
+    names = ("both", "switching", "kept", "one_way", "meshed", "robust", "opportunity")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
@@ -210,6 +218,146 @@ def test_rows_do_not_hold_for_a_state_that_is_not_ac() -> None:
         x = np.array([variable.value for variable in columns])
         x[[column in variable.name for variable in columns].index(True)] *= 0.9
         assert worst_violation(problem, x) > 1e-4 or loss_shortfall(problem, x)[1].max() > 1e-4, column
+
+
+# Islands: what is dead rests, and costs no operations.
+
+ISLANDED_MODE = ISLANDED | {"reactive": False}
+FULL_ENS = 0.25 * (2.0 * (1.0 + 3.0 * 2.0) + 2.0 * (2.0 + 3.0 * 4.0))
+"""Nothing served in the tiny case: weight of the mode, hours, load and priority of buses 2 and 3."""
+
+
+def optimum(study: Study, wanted: str = "", **held: float) -> tuple[float, dict[str, float]]:
+    """Value and point of a study with some variables held; infinite where infeasible.
+
+    ``wanted`` puts the largest sum of the variables of that name in place of the objective.
+    """
+    problem, columns = compile_problem(build(study))
+    names = [column.name.split(".")[-1] for column in columns]
+    index = np.array([names.index(name) for name in held], dtype=np.int64)
+    problem = hold(problem, index, np.array(list(held.values())))
+    if wanted:
+        problem = dataclasses.replace(problem, cost=-np.array([float(n.startswith(f"{wanted}[")) for n in names]))
+    highs = to_highs(problem, no_rows(len(names)), Options(), integral=True)
+    highs.setOptionValue("mip_rel_gap", 0.0)
+    highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        return np.inf, {}
+    assert highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return highs.getInfo().objective_function_value, dict(zip(names, highs.getSolution().col_value, strict=True))
+
+
+def islanded(**model: Any) -> Study:
+    """The tiny case as a lossless island without reactive loads, with least energy not served."""
+    own: dict[str, Any] = {
+        "modes": {"islanded": ISLANDED_MODE},
+        "objective": [{"term": "ens", "mode": "islanded"}],
+        "losses": "none",
+        **NOTHING_TO_BUILD,
+    }
+    return study(CASE, MODEL | own | model)
+
+
+def units(kind: str, technology: dict[str, Any]) -> dict[str, Any]:
+    """One unit of a technology, at bus 3."""
+    return {kind: {"max_units": 1, "buses": [3], "technologies": [technology]}}
+
+
+def counted(limit: int) -> dict[str, Any]:
+    """An island with a topology each period and a limited number of operations."""
+    return {"modes": {"islanded": ISLANDED_MODE | {"topology": "dynamic", "max_switching_operations": limit}}}
+
+
+def test_dead_lines_may_stay_closed_where_operations_count() -> None:
+    value, point = optimum(islanded(**counted(0)))
+    assert value == pytest.approx(FULL_ENS)
+    assert [point[f"line_on[{line},{t}]"] for t in (1, 2) for line in (1, 2, 3)] == [1, 1, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("built", [units("dg", GAS), {}], ids=["live", "dead"])
+@pytest.mark.parametrize(
+    "held", [{"line_on[3,1]": 1.0, "line_on[2,1]": 1.0}, {"line_on[3,2]": 1.0, "line_on[2,2]": 1.0}]
+)
+def test_neither_live_nor_dead_lines_form_a_loop(built: dict[str, Any], held: dict[str, float]) -> None:
+    planned = islanded(**counted(9), **built)
+    assert optimum(planned)[0] <= FULL_ENS
+    assert optimum(planned, **held)[0] == np.inf
+
+
+def test_units_at_dead_buses_rest() -> None:
+    following = BATTERY | {"grid_forming": False}
+    planned = islanded(**units("dg", WIND), **units("ess", following))
+    assert optimum(planned)[0] == pytest.approx(FULL_ENS)
+    assert optimum(planned, wanted="p_charge")[0] == pytest.approx(0.0)
+    assert optimum(planned, wanted="p_discharge")[0] == pytest.approx(0.0)
+
+
+def test_must_take_dg_rests_at_a_dead_bus_and_is_taken_at_a_live_one() -> None:
+    must_take = WIND | {"must_take": True}
+    assert optimum(islanded(**units("dg", must_take)), **{"build_dg[3,wind]": 1.0})[0] == pytest.approx(FULL_ENS)
+    forming = islanded(**units("dg", GAS | {"must_take": True, "p_mw": 2.0}))
+    live = {"build_dg[3,gas]": 1.0, "energised[3,1]": 1.0}
+    assert optimum(forming, **live)[1]["p_dg[3,gas,1]"] == pytest.approx(0.16)  # 0.8 times 2 MW on 10 MVA
+    assert optimum(forming, **live, **{"p_dg[3,gas,1]": 0.1})[0] == np.inf
+
+
+@pytest.mark.parametrize(("start_mwh", "dark"), [(0.0, True), (0.02, True), (0.5, False)])
+def test_storage_without_energy_forms_no_grid_for_others(start_mwh: float, dark: bool) -> None:
+    battery = BATTERY | {"energy_start_mwh": start_mwh, "energy_end": "free"}
+    value, point = optimum(islanded(**units("dg", WIND), **units("ess", battery)))
+    assert (value == pytest.approx(FULL_ENS)) == dark
+    assert point["energised[3,1]"] == (0.0 if dark else 1.0)
+
+
+def test_storage_alone_may_form_a_grid_until_it_is_empty() -> None:
+    """No other unit relies on it where every technology forms grids: nothing to keep."""
+    battery = BATTERY | {"energy_start_mwh": 3.0, "energy_end": "free"}
+    value, _ = optimum(islanded(**units("ess", battery)))
+    assert value == pytest.approx(FULL_ENS - 0.25 * 3.0 * 0.8 * 3.0)  # priority 3, 0.8 of 3 MWh
+    assert optimum(islanded(**units("dg", WIND), **units("ess", BATTERY | {"energy_end": "free"})))[0] < FULL_ENS
+
+
+def loaded(**load: float) -> dict[str, Any]:
+    """The tiny case with another load at bus 2."""
+    buses = [bus | ({**load, "load_may_be_negative": True} if bus["id"] == 2 else {}) for bus in CASE["buses"]]
+    return CASE | {"buses": buses}
+
+
+def test_flow_of_an_island_is_bounded_by_its_sources_only_without_negative_loads() -> None:
+    for q_mvar, larger in ((1.0, False), (-1.0, True)):
+        planned = study(loaded(q_mvar=q_mvar), MODEL)
+        mode, line = planned.modes["islanded"], planned.lines[1]
+        sources = (math.hypot(0.5, 0.2) + 0.1) / 0.9
+        assert line_bounds(planned, mode, line).i_sq_ub ** 0.5 == pytest.approx(
+            sources + (load_current(planned, mode) if larger else 0.0)
+        )
+
+
+def test_bounds_follow_the_largest_factor_on_dg() -> None:
+    planned = dataclasses.replace(tiny("both"), dg_factor={(2, 1): 1.5, (3, 1): 0.5})
+    assert source_current(planned) == pytest.approx((1.5 * math.hypot(0.5, 0.2) + 0.1) / 0.9)
+    fewer = dataclasses.replace(tiny("both"), dg_factor={(2, 1): 0.5})
+    assert source_current(fewer) == pytest.approx(source_current(tiny("both")))
+
+
+CONNECTED_ONLY = {"modes": {"connected": CONNECTED_MODE}, "objective": [{"term": "losses", "mode": "connected"}]}
+PROFILE = [CASE["profile"][0], CASE["profile"][1] | {"price_per_mwh": -1.0}]
+MUST_TAKE = {"dg": MODEL["dg"] | {"technologies": [GAS | {"must_take": True}]}}
+
+
+@pytest.mark.parametrize(
+    ("case", "model", "pays"),
+    [
+        (CASE, {}, False),
+        (CASE, MUST_TAKE, True),
+        (CASE | {"profile": PROFILE}, {}, True),
+        (loaded(p_mw=-1.0), {}, True),
+        (CASE, {"objective": [{"term": "voltage_deviation", "mode": "connected"}]}, True),
+    ],
+    ids=["no", "must-take DG", "negative price", "negative load", "voltage deviation"],
+)
+def test_burning_energy_may_pay(case: dict[str, Any], model: dict[str, Any], pays: bool) -> None:
+    assert burning_may_pay(study(case, MODEL | CONNECTED_ONLY | model)) == pays
 
 
 # What must not matter does not matter.

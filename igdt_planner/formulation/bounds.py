@@ -19,7 +19,7 @@ class FlowBounds:
 def deviation_ub(study: Study, quantity: str) -> float:
     """Largest factor that a quantity can reach on its forecast within the physical limit of alpha."""
     if study.horizon is None:
-        return getattr(study.realisation, quantity, 1.0)
+        return float(getattr(study.realisation, quantity))
     return 1.0 + max(0.0, study.horizon.deviation.get(quantity, 0.0)) * study.horizon.alpha_ub
 
 
@@ -33,10 +33,15 @@ def load_current(study: Study, mode: StudyMode) -> float:
 
 def source_current(study: Study) -> float:
     """Sum of the currents that DG and ESS can deliver at the lowest permitted voltage."""
-    factor = deviation_ub(study, "dg_availability")
+    factor = dg_factor_ub(study)
     dg = max((math.hypot(t.p_mw, max(t.q_max_mvar, -t.q_min_mvar)) for t in study.dg.values()), default=0.0)
     ess = max((tech.p_mw for tech in study.ess.values()), default=0.0)
     return (study.model.dg.max_units * dg * factor + study.model.ess.max_units * ess) / study.base_mva / v_min(study)
+
+
+def dg_factor_ub(study: Study) -> float:
+    """Largest factor on the rating of any DG."""
+    return deviation_ub(study, "dg_availability") * max([1.0, *study.dg_factor.values()])
 
 
 def v_min(study: Study) -> float:
@@ -47,11 +52,13 @@ def v_min(study: Study) -> float:
 def line_bounds(study: Study, mode: StudyMode, line: Line) -> FlowBounds:
     """Bounds that hold in every feasible state of a radial network.
 
-    The current of a line is the sum of the injection currents on one side of it. In an island that is at most what its sources
-    deliver; when connected, at most all loads and all sources together.
+    The current of a line is the sum of the injection currents on one side of it: at most all loads and all sources
+    together. In a radial island without negative loads, active and reactive power enter a line from one side only and
+    are at most what the sources there deliver, because loads and losses take their share.
     """
-    delivered = source_current(study)
-    current = delivered if mode.islanded and mode.settings.radial else load_current(study, mode) + delivered
+    current = source_current(study)
+    if not mode.islanded or not mode.settings.radial or lowest_load(mode) < 0.0:
+        current += load_current(study, mode)
     i_sq_ub = min(current**2, line.i_sq_ub)
     v_sq_ub = max(voltage_limits(study, mode, bus)[1] for bus in (line.i, line.j))
     return FlowBounds(i_sq_ub=i_sq_ub, flow_ub=math.sqrt(v_sq_ub * i_sq_ub))
@@ -65,12 +72,16 @@ def voltage_drop_slack(study: Study, mode: StudyMode, line: Line) -> tuple[float
 
 def one_way(study: Study, mode: StudyMode) -> bool:
     """Whether power can only flow away from the substations: nothing but loads, none of them negative."""
-    loads = [*mode.p_load.values(), *mode.q_load.values()]
-    return not mode.islanded and not study.dg and not study.ess and min(loads) >= 0.0
+    return not mode.islanded and not study.dg and not study.ess and lowest_load(mode) >= 0.0
+
+
+def lowest_load(mode: StudyMode) -> float:
+    """The smallest active or reactive load of any bus and period."""
+    return min([*mode.p_load.values(), *mode.q_load.values()])
 
 
 def voltage_limits(study: Study, mode: StudyMode, bus: int) -> tuple[float, float]:
-    """Limits of the squared voltage of a bus: a source holds its own, and where power flows one way nothing exceeds the sources."""
+    """Limits of the squared voltage of a bus: a source holds its own; where power flows one way none exceeds them."""
     if bus in mode.sources:
         return mode.sources[bus], mode.sources[bus]
     limits = study.buses[bus]

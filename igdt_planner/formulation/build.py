@@ -7,11 +7,11 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from igdt_planner.formulation.bounds import deviation_ub
+from igdt_planner.formulation.bounds import deviation_ub, lowest_load
 from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection
 from igdt_planner.formulation.distflow import add_distflow
 from igdt_planner.formulation.infogap import add_objective, add_uncertainty
-from igdt_planner.formulation.islanding import add_islands
+from igdt_planner.formulation.islanding import add_island_units, add_islands
 from igdt_planner.formulation.limits import (
     add_generation,
     add_ratings,
@@ -47,7 +47,7 @@ def build(study: Study) -> Formulation:
     Returns
     -------
     Formulation
-        ``model`` has one block a mode, ``model.mode[name]``; blocks meet in ``build_dg``, ``build_ess``, alpha and cost.
+        ``model`` has one block a mode, ``model.mode[name]``; they meet in ``build_dg``, ``build_ess``, alpha and cost.
 
     Raises
     ------
@@ -78,6 +78,8 @@ def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
         add_radiality(b)
     add_generation(b)
     add_storage(b)
+    if mode.islanded:
+        add_island_units(b)
     b.p_injection = pyo.Expression(b.buses, b.periods, rule=p_injection)
     b.q_injection = pyo.Expression(b.buses, b.periods, rule=q_injection)
     add_currents(b)
@@ -108,6 +110,14 @@ def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:
 
 
 def burning_may_pay(study: Study) -> bool:
-    """Whether a storage could gain by charging and discharging at once: must-take DG or a negative price."""
-    must_take = any(tech.must_take for tech in study.dg.values())
-    return must_take or any(period.price_per_mwh < 0.0 for period in study.periods.values())
+    """Whether a storage could gain by charging and discharging at once.
+
+    It could where power may be unwanted, as must-take DG, negative loads and negative prices make it, or where a higher
+    load brings voltages closer to 1 pu.
+    """
+    return (
+        any(tech.must_take for tech in study.dg.values())
+        or any(lowest_load(mode) < 0.0 for mode in study.modes.values())
+        or any(period.price_per_mwh < 0.0 for period in study.periods.values())
+        or any(term.term == "voltage_deviation" for term in study.model.objective)
+    )

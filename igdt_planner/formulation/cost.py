@@ -29,8 +29,8 @@ def mwh(b: Any, t: int) -> float:
 def worth_of_energy(study: Study, mode: StudyMode) -> float:
     """What a MWh lost in a mode can cost at most, in the unit of the objective.
 
-    Where alpha is the objective it is a share of the budget. Where the objective prices no energy it is the weight of the
-    mode: losses still decide what is feasible.
+    Where alpha is the objective it is a share of the budget. Where the objective prices no energy it is the weight of
+    the mode: losses still decide what is feasible.
     """
     periods, dg = study.periods.values(), study.dg.values()
     emissions = [p.emissions_t_per_mwh for p in periods] + [tech.emissions_t_per_mwh for tech in dg]
@@ -70,7 +70,7 @@ def lost_load_cost(b: Any) -> Any:
 
 
 def energy_cost(b: Any) -> Any:
-    """(C4) ``sum price p_source dt``: money for energy bought at the substations (a credit where it flows back)."""
+    """(C4) ``sum price p_source dt``: money for energy bought at the substations, a credit where it flows back."""
     prices = {t: period.price_per_mwh for t, period in b.study.periods.items()}
     return sum(prices[t] * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods)
 
@@ -119,7 +119,10 @@ TERMS: dict[str, Callable[[Any], Any]] = {
 
 
 def p_injection(b: Any, i: int, t: int) -> Any:
-    """(C10) Active injection of a bus: ``sum p_dg + sum p_discharge - sum p_charge + p_shed``. Enforced over: buses, periods."""
+    """(C10) Active injection of a bus: ``sum p_dg + sum p_discharge - sum p_charge + p_shed``.
+
+    Enforced over: buses, periods.
+    """
     dg = sum(b.p_dg[key, t] for key in sites_at(b.study.dg, i))
     ess = sum(b.p_discharge[key, t] - b.p_charge[key, t] for key in sites_at(b.study.ess, i))
     return dg + ess + (b.p_shed[i, t] if b.mode.shedding else 0.0)

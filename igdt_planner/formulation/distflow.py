@@ -35,7 +35,10 @@ def i_sq(b: Any, line: int, t: int) -> Any:
 
 
 def balance_p(b: Any, i: int, t: int) -> Any:
-    """(F1) Active balance: ``sum_in (P - r l) - sum_out P + injection = demand - shed``. Enforced over: buses, periods."""
+    """(F1) Active balance: ``sum_in (P - r l) - sum_out P + source + injection = demand``; what is shed is injected.
+
+    Enforced over: buses, periods.
+    """
     arriving = sum(b.p_flow[line, t] - b.study.lines[line].r * i_sq(b, line, t) for line in b.lines_to[i])
     leaving = sum(b.p_flow[line, t] for line in b.lines_from[i])
     source = b.p_source[i, t] if i in b.mode.sources else 0.0
@@ -43,7 +46,10 @@ def balance_p(b: Any, i: int, t: int) -> Any:
 
 
 def balance_q(b: Any, i: int, t: int) -> Any:
-    """(F2) Reactive balance: ``sum_in (Q - x l) - sum_out Q + injection = demand - shed``. Enforced over: buses, periods."""
+    """(F2) Reactive balance: ``sum_in (Q - x l) - sum_out Q + source + injection = demand``; what is shed is injected.
+
+    Enforced over: buses, periods.
+    """
     arriving = sum(b.q_flow[line, t] - b.study.lines[line].x * i_sq(b, line, t) for line in b.lines_to[i])
     leaving = sum(b.q_flow[line, t] for line in b.lines_from[i])
     source = b.q_source[i, t] if i in b.mode.sources else 0.0
@@ -58,7 +64,10 @@ def drop(b: Any, line_id: int, t: int) -> Any:
 
 
 def voltage_drop_upper(b: Any, line: int, t: int) -> Any:
-    """(F3) ``v_j - v_i + 2(rP + xQ) - z^2 l <= M_up (1 - line_on)``, M from the voltage limits. Enforced over: lines, periods."""
+    """(F3) ``v_j - v_i + 2(rP + xQ) - z^2 l <= M_up (1 - line_on)``, M from the voltage limits.
+
+    Enforced over: lines, periods.
+    """
     upper, _ = voltage_drop_slack(b.study, b.mode, b.study.lines[line])
     return drop(b, line, t) <= upper * (1.0 - b.line_on[line, b.topology_of[t]])
 

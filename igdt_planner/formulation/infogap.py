@@ -28,7 +28,10 @@ def add_uncertainty(m: Any) -> None:
 
 
 def dg_capacity(m: Any, bus: int, tech: str) -> Any:
-    """(G1) Capacity at the corner: ``build_dg (1 + deviation alpha)``, its product carried by ``alpha_built``. Enforced over: DG sites."""
+    """(G1) Capacity at the corner: ``build_dg (1 + deviation alpha)``, its product carried by ``alpha_built``.
+
+    Enforced over: DG sites.
+    """
     deviation = m.study.horizon.deviation.get("dg_availability", 0.0)
     return m.build_dg[bus, tech] + (deviation * m.alpha_built[bus, tech] if deviation else 0.0)
 
@@ -49,9 +52,9 @@ def alpha_built_lower(m: Any, bus: int, tech: str) -> Any:
 
 
 def alpha_built_count(m: Any) -> Any:
-    """(G7) ``sum alpha_built >= N_dg alpha - alpha_ub (N_dg - sum build_dg)``: S1 times ``alpha_ub - alpha``. Enforced once.
+    """(G7) ``sum alpha_built >= N_dg alpha - alpha_ub (N_dg - sum build_dg)``: S1 times ``alpha_ub - alpha``.
 
-    Without it a relaxation that spreads DG over many buses sees no deviation at all.
+    Without it a relaxation that spreads DG over many buses sees no deviation at all. Enforced once.
     """
     count, alpha_ub = m.study.model.dg.max_units, m.study.horizon.alpha_ub
     unused = count - sum(m.build_dg.values())

@@ -6,12 +6,17 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation.limits import available, available_ub, operations_count, state_before
 from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, other_end, stated_state
 from igdt_planner.formulation.siting import sites_at
+from igdt_planner.formulation.storage import energy_before
+
+RESERVE = 0.01
+"""Share of its energy below which an ESS forms no grid, where units that cannot form one may rely on it."""
 
 
 def add_islands(b: Any) -> None:
-    """Declare roots and energised buses of an islanded mode; trees where the mode is radial, any islands where it is not."""
+    """Declare roots and energised buses of an islanded mode; trees where it is radial, any islands where it is not."""
     add_arcs(b)
     b.root = pyo.Var(b.buses, b.topologies, domain=pyo.Binary)
     b.energised = pyo.Var(b.buses, b.topologies, bounds=(0.0, 1.0))
@@ -23,22 +28,47 @@ def add_islands(b: Any) -> None:
     if b.mode.settings.radial:
         b.energised_tree = pyo.Constraint(b.buses, b.topologies, rule=energised_tree)
         b.arc_switch_island = pyo.Constraint(b.lines, b.topologies, rule=arc_switch_island)
+        if operations_count(b):
+            free = [(line, k) for line, k in b.line_on if stated_state(b, line, k) is None]
+            b.live_line_is_arc = pyo.Constraint(free, rule=live_line_is_arc)
+            b.dead_line_stays = pyo.Constraint(free, rule=dead_line_stays)
     else:
         b.energised_mesh = pyo.Constraint(b.buses, b.topologies, rule=energised_mesh)
         b.mesh_switch = pyo.Constraint(b.arcs, b.topologies, rule=mesh_switch)
     b.dead_is_shed = pyo.Constraint(b.buses, b.periods, rule=dead_is_shed)
 
 
+def add_island_units(b: Any) -> None:
+    """Tie the units of an islanded mode to its energised buses."""
+    study = b.study
+    must_take = [key for key, tech in study.dg.items() if tech.must_take]
+    b.dead_storage = pyo.Constraint(sorted({bus for bus, _ in study.ess}), b.periods, rule=dead_storage)
+    if must_take:
+        b.must_take_live = pyo.Constraint(must_take, b.periods, rule=must_take_live)
+    if not all(tech.grid_forming for tech in (*study.dg.values(), *study.ess.values())):
+        forming = sorted({bus for (bus, _), tech in study.ess.items() if tech.grid_forming})
+        b.root_keeps_energy = pyo.Constraint(forming, b.periods, rule=root_keeps_energy)
+
+
+def forming_built(b: Any, bus: int, kind: str) -> Any:
+    """Number of grid-forming DG or ESS built at a bus."""
+    sites, build = getattr(b.study, kind), getattr(b.model(), f"build_{kind}")
+    return sum(build[key] for key in sites_at(sites, bus) if sites[key].grid_forming)
+
+
 def root_needs_source(b: Any, i: int, k: int) -> Any:
-    """(I1) A root is a bus with a grid-forming unit: ``root <= sum build_dg + sum build_ess``. Enforced over: buses, topologies."""
-    m = b.model()
-    dg = sum(m.build_dg[key] for key in sites_at(b.study.dg, i) if b.study.dg[key].grid_forming)
-    ess = sum(m.build_ess[key] for key in sites_at(b.study.ess, i) if b.study.ess[key].grid_forming)
-    return b.root[i, k] - dg - ess <= 0.0
+    """(I1) A root is a bus with a grid-forming unit: ``root <= sum build_dg + sum build_ess``.
+
+    Enforced over: buses, topologies.
+    """
+    return b.root[i, k] - forming_built(b, i, "dg") - forming_built(b, i, "ess") <= 0.0
 
 
 def energised_tree(b: Any, i: int, k: int) -> Any:
-    """(I2) Energised is a root or the child of one parent: ``energised = root + sum_arcs_in arc``. Enforced over: buses, topologies."""
+    """(I2) Energised is a root or the child of one parent: ``energised = root + sum_arcs_in arc``.
+
+    Enforced over: buses, topologies.
+    """
     return b.energised[i, k] == b.root[i, k] + arcs_into(b, i, k)
 
 
@@ -48,12 +78,15 @@ def energised_mesh(b: Any, i: int, k: int) -> Any:
 
 
 def island_commodity_lower(b: Any, i: int, k: int) -> Any:
-    """(I4) Energised buses consume what only roots feed in: ``sum_in f - sum_out f >= energised - n root``. Enforced over: buses, topologies."""
+    """(I4) Energised buses consume what only roots feed in: ``sum_in f - sum_out f >= energised - n root``.
+
+    Enforced over: buses, topologies.
+    """
     return net_commodity(b, i, k) >= b.energised[i, k] - len(b.study.buses) * b.root[i, k]
 
 
 def island_commodity_upper(b: Any, i: int, k: int) -> Any:
-    """(I5) Nothing but an energised bus consumes: ``sum_in f - sum_out f <= energised``. Enforced over: buses, topologies."""
+    """(I5) Only an energised bus consumes: ``sum_in f - sum_out f <= energised``. Enforced over: buses, topologies."""
     return net_commodity(b, i, k) <= b.energised[i, k]
 
 
@@ -63,31 +96,95 @@ def commodity_upper_island(b: Any, line: int, child: int, k: int) -> Any:
 
 
 def arc_switch_island(b: Any, line_id: int, k: int) -> Any:
-    """(I7) A switch that is ours to choose is closed only as a parent arc: ``arc_ij + arc_ji = line_on``; a line whose state is given
-    carries an arc where its bus is energised: ``arc_ij + arc_ji = energised`` if closed, 0 if open. Enforced over: lines, topologies.
+    """(I7) A closed line is one parent arc, unless it joins dead buses. Enforced over: lines, topologies.
+
+    A line whose state is given carries an arc where its bus is energised: ``arc_ij + arc_ji = energised`` if closed, 0
+    if open. One that is ours to switch is opened between dead buses, ``arc_ij + arc_ji = line_on``; where operations
+    count it may stay closed there, ``arc_ij + arc_ji <= line_on``, and the last two rows of this family say when.
     """
+    arcs, state = both_arcs(b, line_id, k), stated_state(b, line_id, k)
+    if state is not None:
+        return arcs == (b.energised[b.study.lines[line_id].i, k] if state else 0.0)
+    return arcs <= b.line_on[line_id, k] if operations_count(b) else arcs == b.line_on[line_id, k]
+
+
+def both_arcs(b: Any, line_id: int, k: int) -> Any:
+    """Sum of the two parent arcs of a line."""
     line = b.study.lines[line_id]
-    arcs = b.arc[line_id, line.i, k] + b.arc[line_id, line.j, k]
-    state = stated_state(b, line_id, k)
-    if state is None:
-        return arcs == b.line_on[line_id, k]
-    return arcs == (b.energised[line.i, k] if state else 0.0)
+    return b.arc[line_id, line.i, k] + b.arc[line_id, line.j, k]
 
 
 def mesh_switch(b: Any, line: int, child: int, k: int) -> Any:
-    """(I8) Where loops are allowed the commodity uses closed lines: ``arc <= line_on``. Enforced over: arcs, topologies."""
+    """(I8) Where loops are allowed the commodity uses closed lines: ``arc <= line_on``.
+
+    Enforced over: arcs, topologies.
+    """
     return b.arc[line, child, k] <= b.line_on[line, k]
 
 
 def energised_alike(b: Any, line: int, bus: int, k: int) -> Any:
-    """(I9) A closed line joins buses in the same state: ``energised_i - energised_j <= 1 - line_on``. Enforced over: arcs, topologies."""
+    """(I9) A closed line joins buses in the same state: ``energised_i - energised_j <= 1 - line_on``.
+
+    Enforced over: arcs, topologies.
+    """
     return b.energised[bus, k] - b.energised[other_end(b, line, bus), k] <= 1.0 - b.line_on[line, k]
 
 
 def dead_is_shed(b: Any, i: int, t: int) -> Any:
-    """(I10) Load is served only where energised: ``demand - shed <= demand_ub energised``. Enforced over: buses, periods."""
+    """(I10) Load is served only where energised: ``demand - shed <= demand_ub energised``.
+
+    Enforced over: buses with load, periods.
+    """
     load = b.mode.p_load[i, t]
     if load <= 0.0:
         return pyo.Constraint.Skip
     served = load * b.load_factor - b.p_shed[i, t]
     return served <= load * b.load_factor_ub * b.energised[i, b.topology_of[t]]
+
+
+def dead_storage(b: Any, i: int, t: int) -> Any:
+    """(I11) Storage rests at a dead bus: ``sum_k p_charge + p_discharge <= p_rated_max energised``.
+
+    It holds for a live one because no ESS does both at once. Enforced over: ESS buses, periods.
+    """
+    sites = sites_at(b.study.ess, i)
+    rated = max(b.study.ess[key].p_mw for key in sites) / b.study.base_mva
+    exchanged = sum(b.p_charge[key, t] + b.p_discharge[key, t] for key in sites)
+    return exchanged <= rated * b.energised[i, b.topology_of[t]]
+
+
+def must_take_live(b: Any, bus: int, tech: str, t: int) -> Any:
+    """(I12) DG that must be taken is, where energised: ``p >= available - available_ub (1 - energised)``.
+
+    Enforced over: must-take DG sites, periods.
+    """
+    dead = 1.0 - b.energised[bus, b.topology_of[t]]
+    return b.p_dg[bus, tech, t] >= available(b, bus, tech, t) - available_ub(b, bus, tech, t) * dead
+
+
+def root_keeps_energy(b: Any, i: int, t: int) -> Any:
+    """(I13) An ESS that forms a grid has energy to do so: ``reserve (root - sum build_dg) <= sum_k energy[t-1]``.
+
+    The reserve is a hundredth of what the smallest ESS holds. Enforced over: buses of grid-forming ESS, periods, where
+    some technology cannot form a grid.
+    """
+    sites = [key for key in sites_at(b.study.ess, i) if b.study.ess[key].grid_forming]
+    reserve = RESERVE * min(b.study.ess[key].energy_mwh for key in sites) / b.study.base_mva
+    alone = b.root[i, b.topology_of[t]] - forming_built(b, i, "dg")
+    return reserve * alone <= sum(energy_before(b, *key, t) for key in sites)
+
+
+def live_line_is_arc(b: Any, line: int, k: int) -> Any:
+    """(I14) A closed line between live buses is a parent arc: ``line_on - arc_ij - arc_ji <= 1 - energised``.
+
+    Enforced over: lines that are ours to switch, topologies, where operations count.
+    """
+    return b.line_on[line, k] - both_arcs(b, line, k) <= 1.0 - b.energised[b.study.lines[line].i, k]
+
+
+def dead_line_stays(b: Any, line: int, k: int) -> Any:
+    """(I15) A line between dead buses is closed only if it was: ``line_on - arc_ij - arc_ji <= line_on_before``.
+
+    What was closed has no loop. Enforced over: lines that are ours to switch, topologies, where operations count.
+    """
+    return b.line_on[line, k] - both_arcs(b, line, k) <= state_before(b, line, k)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation.bounds import dg_factor_ub
+
 RATING_POLYGON = 16
 """Sides of the polygon around the apparent-power circle of a rated line."""
 
@@ -27,12 +29,24 @@ def capacity(b: Any, bus: int, tech: str, t: int) -> Any:
 
 
 def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
-    """(D1) ``p <= share(t) p_rated capacity``; equal where the DG is must-take. ``capacity`` is ``build_dg``, times the deviation of its
-    availability in an info-gap problem. Enforced over: DG sites, periods.
+    """(D1) ``p <= share(t) p_rated capacity``; equal where the DG is must-take. Enforced over: DG sites, periods.
+
+    ``capacity`` is ``build_dg``, times the deviation of its availability in an info-gap problem. In islanded mode what
+    must be taken depends on which buses live, so the other side is a row of islanding.
     """
-    dg = b.study.dg[bus, tech]
-    available = b.study.periods[t].dg_share * dg.p_mw / b.study.base_mva * capacity(b, bus, tech, t)
-    return b.p_dg[bus, tech, t] == available if dg.must_take else b.p_dg[bus, tech, t] <= available
+    given, most = b.p_dg[bus, tech, t], available(b, bus, tech, t)
+    return given == most if b.study.dg[bus, tech].must_take and not b.mode.islanded else given <= most
+
+
+def available(b: Any, bus: int, tech: str, t: int) -> Any:
+    """Available power of a site."""
+    return b.study.periods[t].dg_share * b.study.dg[bus, tech].p_mw / b.study.base_mva * capacity(b, bus, tech, t)
+
+
+def available_ub(b: Any, bus: int, tech: str, t: int) -> float:
+    """Most that a site can have available."""
+    rated = b.study.dg[bus, tech].p_mw / b.study.base_mva * dg_factor_ub(b.study)
+    return float(b.study.periods[t].dg_share * rated)
 
 
 def dg_q_upper(b: Any, bus: int, tech: str, t: int) -> Any:
@@ -68,7 +82,10 @@ def add_ratings(b: Any) -> None:
 
 
 def rating(b: Any, line: int, t: int, side: int) -> Any:
-    """(D5) ``P cos a + Q sin a <= S_ub``, a polygon around ``P^2 + Q^2 <= S_ub^2``. Enforced over: rated lines, periods, sides."""
+    """(D5) ``P cos a + Q sin a <= S_ub``, a polygon around ``P^2 + Q^2 <= S_ub^2``.
+
+    Enforced over: rated lines, periods, sides.
+    """
     angle = 2.0 * math.pi * side / RATING_POLYGON
     along = math.cos(angle) * b.p_flow[line, t] + math.sin(angle) * b.q_flow[line, t]
     return along <= math.sqrt(b.study.lines[line].i_sq_ub) * b.line_on[line, b.topology_of[t]]
@@ -76,15 +93,19 @@ def rating(b: Any, line: int, t: int, side: int) -> Any:
 
 def add_switching(b: Any) -> None:
     """Count switching operations where they are limited or priced."""
-    limit = b.mode.settings.max_switching_operations
-    priced = any(term.term == "switching" and term.mode == b.mode.name for term in b.study.model.objective)
-    if limit is None and not priced:
+    if not operations_count(b):
         return
     b.switched = pyo.Var(b.lines, b.topologies, bounds=(0.0, 1.0))
     b.switched_on = pyo.Constraint(b.lines, b.topologies, rule=switched_on)
     b.switched_off = pyo.Constraint(b.lines, b.topologies, rule=switched_off)
-    if limit is not None:
+    if b.mode.settings.max_switching_operations is not None:
         b.switching_limit = pyo.Constraint(rule=switching_limit)
+
+
+def operations_count(b: Any) -> bool:
+    """Whether switching operations of a mode are limited or priced."""
+    priced = any(term.term == "switching" and term.mode == b.mode.name for term in b.study.model.objective)
+    return priced or b.mode.settings.max_switching_operations is not None
 
 
 def state_before(b: Any, line: int, k: int) -> Any:
@@ -123,5 +144,8 @@ def voltage_below(b: Any, i: int, t: int) -> Any:
 
 
 def voltage_above(b: Any, i: int, t: int) -> Any:
-    """(D10) ``deviation >= (v - 1) / (1 + V_ub)``, above 1 pu a lower bound of ``V - 1``. Enforced over: buses, periods."""
+    """(D10) ``deviation >= (v - 1) / (1 + V_ub)``, above 1 pu a lower bound of ``V - 1``.
+
+    Enforced over: buses, periods.
+    """
     return b.v_deviation[i, t] >= (b.v_sq[i, t] - 1.0) / (1.0 + math.sqrt(b.study.buses[i].v_sq_ub))

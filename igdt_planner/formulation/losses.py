@@ -15,8 +15,9 @@ from igdt_planner.formulation.cost import worth_of_energy
 class Cone:
     """The condition ``i_sq * w >= P^2 + Q^2`` of one line and period, as Pyomo variables.
 
-    ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * line_on``; without losses in the balance ``v_sq`` is None and
-    ``v_sq_ub`` is 1. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective; it says which cones matter.
+    ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * line_on``; without losses in the balance
+    ``v_sq`` is None and ``v_sq_ub`` is 1. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective;
+    it says which cones matter.
     """
 
     i_sq: Any
@@ -61,15 +62,19 @@ def cone(b: Any, line_id: int, t: int) -> Cone:
 
 
 def current_open(b: Any, line: int, t: int) -> Any:
-    """(L1) ``l <= l_ub line_on``: no current on an open line, the rating on a closed one. Enforced over: lines, periods."""
+    """(L1) ``l <= l_ub line_on``: no current on an open line, the rating on a closed one.
+
+    Enforced over: lines, periods.
+    """
     return b.i_sq[line, t] <= b.i_sq_ub[line] * b.line_on[line, b.topology_of[t]]
 
 
 def loss_tangent(b: Any, line: int, t: int) -> Any:
     """(L2) ``l >= 2 (P0/w0) P + 2 (Q0/w0) Q - ((P0^2 + Q0^2)/w0^2) w``, the perspective tangent at (P0, Q0, w0).
 
-    ``w`` is ``v_sq_ub line_on`` or ``v_i``, whichever is smaller there. This one stands at the forecast load of the receiving bus and at
-    ``w0 = v_sq_ub``; the solve adds others where the relaxation needs them. Enforced over: lines, periods.
+    ``w`` is ``v_sq_ub line_on`` or ``v_i``, whichever is smaller there. This one stands at the forecast load of the
+    receiving bus and at ``w0 = v_sq_ub``; the solve adds others where the relaxation needs them. Enforced over: lines,
+    periods.
     """
     c = cone(b, line, t)
     bus = b.study.lines[line].j

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from igdt_planner.model import Fix
+from igdt_planner.model import Fix, ModeName
 
 
 def add_topology(b: Any) -> None:
@@ -30,9 +30,9 @@ def stated_state(b: Any, line_id: int, k: int) -> bool | None:
     return None
 
 
-def open_lines_stated(fix: Fix, mode: str, k: int) -> tuple[int, ...] | None:
+def open_lines_stated(fix: Fix, mode: ModeName, k: int) -> tuple[int, ...] | None:
     """Open lines that the user stated for a mode and period, or None."""
-    stated = fix.open_lines.get(mode)  # type: ignore[call-overload]  # mode is a plain string here
+    stated = fix.open_lines.get(mode)
     return stated.get(k) if isinstance(stated, dict) else stated
 
 
@@ -74,7 +74,10 @@ def other_end(b: Any, line_id: int, bus: int) -> int:
 
 
 def one_parent(b: Any, i: int, k: int) -> Any:
-    """(R1) Every bus but a source has one parent: ``sum_arcs_in arc = 1``, a source none. Enforced over: buses, topologies."""
+    """(R1) Every bus but a source has one parent: ``sum_arcs_in arc = 1``, a source none.
+
+    Enforced over: buses, topologies.
+    """
     return arcs_into(b, i, k) == (0.0 if i in b.mode.sources else 1.0)
 
 
@@ -85,12 +88,18 @@ def arc_switch(b: Any, line_id: int, k: int) -> Any:
 
 
 def commodity_balance(b: Any, i: int, k: int) -> Any:
-    """(R3) Every fed bus consumes one unit of the commodity: ``sum_in f - sum_out f = 1``. Enforced over: fed buses, topologies."""
+    """(R3) Every fed bus consumes one unit of the commodity: ``sum_in f - sum_out f = 1``.
+
+    Enforced over: fed buses, topologies.
+    """
     return net_commodity(b, i, k) == 1.0
 
 
 def commodity_upper(b: Any, line: int, child: int, k: int) -> Any:
-    """(R4) The commodity follows parent arcs: ``f <= n arc`` with n the number of buses it can serve. Enforced over: arcs, topologies."""
+    """(R4) The commodity follows parent arcs: ``f <= n arc`` with n the number of buses it can serve.
+
+    Enforced over: arcs, topologies.
+    """
     return b.commodity[line, child, k] <= (len(b.study.buses) - max(1, len(b.mode.sources))) * b.arc[line, child, k]
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import networkx as nx
 import pandas as pd
 
 from igdt_planner.formulation.build import Formulation
 from igdt_planner.model import Fix, Site
+from igdt_planner.network import components
 from igdt_planner.plan import Dispatch, Realisation, Topology
 from igdt_planner.study import Study
 
 DUST_MW = 1e-9
 """Powers below this are rounding of the solver and read as zero."""
+EMPTY = 1e-6
+"""An ESS that holds no more (MWh) and delivers no more (MW) forms no grid."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def read_decisions(formulation: Formulation, values: dict[str, float]) -> Decisi
 def read_dispatch(
     formulation: Formulation, values: dict[str, float], decisions: Decisions, realisation: Realisation
 ) -> Dispatch:
-    """Tables of a point in SI; the grid-forming bus of each island is chosen here."""
+    """Tables of a point in SI; the grid-forming bus of each island is chosen here, and DG at dead buses rests."""
     study, m = formulation.study, formulation.model
     base = study.base_mva
 
@@ -66,16 +69,24 @@ def read_dispatch(
     dg, ess, shed, sources = [], [], [], []
     for name, mode in study.modes.items():
         b = m.mode[name]
+        stored = {s.bus: study.ess[s.bus, s.technology].energy_start_mwh for s in decisions.ess}
         for t in study.periods:
+            live, strength = live_buses(b, values, t), {}
             for s in decisions.dg:
-                dg.append((name, t, s.bus, mw(b.p_dg[s.bus, s.technology, t]), mw(b.q_dg[s.bus, s.technology, t])))
+                key = (s.bus, s.technology, t)
+                powers = (mw(b.p_dg[key]), mw(b.q_dg[key])) if s.bus in live else (0.0, 0.0)
+                dg.append((name, t, s.bus, *powers))
             for s in decisions.ess:
                 key = (s.bus, s.technology, t)
-                ess.append((name, t, s.bus, *one_way(mw(b.p_charge[key]), mw(b.p_discharge[key])), mw(b.energy[key])))
+                charge, discharge = one_way(mw(b.p_charge[key]), mw(b.p_discharge[key]))
+                strength[s.bus] = (discharge, stored[s.bus])
+                stored[s.bus] = mw(b.energy[key])
+                ess.append((name, t, s.bus, charge, discharge, stored[s.bus]))
             for i in study.buses if mode.shedding else ():
                 if (p := mw(b.p_shed[i, t])) > 0.0:
                     shed.append((name, t, i, p, p * mode.q_load[i, t] / mode.p_load[i, t]))
-            for i in grid_forming(study, name, decisions, t, dg, ess) if mode.islanded else mode.sources:
+            opened = decisions.open_lines[name][t]
+            for i in grid_forming(study, decisions, live, opened, strength) if mode.islanded else mode.sources:
                 sources.append((name, t, i, max(0.0, values[b.v_sq[i, t].name]) ** 0.5))
     return Dispatch(
         realisation=realisation,
@@ -86,27 +97,34 @@ def read_dispatch(
     )
 
 
+def live_buses(b: Any, values: Mapping[str, float], t: int) -> set[int]:
+    """Buses that are energised in a period."""
+    return {i for i in b.study.buses if not b.mode.islanded or values[b.energised[i, b.topology_of[t]].name] > 0.5}
+
+
 def one_way(charge: float, discharge: float) -> tuple[float, float]:
     """Charging and discharging without the dust of the other."""
     return (charge, 0.0) if discharge < 1e-7 else (0.0, discharge) if charge < 1e-7 else (charge, discharge)
 
 
-def grid_forming(study: Study, mode: str, decisions: Decisions, t: int, dg: list[Any], ess: list[Any]) -> list[int]:
-    """One bus per island that a unit energises: the DG with the largest rating, else the ESS that delivers most."""
-    graph: nx.MultiGraph[int] = nx.MultiGraph()
-    graph.add_nodes_from(study.buses)
-    opened = set(decisions.open_lines[mode][t])
-    graph.add_edges_from((line.i, line.j) for line in study.lines.values() if line.id not in opened)
-    rating = {
-        s.bus: study.dg[s.bus, s.technology].p_mw for s in decisions.dg if study.dg[s.bus, s.technology].grid_forming
-    }
-    forming = {s.bus for s in decisions.ess if study.ess[s.bus, s.technology].grid_forming}
-    delivers = {row[2]: row[4] for row in ess if row[0] == mode and row[1] == t and row[2] in forming and row[4] > 0.0}
-    chosen = []
-    for island in nx.connected_components(graph):
-        units = {bus: p for bus, p in rating.items() if bus in island} or {
-            bus: p for bus, p in delivers.items() if bus in island
-        }
-        if units:
-            chosen.append(min(units, key=lambda bus: (-units[bus], bus)))
+def grid_forming(
+    study: Study,
+    decisions: Decisions,
+    live: Collection[int],
+    opened: Collection[int],
+    strength: Mapping[int, tuple[float, float]],
+) -> list[int]:
+    """One live bus per island that a unit can energise: the DG with the largest rating, else the strongest ESS.
+
+    ``strength`` says what the ESS at a bus delivers (MW) and held before (MWh).
+    """
+    techs = {s.bus: study.dg[s.bus, s.technology] for s in decisions.dg}
+    dg = {bus: (tech.p_mw, 0.0) for bus, tech in techs.items() if tech.grid_forming}
+    able = {s.bus for s in decisions.ess if study.ess[s.bus, s.technology].grid_forming}
+    ess = {bus: strength[bus] for bus in able if max(strength[bus]) > EMPTY}
+    closed = [(line.id, line.i, line.j) for line in study.lines.values() if line.id not in opened]
+    chosen: list[int] = []
+    for island in components(study.buses, closed):
+        units = dg if island & dg.keys() else ess
+        chosen += sorted(island & units.keys() & set(live), key=lambda bus: (*units[bus], -bus))[-1:]
     return sorted(chosen)

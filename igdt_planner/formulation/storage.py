@@ -9,7 +9,6 @@ import pyomo.environ as pyo
 
 def add_storage(b: Any) -> None:
     """Declare charging, discharging and stored energy of one mode. ESS without a build decision stay at zero."""
-    study = b.study
     sites = b.model().ess_sites
     b.p_charge = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
     b.p_discharge = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
@@ -23,7 +22,6 @@ def add_storage(b: Any) -> None:
         b.charging = pyo.Var(sites, b.periods, domain=pyo.Binary)
         b.charge_or = pyo.Constraint(sites, b.periods, rule=charge_or)
         b.or_discharge = pyo.Constraint(sites, b.periods, rule=or_discharge)
-    b.last_period = max(study.periods)
 
 
 def rated_p(b: Any, key: Any) -> Any:
@@ -48,17 +46,24 @@ def energy_limit(b: Any, bus: int, tech: str, t: int) -> Any:
 
 
 def energy_recursion(b: Any, bus: int, tech: str, t: int) -> Any:
-    """(B4) ``energy[t] = energy[t-1] + eta_c p_charge dt - p_discharge dt / eta_d``. Enforced over: ESS sites, periods."""
+    """(B4) ``energy[t] = energy[t-1] + eta_c p_charge dt - p_discharge dt / eta_d``.
+
+    Enforced over: ESS sites, periods.
+    """
     ess, hours = b.study.ess[bus, tech], b.study.periods[t].hours
-    start = ess.energy_start_mwh / b.study.base_mva * b.model().build_ess[bus, tech]
-    before = start if t == min(b.study.periods) else b.energy[bus, tech, previous(b, t)]
     gained = ess.eta_charge * b.p_charge[bus, tech, t] - b.p_discharge[bus, tech, t] / ess.eta_discharge
-    return b.energy[bus, tech, t] == before + hours * gained
+    return b.energy[bus, tech, t] == energy_before(b, bus, tech, t) + hours * gained
 
 
-def previous(b: Any, t: int) -> int:
-    """The period before ``t``."""
-    return max(p for p in b.study.periods if p < t)
+def energy_before(b: Any, bus: int, tech: str, t: int) -> Any:
+    """Stored energy at the beginning of a period."""
+    earlier = [period for period in b.study.periods if period < t]
+    return b.energy[bus, tech, max(earlier)] if earlier else energy_start(b, bus, tech)
+
+
+def energy_start(b: Any, bus: int, tech: str) -> Any:
+    """Energy at the start of what is built at a site."""
+    return b.study.ess[bus, tech].energy_start_mwh / b.study.base_mva * b.model().build_ess[bus, tech]
 
 
 def energy_end(b: Any, bus: int, tech: str) -> Any:
@@ -66,8 +71,7 @@ def energy_end(b: Any, bus: int, tech: str) -> Any:
     ess = b.study.ess[bus, tech]
     if ess.energy_end == "free":
         return pyo.Constraint.Skip
-    start = ess.energy_start_mwh / b.study.base_mva * b.model().build_ess[bus, tech]
-    last = b.energy[bus, tech, max(b.study.periods)]
+    start, last = energy_start(b, bus, tech), b.energy[bus, tech, max(b.study.periods)]
     return last == start if ess.energy_end == "equal_start" else last >= start
 
 
@@ -77,7 +81,9 @@ def charge_or(b: Any, bus: int, tech: str, t: int) -> Any:
 
 
 def or_discharge(b: Any, bus: int, tech: str, t: int) -> Any:
-    """(B7) ``p_discharge <= p_rated (1 - charging)``. Enforced over: ESS sites, periods, where burning energy could pay."""
-    return b.p_discharge[bus, tech, t] <= b.study.ess[bus, tech].p_mw / b.study.base_mva * (
-        1.0 - b.charging[bus, tech, t]
-    )
+    """(B7) ``p_discharge <= p_rated (1 - charging)``.
+
+    Enforced over: ESS sites, periods, where burning energy could pay.
+    """
+    resting = 1.0 - b.charging[bus, tech, t]
+    return b.p_discharge[bus, tech, t] <= b.study.ess[bus, tech].p_mw / b.study.base_mva * resting

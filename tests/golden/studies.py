@@ -76,6 +76,14 @@ SWITCHING = MODEL | {
 }
 """A topology each period, limited and priced operations, no losses."""
 
+KEPT = MODEL | {
+    "modes": {"islanded": ISLANDED | {"topology": "dynamic", "max_switching_operations": 1}},
+    "objective": [{"term": "ens", "mode": "islanded"}],
+    "losses": "none",
+    **NOTHING_TO_BUILD,
+}
+"""An island without any unit, a topology each period, limited operations."""
+
 ONE_WAY = MODEL | {
     "modes": {"connected": CONNECTED},
     "objective": [{"term": "losses", "mode": "connected"}],
@@ -107,11 +115,18 @@ ROBUST = MODEL | {
 CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.2})
 BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, deviation={"dg_availability": 1.0})
 
-MODELS = {"both": MODEL, "switching": SWITCHING, "one_way": ONE_WAY, "meshed": MESHED, "robust": ROBUST}
+MODELS = {
+    "both": MODEL,
+    "switching": SWITCHING,
+    "kept": KEPT,
+    "one_way": ONE_WAY,
+    "meshed": MESHED,
+    "robust": ROBUST,
+}
 
 
 def tiny(name: str) -> Study:
-    """One of the tiny studies: ``both``, ``switching``, ``one_way``, ``meshed``, ``robust`` or ``opportunity``."""
+    """One of the tiny studies of ``MODELS``, or ``opportunity``."""
     if name == "opportunity":
         return study(CASE, ROBUST).ask(BEST_CORNER)
     plain = study(CASE, MODELS[name])
