@@ -13,8 +13,8 @@ import typer
 
 from igdt_planner import contract
 from igdt_planner.case import list_cases, load_case
-from igdt_planner.curve import Curve
-from igdt_planner.document import load_plan, plan_to_dict, read_json, save_plan, to_json
+from igdt_planner.curve import Curve, curve_from_dict
+from igdt_planner.document import load_document, load_plan, plan_from_dict, plan_to_dict, read_json, save_plan, to_json
 from igdt_planner.errors import InputError, PlannerError
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
@@ -137,15 +137,16 @@ def check_command(
 
 @app.command("report")
 def report_command(
-    plan_or_curve: Annotated[
-        Path, typer.Argument(metavar="PLAN_OR_CURVE", help="plan JSON, or the plans of a curve as one JSON list")
-    ],
+    plan_or_curve: Annotated[Path, typer.Argument(metavar="PLAN_OR_CURVE", help="JSON of a plan or of a curve")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Pictures and tables of a saved plan."""
-    plan = load_plan(plan_or_curve)
-    written = report_plan(plan, out)
+    """Pictures and tables of a saved plan or curve."""
+    document = load_document(plan_or_curve)
+    if document.get("kind") == "sweep":
+        written = report_curve(curve_from_dict(document), out)
+    else:
+        written = report_plan(plan_from_dict(document), out)
     print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
 
 
@@ -216,7 +217,7 @@ def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
     if out is not None:
         report_curve(curve, out)
     if as_json:
-        sys.stdout.write(to_json([plan_to_dict(plan) for plan in plans]))
+        sys.stdout.write(to_json(curve.to_dict()))
     else:
         print("\n\n".join([summary(curve.baseline).rstrip(), curve_summary(curve.table).rstrip()]))
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)

@@ -128,7 +128,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
 
 
 def identity(request: Any) -> str | int | None:
-    """The id of a request, whatever else is wrong with it, so that its sender knows the answer; None where it is none."""
+    """The id of a request, whatever else is wrong with it, so that its sender knows the answer."""
     given = request.get("id") if isinstance(request, Mapping) else None
     return given if isinstance(given, str | int) and not strange(given, 0) else None
 
@@ -204,6 +204,11 @@ def require_fitting(study: StudyRequest) -> None:
                 for name in strangers
             ]
         )
+
+
+def request_schema() -> dict[str, Any]:
+    """The JSON Schema of a request, from the classes that check it; shipped as ``request.schema.json``."""
+    return Request.model_json_schema(by_alias=True)
 
 
 def finding(fault: Any) -> Finding:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from igdt_planner.document import clean
+from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
+from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
 from igdt_planner.report.tables import write_csv
 
@@ -47,9 +49,28 @@ class Curve:
         """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status."""
         return pd.DataFrame([row(plan) for plan in self.plans], columns=COLUMNS)
 
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON document: the baseline and the runs, each a plan document."""
+        runs = [plan_to_dict(plan) for plan in self.plans]
+        return {"schema": SCHEMA, "kind": "sweep", "baseline": plan_to_dict(self.baseline), "runs": runs}
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the table as CSV, whole or not at all."""
         return write_csv(self.table, Path(path))
+
+
+def curve_from_dict(document: Mapping[str, Any]) -> Curve:
+    """A curve from its JSON document.
+
+    Raises
+    ------
+    InputError
+        When the document is not a curve of this schema.
+    """
+    if document.get("schema") != SCHEMA or document.get("kind") != "sweep" or "baseline" not in document:
+        raise InputError.of(f"not a curve document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
+    plans = tuple(plan_from_dict(run) for run in document.get("runs", ()))
+    return Curve(plan_from_dict(document["baseline"]), plans)
 
 
 def row(plan: Plan) -> dict[str, Any]:

@@ -230,7 +230,21 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
     InputError
         When the file cannot be read or is not a plan.
     """
-    return plan_from_dict(read_json(Path(path).name, _text(Path(path))))
+    return plan_from_dict(load_document(path))
+
+
+def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON object from a file, strictly.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or holds no JSON object.
+    """
+    document = read_json(Path(path).name, _text(Path(path)))
+    if not isinstance(document, dict):
+        raise InputError.of(f"{path}: not a JSON object")
+    return document
 
 
 def _text(path: Path) -> str:

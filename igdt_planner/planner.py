@@ -129,7 +129,7 @@ def sweep(
     Parameters
     ----------
     betas : sequence of float
-        0 or more, without duplicates, in any order.
+        0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
     case, model, time_limit_s, gap, on_event
         As for :func:`solve`; the limit holds for each solve.
     """
@@ -137,11 +137,13 @@ def sweep(
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         horizon(session.study, "robust", 1.0)
         base = session.baseline()
-        if base.plan.objective is None:
+        if base.plan.objective is None or base.plan.status == "cancelled":
             return Curve(base.plan, ())
         found: list[Candidate] = []
         for beta in sorted(betas):
             found.append(session.question("robust", beta, None, base, found))
+            if found[-1].plan.status == "cancelled":
+                break
         return Curve(base.plan, tuple(candidate.plan for candidate in found))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from igdt_planner.curve import Curve
-from igdt_planner.document import save_plan
+from igdt_planner.document import save_plan, to_json
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import curve_figure, dispatch_figure, feeder_figure, save_png, voltage_figure
+from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import write_csv, write_plan_tables
 
 
@@ -39,6 +40,7 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
     The robust plan pictured is the one at beta 0.1, else the first above 0, else the first.
     """
     written = [save_plan(curve.baseline, folder / "baseline.json")]
+    written.append(write_whole(folder / "curve.json", to_json(curve.to_dict()).encode()))
     written += report_plan(curve.baseline, folder, "baseline")
     for plan in curve.plans:
         written.append(save_plan(plan, folder / f"robust_beta_{plan.robustness['beta']:g}.json"))
