@@ -18,9 +18,9 @@ from igdt_planner.document import load_document, load_plan, plan_from_dict, plan
 from igdt_planner.errors import InputError, PlannerError
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, robust, solve, sweep
+from igdt_planner.planner import MOST_BETAS, check, opportunity, robust, solve, sweep
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import report_curve, report_plan
+from igdt_planner.report.results import pictured, report_curve, report_plan
 from igdt_planner.report.text import curve_summary, summary
 
 DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
@@ -219,7 +219,10 @@ def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
     if as_json:
         sys.stdout.write(to_json(curve.to_dict()))
     else:
-        print("\n\n".join([summary(curve.baseline).rstrip(), curve_summary(curve.table).rstrip()]))
+        shown = [summary(curve.baseline)]
+        if curve.plans:
+            shown += [summary(pictured(curve)), curve_summary(curve.table)]
+        print("\n\n".join(text.rstrip() for text in shown))
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
     if worst:
         raise typer.Exit(worst)
@@ -269,7 +272,8 @@ def parse_grid(text: str) -> list[float]:
         low, high, step = (float(part) for part in text.split(":"))
         if not step > 0.0 or not high >= low:
             raise ValueError
-        return [round(low + number * step, 12) for number in range(int((high - low) / step + 1.5e-9) + 1)]
+        count = min(int((high - low) / step + 1.5e-9) + 1, MOST_BETAS + 1)
+        return [round(low + number * step, 12) for number in range(count)]
     except (ValueError, OverflowError):
         raise InputError.of(
             f"--betas {text}: write from:to:step or numbers with commas", got=text, path="/study/betas"

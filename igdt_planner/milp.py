@@ -21,6 +21,8 @@ Emit = Callable[[dict[str, Any]], None]
 
 TANGENT_TOLERANCE = 1e-8
 """Loss that all cones together may miss at a decided plan, relative to the objective."""
+LOSS_PRICE = 1e-6
+"""Price of a loss that costs nothing, as a share of what it can cost."""
 LEAST_TOLERANCE = 1e-11
 """Shortfall of one cone, in units of the objective, that is never worth a tangent."""
 LARGE_LP_ROWS = 1500
@@ -265,16 +267,18 @@ def refine(
 ) -> tuple[Array | None, float, Rows]:
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
-    Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or the
-    tangents that show why it cannot be run.
+    Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price holds
+    them down. Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or
+    the tangents that show why it cannot be run.
     """
-    columns = np.flatnonzero(problem.integer)
-    held = hold(problem, columns, np.round(binaries))
-    status, x, value, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
+    priced = problem.cost.copy()
+    priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
+    held = hold(replace(problem, cost=priced), np.flatnonzero(problem.integer), np.round(binaries))
+    status, x, _, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         fresh = np.arange(len(tight.lower)) >= len(cuts.lower)
         return None, np.inf, select(tight, fresh)
-    return x, value, tangents(problem, x, -np.inf)
+    return x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf)
 
 
 def branch(
