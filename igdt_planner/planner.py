@@ -16,6 +16,9 @@ from igdt_planner.model import Model, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.session import Candidate, OnEvent, Session
 
+MOST_BETAS = 1000
+"""Longest grid of a sweep: each beta is a solve."""
+
 CaseSource = str | os.PathLike[str] | Mapping[str, Any] | Case
 ModelSource = str | os.PathLike[str] | Mapping[str, Any] | Model
 
@@ -170,6 +173,8 @@ def require_question(sense: str, beta: float | None, budget: float | None) -> No
 
 def require_grid(betas: Sequence[float]) -> None:
     """Refuse an empty grid, a duplicate, and any beta that is negative or no number; all faults at once."""
+    if len(betas) > MOST_BETAS:
+        raise InputError.of(f"more than {MOST_BETAS} betas, each a solve of its own", path="/study/betas")
     findings = [] if len(betas) else [Finding("betas is empty: name at least one", "/study/betas", [])]
     for position, beta in enumerate(betas):
         path = f"/study/betas/{position}"
