@@ -67,10 +67,10 @@ def load_faults(study: Study) -> list[Finding]:
     """Why more load need not cost more in this study; empty where it does."""
     findings = []
     for row, bus in enumerate(study.case.buses.to_dict("records")):
-        for column in ("p_mw", "q_mvar"):
-            if bus[column] < 0.0:
-                message = f"load up is not the worst corner where a load is negative: bus {bus['id']} has {column} "
-                findings.append(Finding(f"{message}{bus[column]:g}", f"/case/buses/{row}/{column}", bus[column]))
+        if bus["p_mw"] < 0.0 or bus["q_mvar"] < 0.0:
+            load = f"p_mw {bus['p_mw']:g}, q_mvar {bus['q_mvar']:g}"
+            message = f"load up is not the worst corner where a load is negative: bus {bus['id']} has {load}"
+            findings.append(Finding(message, f"/case/buses/{row}/p_mw", bus["p_mw"]))
     for period in study.periods.values():
         if period.price_per_mwh < 0.0:
             message = f"load up is not the worst corner where a price is negative: period {period.id} has "
