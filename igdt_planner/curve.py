@@ -69,7 +69,10 @@ def curve_from_dict(document: Mapping[str, Any]) -> Curve:
     """
     if document.get("schema") != SCHEMA or document.get("kind") != "sweep" or "baseline" not in document:
         raise InputError.of(f"not a curve document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
-    plans = tuple(plan_from_dict(run) for run in document.get("runs", ()))
+    runs = document.get("runs")
+    if not isinstance(runs, list):
+        raise InputError.of("curve document: runs must be a list of plans", path="/runs", got=type(runs).__name__)
+    plans = tuple(plan_from_dict(run) for run in runs)
     return Curve(plan_from_dict(document["baseline"]), plans)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from igdt_planner.case import case_to_dict, load_case
+from igdt_planner.document_schema import require_plan_document
 from igdt_planner.errors import InputError
 from igdt_planner.model import load_model
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Realisation, TermValue, Topology, Violation
@@ -149,6 +150,7 @@ def plan_from_dict(document: Mapping[str, Any]) -> Plan:
     if not isinstance(document, Mapping) or document.get("schema") != SCHEMA or "open_lines" not in document:
         got = document.get("schema") if isinstance(document, Mapping) else type(document).__name__
         raise InputError.of(f"not a plan document of schema {SCHEMA}", path="/schema", got=got)
+    require_plan_document(document)
     try:
         return _plan(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
