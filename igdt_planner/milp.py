@@ -249,6 +249,9 @@ def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array
         set_option(highs, "run_crossover", "off")
     set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
     highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kUnknown:  # a warm start went astray: start afresh
+        highs.clearSolver()
+        highs.run()
     status = highs.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         return status, None, -np.inf
