@@ -270,9 +270,9 @@ def refine(
 ) -> tuple[Array | None, float, Rows]:
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
-    Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price holds
-    them down. Returns the point (None where the decisions cannot be run), its value and one tangent per cone at it, or
-    the tangents that show why it cannot be run.
+    Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price
+    holds them down. Returns the point (None where the decisions cannot be run), its value and one tangent per cone at
+    it, or the tangents that show why it cannot be run.
     """
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight

@@ -29,7 +29,11 @@ class Progress:
         if event["kind"] == "bound" and now - self.last < self.every_s:
             return
         self.last = now
-        words = [f"{name} {event[name]:.6g}" for name in ("objective", "alpha", "bound") if number(event.get(name)) is not None]
+        words = [
+            f"{name} {event[name]:.6g}"
+            for name in ("objective", "alpha", "bound")
+            if number(event.get(name)) is not None
+        ]
         beta = f"beta {event['beta']:g}  " if event.get("beta") is not None else ""
         print(f"{now - self.begun:6.1f} s  {beta}{event['kind']:10} {'  '.join(words)}", file=self.stream, flush=True)
 

@@ -22,7 +22,7 @@ from igdt_planner.worker import Job, Worker
 
 SITES = ("build_dg", "build_ess")
 ROOT_ROUNDS, DISPATCH_ROUNDS = 60, 2
-"""Rounds of tangents at the root; where nearly all is decided branch and bound is so quick that they would cost more."""
+"""Rounds of tangents at the root; where nearly all is decided, branch and bound is too quick to be worth more."""
 ROW_TOLERANCE = 1e-6
 """Largest violation of a row, relative to its terms, that an answer may have."""
 

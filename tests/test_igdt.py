@@ -69,8 +69,9 @@ def test_the_worst_case_is_the_corner_and_no_attack_breaks_it(curve: ip.Curve) -
         assert plan.dispatch_forecast.realisation.dg_availability == 1
         worst = plan.robustness["worst_case"]
         assert "dg_availability down" in worst["corner"] and "justified" in worst["corner"]
-        assert worst["vertices_attacked"] >= 4
-        assert worst["costliest_attack"] <= plan.robustness["budget"] * (1 + 1e-6)
+        if plan.robustness["alpha"] > 0:  # a radius of 0 leaves nothing to attack
+            assert worst["vertices_attacked"] >= 4
+            assert worst["costliest_attack"] <= plan.robustness["budget"] * (1 + 1e-6)
         assert worst["broken"] is False
         assert plan.warnings == ()
 
