@@ -271,11 +271,9 @@ def override(model: Model, settings: Mapping[str, Any]) -> Model:
         *parents, last = key.split(".")
         for parent in parents:
             target = _step(target, parent, key)
-        if isinstance(target, list):
+        if not isinstance(target, dict):
             _step(target, last, key)
-            target[int(last)] = value
-        else:
-            target[last] = value
+        target[int(last) if isinstance(target, list) else last] = value
     return _validated(document, "")
 
 

@@ -6,6 +6,7 @@ never over files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
@@ -47,12 +48,16 @@ class Job:
     known: Rows | None
 
 
+NOTHING = Answer("no_plan", None, None, -np.inf, 0, 0, 0.0)
+
+
 class Worker:
     """The parent's end. Started on first use, kept between solves, killed when it overruns."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self.latest = NOTHING
 
     def run(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> tuple[Answer, Rows | None, bool]:
         """Solve a job; the last element says whether the user interrupted it.
@@ -62,44 +67,47 @@ class Worker:
         SolverError
             The process died or overran its limit before it found a plan.
         """
-        self.send(job)
-        begun, latest = time.monotonic(), Answer("no_plan", None, None, -np.inf, 0, 0, 0.0)
+        begun = time.monotonic()
+        self.latest = NOTHING
+        try:
+            self.send(job)
+            return self.follow(begun, begun + job.options.time_limit_s + GRACE_S, on_event)
+        except KeyboardInterrupt:
+            self.close()
+            return replace(self.latest, seconds=time.monotonic() - begun), None, True
+
+    def follow(
+        self, begun: float, deadline: float, on_event: Callable[[dict[str, Any]], None]
+    ) -> tuple[Answer, Rows | None, bool]:
+        """Take in what the child tells until it is done, dead or past its deadline."""
         while True:
             try:
-                kind, content = self.messages.get(
-                    timeout=max(0.1, begun + job.options.time_limit_s + GRACE_S - time.monotonic())
-                )
+                kind, content = self.messages.get(timeout=max(0.1, deadline - time.monotonic()))
             except queue.Empty:
                 self.close()
-                return (
-                    self.salvage(latest, begun, f"the solver overran its limit of {job.options.time_limit_s:g} s"),
-                    None,
-                    False,
-                )
-            except KeyboardInterrupt:
-                self.close()
-                return replace(latest, seconds=time.monotonic() - begun), None, True
+                return self.salvage(begun, "the solver overran its time limit"), None, False
             if kind == "done":
                 return *content, False
             if kind == "failed":
                 self.close()
-                return self.salvage(latest, begun, content), None, False
+                return self.salvage(begun, content), None, False
+            self.latest = absorb(self.latest, content)
             on_event({key: value for key, value in content.items() if key != "x"})
-            latest = absorb(latest, content)
 
-    def salvage(self, latest: Answer, begun: float, why: str) -> Answer:
+    def salvage(self, begun: float, why: str) -> Answer:
         """The last incumbent of a child that is gone; without one, an error."""
-        if latest.x is None:
+        if self.latest.x is None:
             raise SolverError(f"no plan: {why}")
-        return replace(latest, seconds=time.monotonic() - begun)
+        return replace(self.latest, seconds=time.monotonic() - begun)
 
     def send(self, job: Job) -> None:
         """Hand a job to the child, starting one if need be."""
         if self.process is None or self.process.poll() is not None:
             self.start()
         assert self.process is not None and self.process.stdin is not None
-        pickle.dump(job, self.process.stdin)
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # a child that is gone says so through its messages
+            pickle.dump(job, self.process.stdin)
+            self.process.stdin.flush()
 
     def start(self) -> None:
         """Start a child in a session of its own, so that an interrupt reaches the parent only."""
