@@ -1,0 +1,269 @@
+"""The command line: every command, what it prints and writes, how it ends, and that bad input gets words alone."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hand import FOLDER
+
+import igdt_planner as ip
+from igdt_planner.cli import main, parse_grid
+
+SWITCHING, CONNECTED, ISLANDED = (str(FOLDER / f"hand_{name}.toml") for name in ("switching", "connected", "islanded"))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: object
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ended]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run a command in this process; an exception other than SystemExit would be a traceback, and fails the test."""
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["igdt-planner", *map(str, arguments)])
+        capsys.readouterr()
+        status: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code or 0
+        return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+def test_help_names_every_command(cli: Cli) -> None:
+    ended = cli("--help")
+    assert ended.status == 0
+    commands = ["solve", "robust", "opportunity", "sweep", "check", "report", "cases", "models", "run", "demo"]
+    assert all(command in ended.out for command in commands)
+
+
+@pytest.mark.parametrize(("command", "names"), [("cases", ip.list_cases()), ("models", ip.list_models())])
+def test_lists(cli: Cli, command: str, names: list[str]) -> None:
+    assert list(cli(command, "--json").document) == names
+    assert [line.split()[0] for line in cli(command).out.splitlines()] == names
+
+
+def test_solve_prints_a_summary_and_tells_progress_apart(cli: Cli) -> None:
+    ended = cli("solve", "feeder4", SWITCHING)
+    assert ended.status == 0
+    assert "0.01064 MWh" in ended.out and "AC: feasible" in ended.out
+    assert "incumbent" in ended.err and "incumbent" not in ended.out
+
+
+def test_solve_as_json_is_one_plan_document(cli: Cli) -> None:
+    ended = cli("solve", "feeder4", SWITCHING, "--json")
+    assert ended.status == 0
+    assert ip.plan_from_dict(ended.document).open_lines == {"connected": {1: (3,), 2: (3,)}}
+
+
+def test_folder_of_a_case_and_settings(cli: Cli) -> None:
+    """Text, numbers, lists and places inside lists."""
+    settings = [
+        "losses=balance",
+        "dg.technologies.0.p_mw=3",
+        'fix.open_lines={"connected": [2]}',
+        "modes.connected.topology=static",
+    ]
+    plan = cli("solve", FOLDER, CONNECTED, "--json", *(word for setting in settings for word in ("--set", setting)))
+    assert plan.status == 0
+    assert plan.document["bound_of"] == "ac"
+    assert plan.document["open_lines"] == {"connected": [2]}
+    assert plan.document["dg"][0]["p_mw"] == 3.0
+    assert plan.document["model"]["dg"]["technologies"][0]["p_mw"] == 3.0
+
+
+@pytest.mark.parametrize(("command", "budget"), [("robust", 0.002875), ("opportunity", 0.0019375)])
+def test_questions(cli: Cli, command: str, budget: float) -> None:
+    by_budget = cli(command, "feeder4", CONNECTED, "--budget", budget, "--json")
+    assert by_budget.status == 0
+    assert by_budget.document["kind"] == command
+    assert by_budget.document["budget"] == budget
+    by_beta = cli(command, "feeder4", CONNECTED, "--beta", 0.05)
+    assert by_beta.status == 0
+    assert "alpha" in by_beta.out and "budget" in by_beta.out
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as ``sweep --out`` leaves it."""
+    folder = tmp_path_factory.mktemp("curve")
+    with pytest.MonkeyPatch.context() as patch:
+        grid = ["--betas", "0:0.1:0.1", "--out", str(folder)]
+        patch.setattr(sys, "argv", ["igdt-planner", "sweep", "feeder4", CONNECTED, *grid])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    return folder
+
+
+def test_sweep_leaves_plans_tables_and_pictures(saved: Path) -> None:
+    plans = {name: ip.load_plan(saved / f"{name}.json") for name in ("baseline", "robust_beta_0", "robust_beta_0.1")}
+    assert [plan.kind for plan in plans.values()] == ["solve", "robust", "robust"]
+    table = pd.read_csv(saved / "curve.csv")
+    assert table["beta"].tolist() == [0.0, 0.1]
+    assert table["alpha"].tolist() == [plan.robustness["alpha"] for plan in list(plans.values())[1:]]
+    pictures = ["curve", *(f"{plan}_{what}" for plan in ("baseline", "robust") for what in ("feeder", "voltage"))]
+    for picture in pictures:
+        assert (saved / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    assert len(pd.read_csv(saved / "baseline_tables" / "ac_buses.csv")) == 8
+    assert not [path for path in saved.rglob("*") if path.suffix not in (".json", ".csv", ".png", "")]
+
+
+def test_sweep_as_json_is_one_curve_document(cli: Cli) -> None:
+    ended = cli("sweep", "feeder4", ISLANDED, "--betas", "0.1,0", "--json")
+    assert ended.status == 0
+    assert [run["beta"] for run in ended.document["runs"]] == [0.0, 0.1]
+    assert ended.document["baseline"]["kind"] == "solve"
+
+
+def test_check_judges_a_saved_plan(cli: Cli, saved: Path) -> None:
+    path = saved / "robust_beta_0.1.json"
+    assert "AC: feasible" in cli("check", path).out
+    ended = cli("check", path, "--json")
+    assert ended.status == 0
+    assert ended.out == path.read_text(encoding="utf-8")
+
+
+def test_check_finds_what_is_wrong_with_a_plan(cli: Cli, saved: Path, tmp_path: Path) -> None:
+    document = json.loads((saved / "baseline.json").read_text(encoding="utf-8"))
+    document["open_lines"] = {"connected": []}
+    (tmp_path / "plan.json").write_text(json.dumps(document), encoding="utf-8")
+    ended = cli("check", tmp_path / "plan.json")
+    assert ended.status == 1
+    assert "AC: VIOLATED" in ended.out
+
+
+@pytest.mark.parametrize("name", ["baseline", "robust_beta_0.1", "curve"])
+def test_report_draws_saved_results(cli: Cli, saved: Path, tmp_path: Path, name: str) -> None:
+    ended = cli("report", saved / f"{name}.json", "--out", tmp_path / "drawn", "--json")
+    assert ended.status == 0
+    written = [Path(path) for path in ended.document["written"]]
+    assert sorted(written) == sorted(path for path in (tmp_path / "drawn").rglob("*") if path.is_file())
+    assert any(path.suffix == ".png" for path in written)
+
+
+def test_time_limit_without_a_plan_ends_with_3(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("solve", "ieee33", "reconfiguration", "--time-limit", 0.01, "--out", tmp_path)
+    assert ended.status == 3
+    assert "no_plan" in ended.out
+    assert [path.name for path in tmp_path.iterdir()] == ["solve.json"]
+    assert json.loads((tmp_path / "solve.json").read_text(encoding="utf-8"))["status"] == "no_plan"
+
+
+def test_infeasible_ends_with_1_and_says_why(cli: Cli) -> None:
+    ended = cli("robust", "feeder4", ISLANDED, "--budget", 1)
+    assert ended.status == 1
+    assert "infeasible" in ended.out and "budget" in ended.out
+
+
+def test_interrupt_keeps_the_plan_found() -> None:
+    code = "from igdt_planner.cli import main; main()"
+    command = [sys.executable, "-c", code, "solve", "ieee33", "reconfiguration", "--json", "--gap", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("incumbent" in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    document = json.loads(out)
+    assert document["status"] == "cancelled"
+    assert document["ac"]["verdict"] == "feasible"
+    assert process.returncode == 0
+
+
+BAD_INPUT: dict[str, tuple[list[str], str]] = {
+    "unknown case": (["solve", "ieee34", SWITCHING], "did you mean ieee33"),
+    "unknown model": (["solve", "feeder4", "dual-mode"], "did you mean dual_mode"),
+    "missing case folder": (["solve", "no/such/folder", SWITCHING], "no folder"),
+    "case folder without tables": (["solve", "{dir}", SWITCHING], "case.toml"),
+    "file in place of a case": (["solve", "{file}", SWITCHING], "must be a case folder"),
+    "missing model file": (["solve", "feeder4", "no_such.toml"], "no_such.toml: cannot be read: No such file"),
+    "directory in place of a model": (["solve", "feeder4", "{dir}.toml"], "Is a directory"),
+    "bad TOML": (["solve", "feeder4", "{bad}.toml"], "is not TOML"),
+    "empty TOML": (["solve", "feeder4", "{empty}.toml"], "name: Field required"),
+    "TOML that is not UTF-8": (["solve", "feeder4", "{binary}.toml"], "is not UTF-8"),
+    "setting without value": (["solve", "feeder4", SWITCHING, "--set", "losses"], "write KEY=VALUE"),
+    "unknown setting": (["solve", "feeder4", SWITCHING, "--set", "losess=none"], "did you mean losses"),
+    "setting of a bad value": (["solve", "feeder4", SWITCHING, "--set", "losses=some"], "'balance'"),
+    "setting inside a number": (["solve", "feeder4", SWITCHING, "--set", "solver.gap.x=1"], "solver.gap.x"),
+    "setting beyond a list": (["solve", "feeder4", CONNECTED, "--set", "dg.technologies.9.p_mw=1"], "no field"),
+    "no time": (["solve", "feeder4", SWITCHING, "--time-limit", "0"], "time_limit_s 0 must be positive"),
+    "negative gap": (["solve", "feeder4", SWITCHING, "--gap", "-1"], "gap -1 must be 0 or more"),
+    "gap of nan": (["solve", "feeder4", SWITCHING, "--gap", "nan"], "gap nan must be 0 or more"),
+    "no question": (["robust", "feeder4", CONNECTED], "either beta or a budget"),
+    "two questions": (["robust", "feeder4", CONNECTED, "--beta", "0.1", "--budget", "1"], "either beta or a budget"),
+    "negative beta": (["robust", "feeder4", CONNECTED, "--beta", "-0.1"], "beta -0.1 must be a number of 0 or more"),
+    "opportunity for nothing": (["opportunity", "feeder4", CONNECTED, "--beta", "1"], "must lie below 1"),
+    "grid of nothing": (["sweep", "feeder4", CONNECTED, "--betas", ","], "betas is empty"),
+    "grid of words": (["sweep", "feeder4", CONNECTED, "--betas", "a:b:c"], "from:to:step"),
+    "grid backwards": (["sweep", "feeder4", CONNECTED, "--betas", "1:0:0.1"], "from:to:step"),
+    "grid without step": (["sweep", "feeder4", CONNECTED, "--betas", "0:1:0"], "from:to:step"),
+    "grid without end": (["sweep", "feeder4", CONNECTED, "--betas", "0:inf:1"], "from:to:step"),
+    "grid of a billion": (["sweep", "feeder4", CONNECTED, "--betas", "0:1:1e-9"], "more than 1000 betas"),
+    "grid with a duplicate": (["sweep", "feeder4", CONNECTED, "--betas", "0.1,0.1"], "beta 0.1 stands twice"),
+    "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
+    "load up with capacitors": (["robust", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
+    "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),
+    "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
+    "bad plan": (["check", "{bad}.toml"], "not JSON"),
+    "empty plan": (["report", "{empty}.toml"], "not JSON"),
+    "binary plan": (["report", "{binary}.toml"], "is not UTF-8"),
+    "list in place of a plan": (["report", "{list}.json"], "not a JSON object"),
+    "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "File exists"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_one_message_and_status_2(cli: Cli, tmp_path: Path, name: str) -> None:
+    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list")}
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir.toml").mkdir()
+    for file, content in {"file": b"", "bad.toml": b"name = ", "empty.toml": b"", "binary.toml": b"\xff"}.items():
+        (tmp_path / file).write_bytes(content)
+    (tmp_path / "list.json").write_bytes(b"[]")
+    arguments, word = BAD_INPUT[name]
+    before = sorted(tmp_path.rglob("*"))
+    out = [] if "--out" in arguments or arguments[0] == "check" else ["--out", str(tmp_path / "out")]
+    ended = cli(*(argument.format(**places) for argument in arguments), *out)
+    assert ended.status == 2
+    assert ended.out == ""
+    message = ended.err[ended.err.index("error:") :]
+    assert word in message
+    assert "Traceback" not in ended.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["solve"], ["solve", "feeder4", "x", "--nonsense"]])
+def test_wrong_use_is_status_2(cli: Cli, arguments: list[str]) -> None:
+    ended = cli(*arguments)
+    assert ended.status == 2
+    assert ended.out == "" and "Error" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "betas"),
+    [("0:0.3:0.1", [0.0, 0.1, 0.2, 0.3]), ("0.1", [0.1]), ("0.2,0", [0.2, 0.0]), ("0:0.25:0.1", [0.0, 0.1, 0.2])],
+)
+def test_grids(text: str, betas: list[float]) -> None:
+    assert parse_grid(text) == betas
