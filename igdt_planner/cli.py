@@ -129,10 +129,10 @@ def sweep_command(
 
 @app.command("check")
 def check_command(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="plan JSON")], as_json: Json = False
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="plan JSON")], as_json: Json = False, out: Out = None
 ) -> None:
     """AC verdict of a saved plan."""
-    show_plan(check(load_plan(plan)), as_json, None)
+    show_plan(check(load_plan(plan)), as_json, out)
 
 
 @app.command("report")
