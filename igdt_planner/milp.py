@@ -134,6 +134,20 @@ def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     return width, needed - x[cones.i_sq]
 
 
+def require_numbers(problem: Problem) -> None:
+    """Refuse a problem that holds NaN, which HiGHS would take for infeasible, or worse, solve."""
+    whole = (
+        problem.cost,
+        np.array([problem.offset]),
+        problem.rows.matrix.data,
+        problem.cones.weight,
+        problem.cones.v_sq_ub,
+    )
+    limits = (problem.lower, problem.upper, problem.rows.lower, problem.rows.upper)
+    if not all(np.isfinite(values).all() for values in whole) or any(np.isnan(values).any() for values in limits):
+        raise ValueError("the problem holds values that are not numbers")
+
+
 def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     """Tangent rows (L2) at every cone that a point breaks by more than ``tolerance`` in weighted loss."""
     cones = problem.cones
@@ -154,6 +168,8 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
 
 def worst_violation(problem: Problem, x: Array) -> float:
     """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
+    if not np.isfinite(x).all():
+        return np.inf
     activity = problem.rows.matrix @ x
     scale = 1.0 + abs(problem.rows.matrix) @ np.abs(x)
     rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
@@ -347,6 +363,7 @@ def solve(
     Rows
         Tangents worth keeping for the next solve over the same columns.
     """
+    require_numbers(problem)
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
     if not search.root():
         return search.answer(), search.cuts
