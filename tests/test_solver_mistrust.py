@@ -158,7 +158,10 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
     "a switch half open": (lambda p, x: np.put(x, switch(p), 0.5), "breaks a row"),
     "a bound exceeded": (lambda p, x: np.put(x, switch(p), 2.0), "breaks a row"),
     "NaN": (lambda p, x: np.put(x, 0, np.nan), "breaks a row"),
-    "less losses than charged for": (lambda p, x: np.add.at(x, p.cones.i_sq, 0.01), "its own point gives"),
+    "losses not charged for": (
+        lambda p, x: np.add.at(x, p.cones.i_sq[x[p.cones.line_on] > 0.5], 0.01),
+        "its own point gives",
+    ),
 }
 
 
