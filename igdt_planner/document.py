@@ -137,6 +137,8 @@ DISPATCH_COLUMNS = {
 }
 DG_COLUMNS = ["bus", "technology", "p_mw", "q_min_mvar", "q_max_mvar"]
 ESS_COLUMNS = ["bus", "technology", "p_mw", "energy_mwh"]
+DTYPES = dict.fromkeys(["mode", "technology"], "object") | dict.fromkeys(["period", "bus", "line"], "int64")
+DTYPES["energised"] = "bool"
 
 
 def plan_from_dict(document: Mapping[str, Any]) -> Plan:
@@ -177,8 +179,8 @@ def _plan(document: Mapping[str, Any]) -> Plan:
         model=model,
         status=document["status"],
         open_lines=open_lines,
-        dg=pd.DataFrame(document["dg"], columns=DG_COLUMNS),
-        ess=pd.DataFrame(document["ess"], columns=ESS_COLUMNS),
+        dg=table(document["dg"], DG_COLUMNS),
+        ess=table(document["ess"], ESS_COLUMNS),
         dispatch=_dispatch(document["dispatch"]),
         dispatch_forecast=_dispatch(document["dispatch_forecast"]),
         objective=document["objective"],
@@ -196,10 +198,16 @@ def _plan(document: Mapping[str, Any]) -> Plan:
     )
 
 
+def table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """A table from its rows; null is NaN in a column of numbers, even where there is nothing else."""
+    dtypes = {column: DTYPES.get(column, "float64") for column in columns}
+    return pd.DataFrame(rows, columns=columns).astype(dtypes)
+
+
 def _dispatch(document: Mapping[str, Any] | None) -> Dispatch | None:
     if document is None:
         return None
-    tables = {name: pd.DataFrame(document[name], columns=columns) for name, columns in DISPATCH_COLUMNS.items()}
+    tables = {name: table(document[name], columns) for name, columns in DISPATCH_COLUMNS.items()}
     return Dispatch(realisation=Realisation(**document["realisation"]), **tables)
 
 
@@ -210,7 +218,7 @@ def _verdict(document: Mapping[str, Any]) -> AcVerdict | None:
     values = {name: value for name, value in document.items() if name in known}
     values["terms"] = tuple(TermValue(**term) for term in values["terms"])
     values["violations"] = tuple(Violation(**violation) for violation in values["violations"])
-    values |= {name: pd.DataFrame(document[name], columns=columns) for name, columns in AC_TABLES.items()}
+    values |= {name: table(document[name], columns) for name, columns in AC_TABLES.items()}
     return AcVerdict(**values)
 
 
