@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -36,7 +37,12 @@ CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="shipped model name or TOML file")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="write plan JSON, tables and pictures here")]
-TimeLimit = Annotated[float | None, typer.Option("--time-limit", metavar="S", help="seconds per solve")]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit", metavar="S", help="seconds of search for the baseline; info-gap questions get 0.3 of it"
+    ),
+]
 Gap = Annotated[float | None, typer.Option("--gap", metavar="G", help="relative gap that is good enough")]
 Set = Annotated[
     list[str] | None,
@@ -121,6 +127,7 @@ def sweep_command(
 ) -> None:
     """Robustness curve: a robust plan for every beta of a grid."""
     grid = parse_grid(betas)
+    require_folder(out)
     with Progress(sys.stderr) as progress:
         chosen = override(load_model(model), parse_settings(set_))
         curve = sweep(case, chosen, grid, time_limit_s=time_limit, gap=gap, on_event=progress)
@@ -165,8 +172,9 @@ def models_command(as_json: Json = False) -> None:
 
 
 @app.command("run")
-def run_command(events: Events = False) -> None:
+def run_command(events: Events = False, as_json: Json = True) -> None:
     """Answer a JSON request from standard input on standard output."""
+    # The answer is JSON in any case; --json is taken because every command takes it.
     try:
         request = read_json("request", sys.stdin.buffer.read().decode("utf-8-sig"))
     except (InputError, UnicodeDecodeError) as error:
@@ -196,10 +204,20 @@ def answer_plan(
     verb: Callable[[Model, Any], Plan], model: str, settings: list[str] | None, as_json: bool, out: Path | None
 ) -> None:
     """Run a verb with progress on standard error, then show its plan."""
+    require_folder(out)
     chosen = override(load_model(model), parse_settings(settings))
     with Progress(sys.stderr) as progress:
         plan = verb(chosen, progress)
     show_plan(plan, as_json, out)
+
+
+def require_folder(out: Path | None) -> None:
+    """Refuse a folder that cannot be written before the work, so that no work is lost for want of it."""
+    if out is None:
+        return
+    standing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not standing.is_dir() or not os.access(standing, os.W_OK):
+        raise InputError.of(f"--out {out}: {standing} is not a folder that can be written", got=str(out))
 
 
 def show_plan(plan: Plan, as_json: bool, out: Path | None) -> None:

@@ -35,7 +35,7 @@ ROBUST_FIELDS = (
 
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:
-    """The JSON document of a plan; see ``architecture`` of the README for the fields."""
+    """The JSON document of a plan; the README explains the fields."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": plan.kind,

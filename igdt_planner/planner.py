@@ -77,7 +77,7 @@ def robust(
     budget : float, optional
         The budget itself, in the model's unit, instead of beta.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; the limit holds for the baseline and for the robust solve each.
+        As for :func:`solve`; the limit is that of the baseline, and the question, which starts from it, gets 0.3 of it.
     """
     return _one(load_case(case), load_model(model), "robust", beta, budget, time_limit_s, gap, on_event)
 
@@ -134,7 +134,7 @@ def sweep(
     betas : sequence of float
         0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; the limit holds for each solve.
+        As for :func:`solve`; the limit is that of the baseline, and every beta gets 0.3 of it.
     """
     require_grid(betas)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
@@ -158,7 +158,8 @@ def check(plan: Plan) -> Plan:
 def require_question(sense: str, beta: float | None, budget: float | None) -> None:
     """Refuse a question without exactly one of beta and budget, or with an impossible one."""
     if (beta is None) == (budget is None):
-        raise InputError.of(f"{sense} needs either beta or a budget", path="/study/beta")
+        given = "neither" if beta is None else "both"
+        raise InputError.of(f"{sense} needs either beta or a budget, got {given}", path="/study/beta")
     if beta is not None:
         require_grid([beta])
         if sense == "opportunity" and beta >= 1.0:

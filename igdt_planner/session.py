@@ -319,8 +319,9 @@ class Session:
         costs = []
         for vertex in vertices(self.study, asked, alpha, VERTICES_ATTACKED, self.study.model.solver.seed):
             solved = self.decided(decisions, vertex, schedule)
-            costs.append(solved.answer.value if solved.answer.value is not None else math.inf)
-        costliest = max(costs)
+            if solved.answer.value is not None or solved.answer.status == "infeasible":
+                costs.append(math.inf if solved.answer.value is None else solved.answer.value)
+        costliest = max(costs, default=math.nan)
         broken = costliest > asked.budget * (1.0 + ATTACK_TOLERANCE)
         found = {
             "corner": justification(asked),
@@ -364,7 +365,7 @@ def require_limits(time_limit_s: float | None, gap: float | None) -> None:
         findings.append(
             Finding(f"time_limit_s {time_limit_s:g} must be positive", "/options/time_limit_s", time_limit_s)
         )
-    if gap is not None and not 0.0 <= gap < math.inf:
-        findings.append(Finding(f"gap {gap:g} must be 0 or more", "/options/gap", gap))
+    if gap is not None and not 0.0 <= gap < 1.0:
+        findings.append(Finding(f"gap {gap:g} must be 0 or more, and below 1", "/options/gap", gap))
     if findings:
         raise InputError(findings)
