@@ -230,7 +230,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "empty plan": (["report", "{empty}.toml"], "not JSON"),
     "binary plan": (["report", "{binary}.toml"], "is not UTF-8"),
     "list in place of a plan": (["report", "{list}.json"], "not a JSON object"),
-    "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "not a folder that can be written"),
+    "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "not a folder"),
 }
 
 
