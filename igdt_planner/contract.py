@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
 from igdt_planner.planner import check, opportunity, robust, solve, sweep
 
-VERSION = "0.1.0"
+VERSION = importlib.metadata.version("igdt-planner")
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
 """Limits of HiGHS."""
 DEEPEST, LARGEST, SHOWN = 100, 1e300, 200

@@ -19,6 +19,7 @@ def pyomo_branch(name: str) -> Any:
     def branch(
         problem: Problem, cuts: Rows, start: Array | None, options: Options, deadline: float, emit: Emit
     ) -> tuple[Any, Array | None, float, int]:
+        """Status, integer columns, bound and nodes (always 0: Pyomo does not tell)."""
         model = to_pyomo(problem, stack(problem.rows, cuts))
         try:
             answer = pyo.SolverFactory(name).solve(

@@ -139,7 +139,7 @@ class Plan:
         Proven bound, the problem it belongs to (``ac`` or ``linear``) and the relative gap between like and like.
     ac, ac_forecast : AcVerdict or None
     redispatched : bool
-        Whether the dispatch was corrected by AC after the MILP.
+        Whether the dispatch was solved anew, with exact losses, after the MILP.
     robustness : dict
         ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast``
         and ``worst_case``; empty for kind ``solve``.

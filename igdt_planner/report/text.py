@@ -124,7 +124,7 @@ def _cost(plan: Plan) -> Iterable[str]:
         words = f"{BOUND_WORDS[plan.bound_of]}; gap {percent(plan.gap)}"
         yield _line("lower bound", f"{number(plan.bound)} {unit}   {words}")
     if plan.model_objective is not None:
-        words = "   dispatch corrected by AC" if plan.redispatched else ""
+        words = "   dispatched anew with exact losses" if plan.redispatched else ""
         yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")
     if plan.ac is not None:
         yield from _labelled("terms, by AC", [_term(term) for term in plan.ac.terms])
