@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from igdt_planner.case_checks import check_case
 from igdt_planner.case_schema import TABLES, Column, Document
 from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.interchange.csv_folder import read_csv_folder
+from igdt_planner.interchange.matpower import read_matpower
 
 _DTYPES: Final = {"whole": "int64", "number": "float64", "flag": "bool", "text": "str"}
 _HEAD_FIELDS: Final = ("name", "title", "base_mva", "currency", "accept_implausible")
@@ -66,7 +67,8 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
     Parameters
     ----------
     source : str, path, mapping or Case
-        Name of a shipped case, a folder with ``case.toml`` and its tables (always meant by a Path), or the inline form
+        Name of a shipped case, a folder with ``case.toml`` and its tables (always meant by a Path), a MATPOWER file
+        ``*.m`` (converted as :data:`igdt_planner.interchange.matpower.NOTES` says), or the inline form
         ``{name, title, base_mva, currency, buses, lines, substations, profile}`` whose tables are lists of records
         with the columns documented in :class:`Case`. A Case is returned as it is.
 
@@ -81,10 +83,11 @@ def load_case(source: str | os.PathLike[str] | Mapping[str, Any] | Case) -> Case
     """
     if isinstance(source, Case):
         return source
-    tables = read_tables(_read(source))
+    matpower = _matpower_file(source)
+    tables = read_tables(read_matpower(matpower) if matpower else _read(source))
     findings = check_case(tables)
     if findings:
-        raise InputError(findings)
+        raise InputError([replace(finding, file=matpower.name) for finding in findings] if matpower else findings)
     values: dict[str, Any] = {field: tables.head[field] for field in _HEAD_FIELDS}
     values |= {table: _frame(columns, tables.rows[table]) for table, columns in TABLES.items()}
     return Case(**values)
@@ -119,6 +122,16 @@ def _shipped() -> Path:
         raise InputError.of("the shipped cases are not installed", path="/case", hint="pip install .") from None
 
 
+def _matpower_file(source: object) -> Path | None:
+    """Path of a MATPOWER file; None for every other source, also for a folder whose name ends in .m."""
+    if not isinstance(source, str | os.PathLike) or Path(source).suffix.lower() != ".m":
+        return None
+    try:
+        return None if Path(source).is_dir() else Path(source)
+    except (OSError, ValueError):
+        return None
+
+
 def _read(source: object) -> Document:
     if type(source).__name__ == "pandapowerNet":
         raise InputError.of("case: pandapower nets are not read yet", path="/case", hint="give a case folder")
@@ -141,9 +154,7 @@ def _folder(source: str | os.PathLike[str]) -> Path:
         exists = path.exists()
     except (OSError, ValueError):  # a name too long, or with a NUL
         exists = False
-    if path.suffix == ".m":
-        message, hint = f"MATPOWER files are not read yet, got {show(text)}", "give a case folder"
-    elif exists:
+    if exists:
         message, hint = f"{show(text)} is a file, must be a case folder", ""
     else:
         message = f"there is no shipped case and no folder {show(text)}"

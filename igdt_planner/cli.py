@@ -17,6 +17,7 @@ from igdt_planner.case import list_cases, load_case
 from igdt_planner.curve import Curve, curve_from_dict
 from igdt_planner.document import load_document, load_plan, plan_from_dict, plan_to_dict, read_json, save_plan, to_json
 from igdt_planner.errors import InputError, PlannerError
+from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
 from igdt_planner.planner import MOST_BETAS, check, opportunity, robust, solve, sweep
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name or case folder")]
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name, case folder or MATPOWER file")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="shipped model name or TOML file")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="write plan JSON, tables and pictures here")]
@@ -155,6 +156,17 @@ def report_command(
     else:
         written = report_plan(plan_from_dict(document), out)
     print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="MATPOWER case file (.m)")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="new or empty folder")],
+    as_json: Json = False,
+) -> None:
+    """MATPOWER case file to a case folder."""
+    imported = import_case(file, folder)
+    print(to_json(imported.to_dict()) if as_json else imported.summary())
 
 
 @app.command("cases")

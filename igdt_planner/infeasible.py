@@ -64,7 +64,7 @@ def worst_loading(study: Study, lifted: Study, solved: Solved) -> str:
     worst = (0.0, "")
     for name in lifted.modes:
         block = solved.formulation.model.mode[name]
-        for (line, t), variable in block.i_sq.items() if study.model.losses != "none" else ():
+        for (line, _, t), variable in block.i_sq.items() if study.model.losses != "none" else ():
             share = (max(0.0, solved.values.get(variable.name, 0.0)) / study.lines[line].i_sq_ub) ** 0.5
             worst = max(worst, (share, f"line {line} needs {share:.3g} times its rating ({name}, period {t})"))
     return worst[1]

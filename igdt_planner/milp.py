@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import highspy
@@ -40,7 +40,7 @@ class Cones:
     i_sq: Index
     p_flow: Index
     q_flow: Index
-    line_on: Index
+    on: Index
     v_sq: Index
     v_sq_ub: Array
     weight: Array
@@ -59,7 +59,10 @@ class Rows:
 class Problem:
     """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
 
-    ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent.
+    ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
+    ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
+    zone k, each pair makes the next zone). An info-gap question names its ``budget_row`` and the columns of ``alpha`` and
+    of ``built``, its products with the decisive sites.
     """
 
     cost: Array
@@ -70,6 +73,11 @@ class Problem:
     integer: npt.NDArray[np.bool_]
     cones: Cones
     sites: Index
+    decisive: Index
+    zones: Index
+    alpha: int = -1
+    built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    budget_row: int = -1
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ def entries(rows: Rows, columns: Index) -> sparse.csr_matrix:
 def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
     cones = problem.cones
-    width = cones.v_sq_ub * np.clip(x[cones.line_on], 0.0, 1.0)
+    width = cones.v_sq_ub * np.clip(x[cones.on], 0.0, 1.0)
     has_v = cones.v_sq >= 0
     width[has_v] = np.minimum(width[has_v], x[cones.v_sq[has_v]])
     square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
@@ -155,8 +163,8 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     chosen = np.flatnonzero((shortfall * cones.weight > tolerance) & (width > 1e-7))
     p0, q0, w0 = x[cones.p_flow[chosen]], x[cones.q_flow[chosen]], width[chosen]
     k_w = (p0**2 + q0**2) / w0**2
-    by_voltage = (cones.v_sq[chosen] >= 0) & (w0 < cones.v_sq_ub[chosen] * x[cones.line_on[chosen]])
-    w_column = np.where(by_voltage, cones.v_sq[chosen], cones.line_on[chosen])
+    by_voltage = (cones.v_sq[chosen] >= 0) & (w0 < cones.v_sq_ub[chosen] * x[cones.on[chosen]])
+    w_column = np.where(by_voltage, cones.v_sq[chosen], cones.on[chosen])
     w_factor = np.where(by_voltage, 1.0, cones.v_sq_ub[chosen])
     columns = np.stack([cones.i_sq[chosen], cones.p_flow[chosen], cones.q_flow[chosen], w_column], axis=1)
     values = np.stack([np.ones_like(w0), -2.0 * p0 / w0, -2.0 * q0 / w0, k_w * w_factor], axis=1)
@@ -340,6 +348,7 @@ def solve(
     known: Rows | None,
     emit: Emit,
     branch: Branch = branch,
+    prove: Callable[[Search, float], None] | None = None,
 ) -> tuple[Answer, Rows]:
     """Bounds from the relaxation, plans from the scout, the rest from branch and bound.
 
@@ -356,6 +365,8 @@ def solve(
         Receives progress events.
     branch : callable
         Branch and bound: HiGHS, or another solver with the same signature.
+    prove : callable or None
+        Raises the bound of a search until a deadline.
 
     Returns
     -------
@@ -371,6 +382,8 @@ def solve(
         search.propose(start)
     for binaries in scout(search.scout_deadline()) if scout is not None and not search.done() else ():
         search.propose(binaries)
+    if prove is not None and not search.done():
+        prove(search, search.deadline)
     search.branch_until_done(branch)
     return search.answer(), search.cuts
 
@@ -407,6 +420,12 @@ class Search:
             self.x, self.value = x, value
             self.emit({"kind": "incumbent", "objective": value, "bound": self.bound, "x": x})
         return value
+
+    def raise_bound(self, bound: float) -> None:
+        """Take in a bound proven elsewhere."""
+        if bound > self.bound:
+            self.bound = bound
+            self.emit({"kind": "bound", "bound": bound})
 
     def gap(self) -> float:
         """Relative distance between the best plan and the bound."""

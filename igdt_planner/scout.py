@@ -134,7 +134,7 @@ def with_cones(problem: Problem, own: Index) -> Index:
     """A part's own columns, and the held ones (lines without a switch) that its loss cones refer to."""
     cones = problem.cones
     mine = np.isin(cones.i_sq, own)
-    named = np.concatenate([cones.p_flow[mine], cones.q_flow[mine], cones.line_on[mine], cones.v_sq[mine]])
+    named = np.concatenate([cones.p_flow[mine], cones.q_flow[mine], cones.on[mine], cones.v_sq[mine]])
     return np.union1d(own, named[named >= 0])
 
 
@@ -142,7 +142,7 @@ def cone_columns(problem: Problem, own: Index) -> Index:
     """Columns that the cones of a part need, held ones too (a given switch, the voltage of a substation)."""
     cones = problem.cones
     mine = np.isin(cones.i_sq, own)
-    needed = np.concatenate([getattr(cones, name)[mine] for name in ("p_flow", "q_flow", "line_on", "v_sq")])
+    needed = np.concatenate([getattr(cones, name)[mine] for name in ("p_flow", "q_flow", "on", "v_sq")])
     return needed[needed >= 0]
 
 
@@ -169,12 +169,14 @@ def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Pr
             i_sq=position[cones.i_sq[mine]],
             p_flow=position[cones.p_flow[mine]],
             q_flow=position[cones.q_flow[mine]],
-            line_on=position[cones.line_on[mine]],
+            on=position[cones.on[mine]],
             v_sq=position[cones.v_sq[mine]],
             v_sq_ub=cones.v_sq_ub[mine],
             weight=cones.weight[mine],
         ),
         sites=np.flatnonzero(np.isin(columns, problem.sites)),
+        decisive=np.flatnonzero(np.isin(columns, problem.decisive)),
+        zones=problem.zones,
     )
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy import sparse
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
 
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
-from igdt_planner.milp import Answer, Cones, Options, Problem, Rows, worst_violation
+from igdt_planner.milp import Answer, Cones, Index, Options, Problem, Rows, worst_violation
 from igdt_planner.milp import hold as hold_columns
 from igdt_planner.milp import solve as solve_problem
 from igdt_planner.model import SolverChoice
@@ -37,6 +39,8 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
     upper = np.where(kinds >= 0, rhs, np.inf)
     bounds = np.array([(-np.inf if v.lb is None else v.lb, np.inf if v.ub is None else v.ub) for v in columns])
     position = {id(variable): index for index, variable in enumerate(columns)}
+    names = [v.parent_component().local_name for v in columns]
+    decisive = [i for i, name in enumerate(names) if name == SITES["build_dg" not in names]]
     problem = Problem(
         cost=np.asarray(form.c.todense()).ravel(),
         offset=float(form.c_offset[0]),
@@ -45,9 +49,32 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         upper=bounds[:, 1],
         integer=np.array([not v.is_continuous() for v in columns]),
         cones=compile_cones(formulation, position),
-        sites=np.array([i for i, v in enumerate(columns) if v.parent_component().local_name in SITES], dtype=np.int64),
+        sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
+        decisive=np.array(decisive, dtype=np.int64),
+        zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
+        alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
+        built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
+        budget_row=next((r for r, row in enumerate(form.rows) if row.constraint.local_name == "within_budget"), -1),
     )
     return problem, columns
+
+
+def zones(study: Study, buses: Sequence[int]) -> Index:
+    """Nested zones of sites by the resistance between their buses with all lines closed: pairs of zones to join."""
+    if len(buses) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    position = {bus: row for row, bus in enumerate(study.buses)}
+    laplacian = np.zeros((len(position), len(position)))
+    for line in study.lines.values():
+        i, j, conductance = position[line.i], position[line.j], 1.0 / np.hypot(line.r, line.x)
+        laplacian[[i, j, i, j], [i, j, j, i]] += np.array([1.0, 1.0, -1.0, -1.0]) * conductance
+    potential = np.linalg.pinv(laplacian)
+    own = np.diag(potential)
+    distance = own[:, None] + own[None, :] - 2.0 * potential
+    at = np.array([position[bus] for bus in buses])
+    between = np.clip(distance[np.ix_(at, at)], 0.0, None)
+    np.fill_diagonal(between, 0.0)
+    return linkage(squareform(between, checks=False), "average")[:, :2].astype(np.int64)
 
 
 def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
@@ -60,7 +87,7 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         i_sq=column("i_sq"),
         p_flow=column("p_flow"),
         q_flow=column("q_flow"),
-        line_on=column("line_on"),
+        on=column("on"),
         v_sq=column("v_sq"),
         v_sq_ub=np.array([cone.v_sq_ub for cone in formulation.cones], dtype=float),
         weight=np.array([cone.weight for cone in formulation.cones], dtype=float),
@@ -166,7 +193,7 @@ class Solver:
         )
         report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
-            job = Job(problem, scout and study.horizon is None, options, tangents)
+            job = Job(problem, scout and study.horizon is None, scout, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
         else:
             branch = pyomo_branch(self.choice.name)

@@ -23,6 +23,11 @@ def apparent_power_mva(i_ka: float, vn_kv: float) -> float:
     return math.sqrt(3.0) * vn_kv * i_ka
 
 
+def line_current_ka(s_mva: float, vn_kv: float) -> float:
+    """Line current in kA that carries a three-phase apparent power in MVA at nominal voltage."""
+    return s_mva / (math.sqrt(3.0) * vn_kv)
+
+
 def voltage_drop_pu(r_ohm: float, x_ohm: float, p_mw: float, q_mvar: float, vn_kv: float) -> float:
     """Voltage drop in per unit along a line that carries P + jQ at nominal voltage, to first order."""
     return (r_ohm * p_mw + x_ohm * q_mvar) / vn_kv**2

@@ -25,6 +25,7 @@ import numpy as np
 from igdt_planner.errors import SolverError
 from igdt_planner.milp import Answer, Options, Problem, Rows, solve
 from igdt_planner.scout import scout_plans
+from igdt_planner.site_tree import prove
 
 GRACE_S = 30.0
 """How long a child may overrun its time limit (exact dispatch of a last plan) before it is killed."""
@@ -40,10 +41,11 @@ main()
 
 @dataclass(frozen=True)
 class Job:
-    """One solve: the problem, whether to look for plans by scouting, limits, tangents known from an earlier solve."""
+    """One solve: the problem, whether to look for plans by scouting and for bounds by sites, limits, tangents known from an earlier solve."""
 
     problem: Problem
     scout: bool
+    prove: bool
     options: Options
     known: Rows | None
 
@@ -163,6 +165,7 @@ def main() -> None:
     for job in jobs(sys.stdin.buffer):
         try:
             scout = partial(scout_plans, job.problem, job.options) if job.scout else None
-            tell("done", solve(job.problem, scout, job.options, job.known, lambda event: tell("event", event)))
+            emit = partial(tell, "event")
+            tell("done", solve(job.problem, scout, job.options, job.known, emit, prove=prove if job.prove else None))
         except Exception as error:  # the parent must learn of any failure in words
             tell("failed", f"{type(error).__name__}: {error}")

@@ -126,8 +126,7 @@ def test_formulation_has_no_literal_big_m(path: Path) -> None:
 
 def test_rules_name_rooms_of_the_house() -> None:
     """A renamed room must not slip out of its rule unseen."""
-    planned = {"search"}
-    assert {room for room in MUST_NOT_IMPORT if not files_of(room)} <= planned
+    assert not {room for room in MUST_NOT_IMPORT if not files_of(room)}
 
 
 def test_rules_catch_what_they_are_made_for(tmp_path: Path) -> None:

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from igdt_planner.study import Line, Study, StudyMode
-
-
-@dataclass(frozen=True)
-class FlowBounds:
-    """Bounds of one line in per unit: squared current, and power through either end."""
-
-    i_sq_ub: float
-    flow_ub: float
 
 
 def deviation_ub(study: Study, quantity: str) -> float:
@@ -49,8 +41,8 @@ def v_min(study: Study) -> float:
     return math.sqrt(min(bus.v_sq_lb for bus in study.buses.values()))
 
 
-def line_bounds(study: Study, mode: StudyMode, line: Line) -> FlowBounds:
-    """Bounds that hold in every feasible state of a radial network.
+def i_sq_limit(study: Study, mode: StudyMode, line: int) -> float:
+    """Squared current that a line never exceeds in a radial network.
 
     The current of a line is the sum of the injection currents on one side of it: at most all loads and all sources
     together. In a radial island without negative loads, active and reactive power enter a line from one side only and
@@ -59,9 +51,36 @@ def line_bounds(study: Study, mode: StudyMode, line: Line) -> FlowBounds:
     current = source_current(study)
     if not mode.islanded or not mode.settings.radial or lowest_load(mode) < 0.0:
         current += load_current(study, mode)
-    i_sq_ub = min(current**2, line.i_sq_ub)
+    return float(min(current**2, study.lines[line].i_sq_ub))
+
+
+def flow_limit(study: Study, mode: StudyMode, line_id: int) -> float:
+    """Power that may be sent into a line from either end: what its largest current carries."""
+    line = study.lines[line_id]
     v_sq_ub = max(voltage_limits(study, mode, bus)[1] for bus in (line.i, line.j))
-    return FlowBounds(i_sq_ub=i_sq_ub, flow_ub=math.sqrt(v_sq_ub * i_sq_ub))
+    return math.sqrt(v_sq_ub * i_sq_limit(study, mode, line_id))
+
+
+def power_given(study: Study, mode: StudyMode) -> tuple[float, float]:
+    """Most active and reactive power that DG, ESS and negative loads can give together, in any period.
+
+    No more runs back to a parent, because loads and losses on the side of the child take their share.
+    """
+    factor = dg_factor_ub(study)
+    dg = study.dg.values()
+    p_dg = max((tech.p_mw for tech in dg), default=0.0) * factor * study.model.dg.max_units
+    q_dg = max((tech.q_max_mvar for tech in dg), default=0.0) * factor * study.model.dg.max_units
+    p_ess = max((tech.p_mw for tech in study.ess.values()), default=0.0) * study.model.ess.max_units
+    return (
+        (p_dg + p_ess) / study.base_mva + negative_load(study, mode.p_load),
+        max(0.0, q_dg) / study.base_mva + negative_load(study, mode.q_load),
+    )
+
+
+def negative_load(study: Study, load: Mapping[tuple[int, int], float]) -> float:
+    """Most that negative loads give together, in any period."""
+    given = max(sum(max(0.0, -load[bus, t]) for bus in study.buses) for t in study.periods)
+    return deviation_ub(study, "load") * given
 
 
 def voltage_drop_slack(study: Study, mode: StudyMode, line: Line) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from igdt_planner.formulation.limits import (
     add_voltage_deviation,
 )
 from igdt_planner.formulation.losses import Cone, add_currents, add_losses
-from igdt_planner.formulation.radiality import add_radiality, add_topology
+from igdt_planner.formulation.radiality import add_radiality, add_topology, parent
 from igdt_planner.formulation.siting import add_siting
 from igdt_planner.formulation.storage import add_storage
 from igdt_planner.solvers import require_solver
@@ -101,12 +101,21 @@ def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:
     b.periods = pyo.Set(initialize=list(study.periods))
     b.topologies = pyo.Set(initialize=list(study.periods) if dynamic else [first])
     b.topology_of = {t: t if dynamic else first for t in study.periods}
-    b.lines_from = {i: [line.id for line in study.lines.values() if line.i == i] for i in study.buses}
-    b.lines_to = {i: [line.id for line in study.lines.values() if line.j == i] for i in study.buses}
-    b.lines_at = {i: b.lines_from[i] + b.lines_to[i] for i in study.buses}
+    b.lines_at = {i: [line.id for line in study.lines.values() if i in (line.i, line.j)] for i in study.buses}
+    declare_branches(b)
     b.load_factor = pyo.Expression(expr=b.model().load_factor)
     b.load_factor_ub = deviation_ub(study, "load")
     b.needs_charge_binary = burning_may_pay(study)
+
+
+def declare_branches(b: Any) -> None:
+    """Directed ways of power, (line, child): both directions where every bus has one parent, else one a line."""
+    both = [(line.id, child) for line in b.study.lines.values() for child in (line.i, line.j)]
+    one = [(line.id, line.j) for line in b.study.lines.values()]
+    names = one if b.mode.islanded else [(line, child) for line, child in both if child not in b.mode.sources]
+    b.branches = pyo.Set(initialize=names, dimen=2)
+    b.branches_to = {i: [(line, child) for line, child in names if child == i] for i in b.buses}
+    b.branches_from = {i: [(line, child) for line, child in names if parent(b, line, child) == i] for i in b.buses}
 
 
 def burning_may_pay(study: Study) -> bool:

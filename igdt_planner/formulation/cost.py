@@ -52,7 +52,7 @@ def losses(b: Any) -> Any:
     """(C1) ``sum r l dt``: line losses in MWh; 0 in a lossless model."""
     if b.study.model.losses == "none":
         return 0.0
-    return sum(b.study.lines[line].r * mwh(b, t) * b.i_sq[line, t] for line in b.lines for t in b.periods)
+    return sum(b.study.lines[a[0]].r * mwh(b, t) * b.i_sq[a, t] for a in b.branches for t in b.periods)
 
 
 def ens(b: Any) -> Any:

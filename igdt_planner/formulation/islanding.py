@@ -7,7 +7,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from igdt_planner.formulation.limits import available, available_ub, operations_count, state_before
-from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, other_end, stated_state
+from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, parent, stated_state
 from igdt_planner.formulation.siting import sites_at
 from igdt_planner.formulation.storage import energy_before
 
@@ -127,7 +127,7 @@ def energised_alike(b: Any, line: int, bus: int, k: int) -> Any:
 
     Enforced over: arcs, topologies.
     """
-    return b.energised[bus, k] - b.energised[other_end(b, line, bus), k] <= 1.0 - b.line_on[line, k]
+    return b.energised[bus, k] - b.energised[parent(b, line, bus), k] <= 1.0 - b.line_on[line, k]
 
 
 def dead_is_shed(b: Any, i: int, t: int) -> Any:

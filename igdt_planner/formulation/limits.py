@@ -8,6 +8,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from igdt_planner.formulation.bounds import dg_factor_ub
+from igdt_planner.formulation.distflow import switch
 
 RATING_POLYGON = 16
 """Sides of the polygon around the apparent-power circle of a rated line."""
@@ -76,19 +77,19 @@ def add_ratings(b: Any) -> None:
     """Apparent-power limits where losses (and with them currents) are not modelled."""
     if b.study.model.losses == "balance":
         return
-    rated = [line.id for line in b.study.lines.values() if math.isfinite(line.i_sq_ub)]
+    rated = [branch for branch in b.branches if math.isfinite(b.study.lines[branch[0]].i_sq_ub)]
     if rated:
         b.rating = pyo.Constraint(rated, b.periods, range(RATING_POLYGON), rule=rating)
 
 
-def rating(b: Any, line: int, t: int, side: int) -> Any:
+def rating(b: Any, line: int, child: int, t: int, side: int) -> Any:
     """(D5) ``P cos a + Q sin a <= S_ub``, a polygon around ``P^2 + Q^2 <= S_ub^2``.
 
-    Enforced over: rated lines, periods, sides.
+    Enforced over: branches of rated lines, periods, sides.
     """
     angle = 2.0 * math.pi * side / RATING_POLYGON
-    along = math.cos(angle) * b.p_flow[line, t] + math.sin(angle) * b.q_flow[line, t]
-    return along <= math.sqrt(b.study.lines[line].i_sq_ub) * b.line_on[line, b.topology_of[t]]
+    along = math.cos(angle) * b.p_flow[line, child, t] + math.sin(angle) * b.q_flow[line, child, t]
+    return along <= math.sqrt(b.study.lines[line].i_sq_ub) * switch(b, line, child, t)
 
 
 def add_switching(b: Any) -> None:

@@ -64,13 +64,13 @@ def arcs_into(b: Any, bus: int, k: int) -> Any:
 def net_commodity(b: Any, bus: int, k: int) -> Any:
     """Commodity that arrives at a bus less what leaves it."""
     arriving = sum(b.commodity[line, bus, k] for line in b.lines_at[bus])
-    return arriving - sum(b.commodity[line, other_end(b, line, bus), k] for line in b.lines_at[bus])
+    return arriving - sum(b.commodity[line, parent(b, line, bus), k] for line in b.lines_at[bus])
 
 
-def other_end(b: Any, line_id: int, bus: int) -> int:
+def parent(b: Any, line_id: int, child: int) -> int:
     """The bus at the other end of a line."""
     line = b.study.lines[line_id]
-    return int(line.j if bus == line.i else line.i)
+    return int(line.j if child == line.i else line.i)
 
 
 def one_parent(b: Any, i: int, k: int) -> Any:
