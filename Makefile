@@ -1,12 +1,13 @@
 # make run    install into .venv if needed and run the main job: plan, proof, curve and pictures in out/
 # make test   the tests          make lint       style and types      make notebooks  execute every notebook
-# make bench  measurements       make clean      remove what make made
+# make bench  measurements (BENCH_ARGS="ROW ..." some, --resume the missing ones)          make bench-growth  larger cases
+# make clean  remove what make made
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: run test lint notebooks bench clean
+.PHONY: run test lint notebooks bench bench-growth clean
 
 run: .venv/installed
 	$(BIN)/igdt-planner demo --out out
@@ -27,6 +28,9 @@ notebooks: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+
+bench-growth: .venv/installed-dev
+	$(BIN)/python -m tests.benchmarks.growth $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,6 +33,10 @@ SMALL_VALUE = 1e-2
 """Objective below which the tolerance of a relaxation is no longer relative."""
 
 
+NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
+"""Status of a branch and bound that was given a cutoff and has no plan below it."""
+
+
 @dataclass(frozen=True)
 class Cones:
     """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1."""
@@ -84,7 +88,8 @@ class Problem:
 class Options:
     """Limits of one solve.
 
-    ``starts`` are values of the integer columns to try first, ``root_rounds`` the rounds of tangents at the root.
+    ``starts`` are values of the integer columns to try first, ``root_rounds`` the rounds of tangents at the root;
+    branch and bound may stop where nothing below ``cutoff`` is left.
     """
 
     time_limit_s: float = 60.0
@@ -94,6 +99,7 @@ class Options:
     presolve: bool = True
     starts: tuple[Array, ...] = ()
     root_rounds: int = 60
+    cutoff: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -316,10 +322,16 @@ def branch(
     set_option(highs, "mip_rel_gap", options.gap / 2.0)
     set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()))
     columns = np.flatnonzero(problem.integer)
-    if start is not None:
+    if np.isfinite(options.cutoff):
+        set_option(highs, "objective_bound", options.cutoff)
+        set_option(highs, "mip_heuristic_effort", 0.0)
+        set_option(highs, "mip_allow_restart", False)
+    elif start is not None:
         highs.setSolution(len(columns), columns.astype(np.int32), start)
     listen(highs, emit)
     highs.run()
+    if np.isfinite(options.cutoff) and highs.getModelStatus() in NOTHING_BELOW:
+        return highspy.HighsModelStatus.kObjectiveBound, None, options.cutoff, int(highs.getInfo().mip_node_count)
     info = highs.getInfo()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     binaries = np.round(np.array(highs.getSolution().col_value)[columns]) if found else None
@@ -446,8 +458,10 @@ class Search:
         seen: set[bytes] = set()
         while not self.done() and time.monotonic() < self.deadline:
             start = self.x[columns] if self.x is not None else None
+            cutoff = self.value - self.options.gap * abs(self.value) - self.problem.offset
+            options = replace(self.options, cutoff=cutoff)
             status, binaries, bound, nodes = branch(
-                self.problem, self.cuts, start, self.options, self.deadline, self.emit_better
+                self.problem, self.cuts, start, options, self.deadline, self.emit_better
             )
             self.nodes += nodes
             self.bound = max(self.bound, bound) if np.isfinite(bound) else self.bound

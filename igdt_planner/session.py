@@ -20,6 +20,7 @@ from igdt_planner.model import Model
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
 from igdt_planner.solve import Solved, Solver
+from igdt_planner.starts import searched_starts
 from igdt_planner.study import Horizon, Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -101,7 +102,8 @@ class Session:
         """Solve at the forecast, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
-        solved = self.solver.solve(self.study, time_limit_s=self.time_limit_s, gap=self.gap)
+        starts = searched_starts(self.study)
+        solved = self.solver.solve(self.study, time_limit_s=self.time_limit_s, gap=self.gap, starts=starts)
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)
             if plan.status == "infeasible":

@@ -1,7 +1,8 @@
-"""Bounds by branching on sites: how many units stand in which zone, topology relaxed inside, branch and bound at leaves.
+"""Bounds by branching on sites outside: how many units stand in which zone, and only then on switches.
 
 Works on arrays alone. A node of the tree says how many units each of some zones holds; zones are nested, so that a node
-is split by saying how the units of one zone share its two halves. Modes are independent parts but for what is built
+is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state of one
+switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is built
 besides (ESS), of which each part takes its own copy; that only lowers the bound. No value is taken from the solver: a
 bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little lower and never
 wrong.
@@ -20,6 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from igdt_planner.milp import (
+    LARGE_LP_ROWS,
     Array,
     Index,
     Options,
@@ -38,16 +40,16 @@ from igdt_planner.milp import (
 )
 from igdt_planner.scout import parts
 
-ROOT_ROUNDS, ROUNDS = 12, 2
-"""Rounds of tangents of a part with free sites, and at a node."""
+ROOT_ROUNDS, ROUNDS = 12, 3
+"""Rounds of tangents of a part with free sites, and at a node whose sites are known."""
 TANGENT_SHARE = 1e-4
-"""Loss that the cones of a part may miss, as a share of the cutoff."""
-TANGENTS_KEPT, TANGENTS_MOST = 1200, 2000
+"""Loss that the cones of a part may miss, as a share of the cutoff (or a tenth of the gap, if that is less)."""
+TANGENTS_KEPT, TANGENTS_MOST = 1300, 2000
 """Tangents that a part keeps when it holds too many: those tight last."""
 TIGHTEST = 0.3
 """Share of the tangents that counts as tight at a point."""
-LEAF_NODES = 400
-"""Nodes of the branch and bound of one part at one site set."""
+WHOLE = 1e-4
+"""Distance from an integer that counts as integer."""
 UNBOUNDED = 1e6
 """Limit of a column that no row limits either, far above any per-unit value."""
 
@@ -66,14 +68,18 @@ class Radius:
 
 @dataclass
 class Node:
-    """Units by zone, and the bound of every part at every radius. ``step``: 0 new, 1 bounded by LP, 2 by MILP.
+    """Units by zone, integer columns held in parts, and the bound of every part at every radius.
 
-    The root names no zone: any number of units anywhere.
+    The root names no zone: any number of units anywhere. ``points`` are the integer columns of the parts' last points,
+    ``split`` the part, column and fraction by which the node came about, ``parent`` the bound of that part before.
     """
 
     units: tuple[tuple[int, int], ...]
     values: Array
-    step: int = 0
+    held: tuple[tuple[int, int, float], ...] = ()
+    points: tuple[Array, ...] = ()
+    split: tuple[int, int, float] | None = None
+    bounded: bool = False
 
     def total(self) -> float:
         """Bound of the node at the radius held."""
@@ -135,10 +141,11 @@ def tighten(rows: Rows, lower: Array, upper: Array) -> None:
 class PartLp:
     """The relaxation of one part, with tangents shared by all nodes."""
 
-    def __init__(self, part: Problem, zones: Zones, radius: Radius | None, tolerance: float, options: Options) -> None:
-        self.zones, self.radius, self.options = zones, radius, options
+    def __init__(
+        self, number: int, part: Problem, zones: Zones, radius: Radius | None, tolerance: float, options: Options
+    ) -> None:
+        self.number, self.zones, self.radius, self.options = number, zones, radius, options
         self.sites = part.decisive
-        self.stated = part.lower[self.sites].copy(), part.upper[self.sites].copy()
         rows = [part.rows, zone_rows(zones, self.sites, len(part.cost))]
         if radius is not None:
             rows.append(product_rows(radius, self.sites, len(part.cost)))
@@ -147,61 +154,87 @@ class PartLp:
         for more in rows[1:]:
             part = replace(part, rows=stack(part.rows, more))
         self.part = limited(part)
+        self.stated = self.part.lower.copy(), self.part.upper.copy()
+        self.integers = np.flatnonzero(part.integer)
+        self.large = len(part.rows.lower) >= LARGE_LP_ROWS
         self.tolerance = tolerance / max(1, len(part.cones.weight))
         self.cuts = no_rows(len(part.cost))
+        self.fresh = self.cuts
         self.tight_at: Array = np.empty(0)
         self.calls = 0
         self.highs = self.load()
 
     def load(self) -> Any:
-        """HiGHS with the part and its tangents: interior point, whose duals need no vertex."""
+        """HiGHS with the part and its tangents: interior point where it is large, else simplex from the last basis."""
         highs = to_highs(self.part, self.cuts, self.options, integral=False)
         set_option(highs, "parallel", "off")
-        set_option(highs, "solver", "ipm")
-        set_option(highs, "run_crossover", "off")
+        if self.large:
+            set_option(highs, "solver", "ipm")
+            set_option(highs, "run_crossover", "off")
+            set_option(highs, "ipm_optimality_tolerance", 1e-6)
         return highs
 
     def enter(self, node: Node) -> None:
-        """Hold the sites to a node."""
+        """Hold sites and switches to a node."""
         at_most = np.full(len(self.sites), 0.0 if node.units else 1.0)
         at_least = np.zeros(len(self.sites))
         lower = np.full(len(self.zones.joins), -np.inf)
         upper = np.full(len(self.zones.joins), np.inf)
         for zone, count in node.units:
-            at_most[self.zones.members[zone]] = 1.0
+            at_most[self.zones.members[zone]] = float(count > 0)
             if zone < self.zones.count:
                 at_least[zone] = count
             else:
                 lower[zone - self.zones.count] = upper[zone - self.zones.count] = count
-        at_least, at_most = np.maximum(at_least, self.stated[0]), np.minimum(at_most, self.stated[1])
-        self.part.lower[self.sites], self.part.upper[self.sites] = at_least, at_most
+        lows, highs = self.stated[0].copy(), self.stated[1].copy()
+        lows[self.sites] = np.maximum(at_least, lows[self.sites])
+        highs[self.sites] = np.minimum(at_most, highs[self.sites])
+        for part, column, value in node.held:
+            if part == self.number:
+                lows[column] = highs[column] = value
+        integers = self.integers
+        self.part.lower[integers], self.part.upper[integers] = lows[integers], highs[integers]
         rows = np.arange(self.first_zone, self.first_zone + len(lower))
         self.part.rows.lower[rows], self.part.rows.upper[rows] = lower, upper
-        self.highs.changeColsBounds(len(self.sites), self.sites.astype(np.int32), at_least, at_most)
+        self.highs.changeColsBounds(len(integers), integers.astype(np.int32), lows[integers], highs[integers])
         self.highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
 
-    def at(self, node: Node, enough: float, rounds: int) -> Array:
-        """Lower bounds of the part at a node, one a radius."""
+    def at(self, node: Node, enough: float, rounds: int) -> tuple[Array, Array]:
+        """Lower bounds of the part at a node, one a radius, and the integer columns of the last point."""
         self.enter(node)
         best = np.full(len(self.radius.at) if self.radius else 1, -np.inf)
         for _ in range(rounds):
-            self.highs.clearSolver()
-            self.highs.run()
-            solution = self.highs.getSolution()
-            x, duals = np.array(solution.col_value), np.array(solution.row_dual)
-            if self.highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
-                return np.full_like(best, np.inf)
-            if len(duals) != len(self.part.rows.lower) + len(self.cuts.lower):
-                return best
+            x, duals = self.solve()
+            if duals is None:
+                return np.full_like(best, np.inf), np.empty(0)
             best = np.maximum(best, self.bounds(duals))
             if best[0] >= enough:
                 break
             fresh = tangents(self.part, x, self.tolerance)
             self.forget(x)
             self.add(fresh)
+            self.fresh = stack(self.fresh, fresh)
             if not len(fresh.lower):
                 break
-        return best
+        return best, x[self.integers]
+
+    def solve(self) -> tuple[Array, Array | None]:
+        """A point and row duals of the LP, which need not be exact; no duals where it is infeasible.
+
+        Presolve comes second because it gives poorer duals back.
+        """
+        for presolve in ("off", "choose"):
+            set_option(self.highs, "presolve", presolve)
+            if self.large or presolve == "choose":
+                self.highs.clearSolver()
+            self.highs.run()
+            if self.highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+                return np.empty(0), None
+            solution = self.highs.getSolution()
+            x, duals = np.array(solution.col_value), np.array(solution.row_dual)
+            if solution.dual_valid and np.isfinite(duals).all() and np.isfinite(x).all():
+                return x, duals
+        return np.zeros(len(self.part.cost)), np.zeros(len(self.part.rows.lower) + len(self.cuts.lower))
 
     def bounds(self, duals: Array) -> Array:
         """Lagrangian bounds of row duals over the column bounds, one a radius."""
@@ -247,29 +280,6 @@ class PartLp:
             keep[np.argsort(-self.tight_at, kind="stable")[:TANGENTS_KEPT]] = True
             self.cuts, self.tight_at = select(self.cuts, keep), self.tight_at[keep]
             self.highs = self.load()
-
-    def leaf(self, node: Node, enough: float, deadline: float) -> tuple[float, Array | None]:
-        """Branch and bound at a site set until the bound is enough: the bound, and a point found."""
-        self.enter(node)
-        highs = to_highs(self.part, self.cuts, self.options, integral=True)
-        for name, value in (
-            ("parallel", "off"),
-            ("mip_max_nodes", LEAF_NODES),
-            ("mip_heuristic_effort", 0.01),
-            ("mip_rel_gap", 1e-3),
-            ("objective_bound", enough),
-            ("time_limit", max(0.1, deadline - time.monotonic())),
-        ):
-            set_option(highs, name, value)
-        highs.run()
-        if highs.getModelStatus() in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
-            return enough, None
-        info = highs.getInfo()
-        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-            return min(float(info.mip_dual_bound), enough), None
-        x = np.array(highs.getSolution().col_value)
-        self.add(tangents(self.part, x, self.tolerance))
-        return min(float(info.mip_dual_bound), enough), x
 
 
 def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
@@ -321,91 +331,134 @@ class SiteTree:
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
         share = problem.cost[problem.sites] / len(split)
-        tolerance = TANGENT_SHARE * abs(cutoff)
+        tolerance = min(TANGENT_SHARE, 0.1 * options.gap) * abs(cutoff)
 
-        def lp(part: Problem, columns: Index) -> PartLp:
+        def lp(number: int, part: Problem, columns: Index) -> PartLp:
             cost = part.cost.copy()
             cost[np.isin(columns, problem.sites)] = share
             own = Rows(sparse.csr_matrix(rules.matrix[:, columns]), rules.lower, rules.upper)
             inside = replace(radius, **places(radius, columns)) if radius else None
             whole = replace(part, cost=cost, rows=stack(part.rows, own))
-            return PartLp(whole, self.zones, inside, tolerance, options)
+            return PartLp(number, whole, self.zones, inside, tolerance, options)
 
-        self.lanes = [[lp(part, columns) for part, columns in split] for _ in range(max(1, options.threads))]
+        self.lanes = [[lp(n, *one) for n, one in enumerate(split)] for _ in range(max(1, options.threads))]
         radii = len(radius.at) if radius else 1
         nothing = np.full((len(split), radii), -np.inf)
         self.most = most_units(rules, problem)
         self.open = [Node((), nothing)]
         self.settled: list[Node] = []
+        self.gains = Gains([int(part.integer.sum()) for part, _ in split])
 
     def search(self, deadline: float, propose: Propose | None = None) -> None:
-        """Bound the lowest nodes by LPs, split them, run branch and bound at leaves, until all reach the cutoff."""
+        """Bound the lowest nodes and split them until all reach the cutoff or time is up."""
         with ThreadPoolExecutor(len(self.lanes)) as pool:
             while time.monotonic() < deadline:
-                self.open.sort(key=lambda node: (node.total(), node.units))
+                self.open.sort(key=lambda node: (node.total(), node.units, node.held))
                 chosen = [node for node in self.open[: len(self.lanes)] if node.total() < self.cutoff]
                 if not chosen:
                     return
-                jobs = [pool.submit(self.work, lane, node, deadline) for lane, node in zip(self.lanes, chosen)]
+                lanes = self.lanes[: len(chosen)]
+                jobs = [pool.submit(self.work, lane, node) for lane, node in zip(lanes, chosen, strict=True)]
                 for node, job in zip(chosen, jobs, strict=True):
-                    points = job.result()
-                    self.settle(node)
-                    for x in self.plans(points) if propose is not None else ():
-                        propose(x)
+                    before = node.values
+                    node.values, node.points = job.result()
+                    self.gains.learn(node, before)
+                    self.settle(node, propose)
+                self.share()
 
-    def work(self, lane: list[PartLp], node: Node, deadline: float) -> dict[int, Array]:
-        """Bound a node part by part, the smaller one first, until its bound is enough; points found at a leaf."""
-        points: dict[int, Array] = {}
+    def share(self) -> None:
+        """Give the tangents that a lane found to the others."""
+        for number in range(len(self.columns)):
+            found = [lane[number].fresh for lane in self.lanes]
+            for mine, lane in enumerate(self.lanes):
+                lane[number].fresh = no_rows(found[mine].matrix.shape[1])
+                for other, rows in enumerate(found):
+                    if other != mine and len(rows.lower):
+                        lane[number].add(rows)
+
+    def work(self, lane: list[PartLp], node: Node) -> tuple[Array, tuple[Array, ...]]:
+        """Bounds of a node and points of its parts, the smaller part first, until its bound is enough."""
+        values, points = node.values.copy(), list(node.points) or [np.empty(0)] * len(lane)
         size = [len(columns) for columns in self.columns]
-        rounds = ROUNDS if node.units else ROOT_ROUNDS
-        for number in sorted(range(len(size)), key=lambda n: size[n] * (1 if node.step == 0 else -1)):
-            enough = self.cutoff - (node.total() - node.values[number, 0]) if np.isfinite(node.total()) else np.inf
-            if node.step == 0:
-                value = lane[number].at(node, enough, rounds)
-            else:
-                value = np.full(node.values.shape[1], -np.inf)
-                value[0], x = lane[number].leaf(node, enough, deadline)
-                if x is not None:
-                    points[number] = x
-            node.values = node.values.copy()
-            node.values[number] = np.maximum(node.values[number], value)
-            if node.total() >= self.cutoff:
+        touched = range(len(size)) if node.split is None else [node.split[0]]
+        for number in sorted(touched, key=lambda n: size[n]):
+            total = float(values[:, 0].sum())
+            enough = self.cutoff - total + values[number, 0] if np.isfinite(total) else np.inf
+            bounds, points[number] = lane[number].at(node, enough, self.rounds(node))
+            values[number] = np.maximum(values[number], bounds)
+            if float(values[:, 0].sum()) >= self.cutoff:
                 break
-        node.step += 1
-        return points
+        return values, tuple(points)
 
-    def settle(self, node: Node) -> None:
-        """Replace a node by its children, unless it is at the cutoff or a leaf with work left."""
+    def rounds(self, node: Node) -> int:
+        """Rounds of tangents: many at the root, where all begins, one where zones are still to be split."""
+        if not node.units and not node.held:
+            return ROOT_ROUNDS
+        small = not any(lp.large for lp in self.lanes[0])
+        return ROOT_ROUNDS if small else 1 if self.wide(node) else ROUNDS
+
+    def wide(self, node: Node) -> list[tuple[int, int, int]]:
+        """Zones of a node that hold units on more than one site: size, zone, units."""
+        return [
+            (len(self.zones.members[zone]), zone, count)
+            for zone, count in node.units
+            if count and zone >= self.zones.count
+        ]
+
+    def settle(self, node: Node, propose: Propose | None) -> None:
+        """Replace a node by its children, unless it is at the cutoff or leaves nothing to decide."""
         self.open.remove(node)
-        if node.total() >= self.cutoff or node.step == 2:
+        if node.total() >= self.cutoff:
             self.settled.append(node)
             return
-        if not node.units:
-            whole = self.zones.whole
-            self.open += [Node(((whole, count),), node.values.copy()) for count in range(1, self.most + 1)]
-            self.open.append(Node(((whole, 0),), node.values.copy()))
+        children = self.children(node)
+        if children:
+            self.open += children
             return
-        wide = [(len(self.zones.members[zone]), zone, count) for zone, count in node.units if zone >= self.zones.count]
+        self.settled.append(node)
+        for x in self.plans(node) if propose is not None else ():
+            propose(x)
+
+    def children(self, node: Node) -> list[Node]:
+        """What a node is split into: by the widest zone while one has more than a site, then by a switch."""
+        if not node.units and self.zones.count:
+            return [Node(((self.zones.whole, count),), node.values) for count in range(self.most + 1)]
+        wide = self.wide(node)
         if not wide:
-            self.open.append(node)
-            return
+            return self.switched(node)
         _, zone, count = max(wide)
         left, right = self.zones.joins[zone - self.zones.count]
         rest = tuple(unit for unit in node.units if unit[0] != zone)
+        out = []
         for share in range(count + 1):
             halves = [(int(half), n) for half, n in ((left, share), (right, count - share)) if n]
             if all(n <= len(self.zones.members[half]) for half, n in halves):
-                self.open.append(Node((*rest, *halves), node.values.copy()))
+                out.append(Node((*rest, *halves), node.values, points=node.points))
+        return out
 
-    def plans(self, points: dict[int, Array]) -> list[Array]:
+    def switched(self, node: Node) -> list[Node]:
+        """Two children that hold one fractional integer column of one part, down and up."""
+        chosen = self.gains.choose(node, self.lanes[0])
+        if chosen is None:
+            return []
+        part, place, fraction = chosen
+        column = int(self.lanes[0][part].integers[place])
+        out = []
+        for value in (0.0, 1.0):
+            held = (*node.held, (part, column, value))
+            change = -fraction if value == 0.0 else 1.0 - fraction
+            out.append(Node(node.units, node.values, held, node.points, (part, place, change)))
+        return out
+
+    def plans(self, node: Node) -> list[Array]:
         """Whole plans put together from the parts' points, one for each part's own choice of the other sites."""
-        if len(points) < len(self.columns):
+        if not all(len(point) for point in node.points):
             return []
         out = []
-        for leader in points:
+        for leader in range(len(node.points)):
             x = self.problem.lower.copy()
-            for number in [n for n in points if n != leader] + [leader]:
-                x[self.columns[number]] = points[number]
+            for number in [n for n in range(len(node.points)) if n != leader] + [leader]:
+                x[self.columns[number][self.lanes[0][number].integers]] = node.points[number]
             out.append(np.round(x[self.problem.integer]))
         return out
 
@@ -425,6 +478,45 @@ class SiteTree:
         return None
 
 
+class Gains:
+    """What splits on a switch have brought: bound gained per unit of fraction, by part, column and direction."""
+
+    def __init__(self, counts: list[int]) -> None:
+        self.sums = [np.zeros((2, count)) for count in counts]
+        self.counts = [np.zeros((2, count)) for count in counts]
+
+    def learn(self, node: Node, before: Array) -> None:
+        """Take in what a split has brought."""
+        if node.split is None:
+            return
+        part, place, change = node.split
+        gain = max(0.0, float(node.values[part, 0] - before[part, 0]))
+        if np.isfinite(gain):
+            self.sums[part][int(change > 0), place] += gain / abs(change)
+            self.counts[part][int(change > 0), place] += 1
+
+    def choose(self, node: Node, lane: list[PartLp]) -> tuple[int, int, float] | None:
+        """The part, place among its integer columns and fraction from which most is expected; None if all are whole."""
+        best: tuple[float, int, int, float] | None = None
+        for part, point in enumerate(node.points):
+            if not len(point):
+                continue
+            fraction = np.clip(point, 0.0, 1.0)
+            expected = self.expected(part)
+            score = np.maximum(fraction * expected[0], 1e-9) * np.maximum((1.0 - fraction) * expected[1], 1e-9)
+            score[np.minimum(fraction, 1.0 - fraction) < WHOLE] = 0.0
+            place = int(np.argmax(score))
+            if score[place] > 0.0 and (best is None or score[place] > best[0]):
+                best = (float(score[place]), part, place, float(fraction[place]))
+        return best[1:] if best else None
+
+    def expected(self, part: int) -> Array:
+        """Gain per unit of fraction of every column, down and up; the mean of the known ones where nothing is known."""
+        sums, counts = self.sums[part], self.counts[part]
+        mean = sums.sum() / counts.sum() if counts.sum() else 1.0
+        return np.asarray((sums + mean) / (counts + 1.0))
+
+
 def places(radius: Radius, columns: Index) -> dict[str, Any]:
     """Columns of a radius within a part."""
     where = {int(column): position for position, column in enumerate(columns)}
@@ -436,8 +528,7 @@ def places(radius: Radius, columns: Index) -> dict[str, Any]:
 
 def most_units(rules: Rows, problem: Problem) -> int:
     """Most decisive sites that the rules allow together: the first count rule over all of them, or their number."""
-    matrix = rules.matrix[:, problem.decisive]
-    over_all = np.flatnonzero((matrix.getnnz(axis=1) == len(problem.decisive)) & (matrix.min(axis=1).toarray().ravel() == 1.0))
+    over_all = np.flatnonzero((rules.matrix[:, problem.decisive].toarray() == 1.0).all(axis=1))
     return min([len(problem.decisive), *(int(rules.upper[row] + 1e-9) for row in over_all)])
 
 
@@ -455,8 +546,7 @@ def cost_problem(problem: Problem) -> tuple[Problem, float]:
 def prove(search: Search, deadline: float) -> None:
     """Raise the bound of a search by its site tree; plans found at leaves are proposed."""
     problem, options = search.problem, search.options
-    free = problem.lower[problem.decisive] < problem.upper[problem.decisive]
-    if free.sum() < 2 or not np.isfinite(search.value):
+    if not np.isfinite(search.value) or np.all(problem.lower[problem.decisive] == problem.upper[problem.decisive]):
         return
     if problem.alpha < 0:
         tree = SiteTree(problem, None, search.value * (1.0 - options.gap) - problem.offset, options)

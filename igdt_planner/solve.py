@@ -193,7 +193,7 @@ class Solver:
         )
         report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
-            job = Job(problem, scout and study.horizon is None, scout, options, tangents)
+            job = Job(problem, scout and study.horizon is None and not starts, scout, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
         else:
             branch = pyomo_branch(self.choice.name)

@@ -19,7 +19,7 @@ import highspy
 import numpy as np
 import pyomo.environ as pyo
 import pytest
-from golden.state import Operation, put
+from golden.state import Operation, assert_rows_hold, put
 from golden.studies import BATTERY, CASE, CORNER, GAS, ISLANDED, MODEL, NOTHING_TO_BUILD, WIND, study, tiny
 from golden.studies import CONNECTED as CONNECTED_MODE
 from golden.writer import rows
@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from igdt_planner.case import load_case
 from igdt_planner.formulation import Formulation, build
-from igdt_planner.formulation.bounds import line_bounds, load_current, source_current
+from igdt_planner.formulation.bounds import i_sq_limit, load_current, source_current
 from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
 from igdt_planner.milp import Options, hold, loss_shortfall, no_rows, relax, tangents, to_highs, worst_violation
@@ -63,21 +63,29 @@ ROWS = {
     "I13": "root_keeps_energy both",
     "I14": "live_line_is_arc kept",
     "I15": "dead_line_stays kept",
-    "F1": "balance_p both one_way robust",
-    "F2": "balance_q both one_way meshed robust",
-    "F3": "voltage_drop_upper both one_way",
-    "F4": "voltage_drop_lower both one_way",
-    "F5": "p_open_forward robust one_way",
-    "F6": "p_open_reverse robust one_way",
-    "F7": "q_open_forward robust one_way",
-    "F8": "q_open_reverse robust one_way",
-    "L1": "current_open both one_way",
-    "L2": "loss_tangent both one_way",
+    "F1": "balance_p both one_way two_sources robust",
+    "F2": "balance_q both one_way two_sources meshed robust",
+    "F3": "voltage_drop_upper both meshed robust",
+    "F4": "voltage_drop_lower both meshed robust",
+    "F5": "p_open_forward robust meshed",
+    "F6": "p_open_reverse robust meshed",
+    "F7": "q_open_forward robust meshed",
+    "F8": "q_open_reverse robust meshed",
+    "F9": "voltage_fed both one_way two_sources",
+    "F10": "v_arc_open one_way two_sources robust",
+    "F11": "v_arc_upper one_way two_sources robust",
+    "F12": "v_arc_lower one_way two_sources robust",
+    "F13": "size_open one_way two_sources robust",
+    "F14": "back_within one_way two_sources robust",
+    "F15": "below_highest both two_sources",
+    "F16": "highest_rise both one_way two_sources robust",
+    "L1": "current_open both one_way two_sources",
+    "L2": "loss_tangent both one_way two_sources",
     "D1": "dg_available both meshed robust",
     "D2": "dg_q_upper robust",
     "D3": "dg_q_lower robust",
     "D4": "shed_limit switching robust",
-    "D5": "rating one_way",
+    "D5": "rating one_way meshed",
     "D6": "switched_on switching",
     "D7": "switched_off switching",
     "D8": "switching_limit switching",
@@ -133,7 +141,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "robust", "opportunity")
+    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
@@ -157,21 +165,6 @@ def turned_round(study: Study) -> Study:
     """The same study with every second line written from its other end."""
     turn = {line.id: dataclasses.replace(line, i=line.j, j=line.i) for line in study.lines.values() if line.id % 2}
     return dataclasses.replace(study, lines={**study.lines, **turn})
-
-
-def assert_rows_hold(formulation: Formulation) -> float:
-    """Check rows, bounds, cones and random tangents at the values of the variables; return the objective."""
-    problem, columns = compile_problem(formulation)
-    x = np.array([variable.value for variable in columns])
-    assert worst_violation(problem, x) < 1e-9
-    assert np.abs(loss_shortfall(problem, x)[1]).max() < 1e-9
-    random = np.random.default_rng(0)
-    for spread in (0.01, 0.5, 5.0):
-        elsewhere = np.clip(x * random.normal(1.0, spread, len(x)), problem.lower, problem.upper)
-        cuts = tangents(problem, elsewhere, -np.inf)
-        assert len(cuts.lower) > 0
-        assert (cuts.matrix @ x - cuts.lower).min() > -1e-9
-    return float(problem.cost @ x + problem.offset)
 
 
 @pytest.mark.parametrize(("opened", "losses_mwh"), [(BASE_OPEN, 0.2026771), (BEST_OPEN, 0.1395513)])
@@ -214,7 +207,10 @@ def test_rows_do_not_hold_for_a_state_that_is_not_ac() -> None:
     formulation = build(planned)
     put(formulation, {"connected": Operation({1: 1.0}, closed(planned, BASE_OPEN))})
     problem, columns = compile_problem(formulation)
-    for column in ("v_sq[18", "p_flow[5", "i_sq[9", "line_on[3", "commodity[4,5"):
+    for column in (
+        *("v_sq[18", "v_arc[18,1", "v_arc[5,6", "size[p,5,6", "size[q,5,6", "i_sq[9,10", "v_highest"),
+        *("line_on[3", "arc[3,4", "commodity[4,5"),
+    ):
         x = np.array([variable.value for variable in columns])
         x[[column in variable.name for variable in columns].index(True)] *= 0.9
         assert worst_violation(problem, x) > 1e-4 or loss_shortfall(problem, x)[1].max() > 1e-4, column
@@ -326,9 +322,9 @@ def loaded(**load: float) -> dict[str, Any]:
 def test_flow_of_an_island_is_bounded_by_its_sources_only_without_negative_loads() -> None:
     for q_mvar, larger in ((1.0, False), (-1.0, True)):
         planned = study(loaded(q_mvar=q_mvar), MODEL)
-        mode, line = planned.modes["islanded"], planned.lines[1]
+        mode = planned.modes["islanded"]
         sources = (math.hypot(0.5, 0.2) + 0.1) / 0.9
-        assert line_bounds(planned, mode, line).i_sq_ub ** 0.5 == pytest.approx(
+        assert i_sq_limit(planned, mode, 1) ** 0.5 == pytest.approx(
             sources + (load_current(planned, mode) if larger else 0.0)
         )
 

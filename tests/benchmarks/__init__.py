@@ -1,1 +1,4 @@
-"""Measurements that take minutes; ``make bench`` runs them all, ``make bench BENCH_ARGS="ROW ..."`` some."""
+"""Measurements that take minutes to hours: ``make bench`` and ``make bench-growth``; ``BENCH_ARGS`` names some of them.
+
+Nothing here is part of the test suite: machines differ, and a test must not fail because one is busy.
+"""

@@ -1,13 +1,16 @@
-"""AC states of trees, computed by a small backward and forward sweep, and put into the variables of a formulation."""
+"""AC states of trees, computed by a small backward and forward sweep, put into the rows of a formulation."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 
 from igdt_planner.formulation import Formulation
-from igdt_planner.study import SiteKey, Study, StudyMode
+from igdt_planner.milp import loss_shortfall, tangents, worst_violation
+from igdt_planner.solve import compile_problem
+from igdt_planner.study import Line, SiteKey, Study, StudyMode
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,28 @@ def put_period(b: Any, study: Study, mode: StudyMode, operation: Operation, t: i
         if mode.shedding:
             b.p_shed[bus, t] = (1.0 - share[bus]) * demand[bus].real
     supplied = dict(net)
-    for parent, number in state.parents.values():
-        line, current = study.lines[number], state.current[number]
-        forward = current if line.i == parent else -current
-        power = state.voltage[line.i] * forward.conjugate()
-        b.p_flow[number, t], b.q_flow[number, t], b.i_sq[number, t] = power.real, power.imag, abs(current) ** 2
-        supplied[parent] += state.voltage[parent] * current.conjugate()
+    for child, (parent, number) in state.parents.items():
+        put_branch(b, study.lines[number], child, t, state)
+        supplied[parent] += state.voltage[parent] * state.current[number].conjugate()
+    if not mode.islanded:
+        b.v_highest[t] = max(b.v_sq[bus, t].value for bus in state.parents)
     for root in operation.roots:
         put_source(b, study, root, t, supplied[root])
+
+
+def put_branch(b: Any, line: Line, child: int, t: int, state: State) -> None:
+    """Set flow and current of a closed line: seen from its beginning in islands, else from the parent of its child."""
+    at = (line.id, line.j if b.mode.islanded else child, t)
+    sending = line.j if at[1] == line.i else line.i
+    current = state.current[line.id] if child != sending else -state.current[line.id]
+    power = state.voltage[sending] * current.conjugate()
+    b.i_sq[at] = abs(current) ** 2
+    if b.mode.islanded:
+        b.p_flow[at], b.q_flow[at] = power.real, power.imag
+        return
+    b.v_arc[at] = abs(state.voltage[sending]) ** 2
+    for name, flow in (("p", power.real), ("q", power.imag)):
+        b.size[name, at], b.back[name, at] = abs(flow), max(0.0, -flow)
 
 
 def put_source(b: Any, study: Study, root: int, t: int, power: complex) -> None:
@@ -154,3 +171,18 @@ def put_energy(b: Any, study: Study, operation: Operation) -> None:
 def peak(study: Study, mode: StudyMode) -> float:
     """Sum of apparent loads in the period where it is largest."""
     return max(sum(abs(complex(mode.p_load[i, t], mode.q_load[i, t])) for i in study.buses) for t in study.periods)
+
+
+def assert_rows_hold(formulation: Formulation) -> float:
+    """Check rows, bounds, cones and random tangents at the values of the variables; return the objective."""
+    problem, columns = compile_problem(formulation)
+    x = np.array([variable.value for variable in columns])
+    assert worst_violation(problem, x) < 1e-9
+    assert np.abs(loss_shortfall(problem, x)[1]).max() < 1e-9
+    random = np.random.default_rng(0)
+    for spread in (0.01, 0.5, 5.0):
+        elsewhere = np.clip(x * random.normal(1.0, spread, len(x)), problem.lower, problem.upper)
+        cuts = tangents(problem, elsewhere, -np.inf)
+        assert len(cuts.lower) > 0
+        assert (cuts.matrix @ x - cuts.lower).min() > -1e-9
+    return float(problem.cost @ x + problem.offset)

@@ -112,6 +112,21 @@ ROBUST = MODEL | {
 }
 """Peak period only, up to two DG, less DG and more load the larger alpha."""
 
+FED_TWICE = CASE | {
+    "lines": [line | {"in_service": line["id"] == 1} for line in CASE["lines"]],
+    "substations": [{"bus": 1, "vm_pu": 1.0}, {"bus": 3, "vm_pu": 1.05}],
+}
+"""Substations of different voltage at buses 1 and 3; line 3 joins them and can never be closed."""
+
+TWO_SOURCES = MODEL | {
+    "modes": {"connected": CONNECTED},
+    "objective": [{"term": "losses", "mode": "connected"}],
+    "periods": "peak",
+    "dg": {"max_units": 1, "buses": [2], "technologies": [GAS]},
+    "ess": {},
+}
+"""One fed bus between two substations, with DG that may lift its voltage."""
+
 CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.2})
 BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, deviation={"dg_availability": 1.0})
 
@@ -121,6 +136,7 @@ MODELS = {
     "kept": KEPT,
     "one_way": ONE_WAY,
     "meshed": MESHED,
+    "two_sources": TWO_SOURCES,
     "robust": ROBUST,
 }
 
@@ -129,7 +145,7 @@ def tiny(name: str) -> Study:
     """One of the tiny studies of ``MODELS``, or ``opportunity``."""
     if name == "opportunity":
         return study(CASE, ROBUST).ask(BEST_CORNER)
-    plain = study(CASE, MODELS[name])
+    plain = study(FED_TWICE if name == "two_sources" else CASE, MODELS[name])
     return plain.ask(CORNER) if name == "robust" else plain
 
 
