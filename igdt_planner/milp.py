@@ -65,8 +65,8 @@ class Problem:
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
-    zone k, each pair makes the next zone). An info-gap question names its ``budget_row`` and the columns of ``alpha`` and
-    of ``built``, its products with the decisive sites.
+    zone k, each pair makes the next zone). An info-gap question names its ``budget_row`` and the columns of ``alpha``
+    and of ``built``, its products with the decisive sites.
     """
 
     cost: Array
@@ -387,6 +387,8 @@ def solve(
         Tangents worth keeping for the next solve over the same columns.
     """
     require_numbers(problem)
+    if prove is not None and np.any(problem.lower[problem.decisive] < problem.upper[problem.decisive]):
+        options = replace(options, root_rounds=1)  # the bound comes from branching on sites
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
     if not search.root():
         return search.answer(), search.cuts

@@ -1,11 +1,11 @@
 """Bounds by branching on sites outside: how many units stand in which zone, and only then on switches.
 
 Works on arrays alone. A node of the tree says how many units each of some zones holds; zones are nested, so that a node
-is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state of one
-switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is built
+is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state of
+one switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is built
 besides (ESS), of which each part takes its own copy; that only lowers the bound. No value is taken from the solver: a
-bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little lower and never
-wrong.
+bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little lower and
+never wrong.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ def product_rows(radius: Radius, sites: Index, columns: int) -> Rows:
     return Rows(matrix, np.zeros(count), np.zeros(count))
 
 
-Propose = Callable[[Array], float]
+Propose = Callable[[Array], object]
 """Runs integer columns of the whole problem exactly and returns their value."""
 
 
@@ -416,8 +416,9 @@ class SiteTree:
             self.open += children
             return
         self.settled.append(node)
-        for x in self.plans(node) if propose is not None else ():
-            propose(x)
+        if propose is not None:
+            for x in self.plans(node):
+                propose(x)
 
     def children(self, node: Node) -> list[Node]:
         """What a node is split into: by the widest zone while one has more than a site, then by a switch."""

@@ -20,7 +20,7 @@ from igdt_planner.milp import solve as solve_problem
 from igdt_planner.model import SolverChoice
 from igdt_planner.other_solver import pyomo_branch
 from igdt_planner.study import Study
-from igdt_planner.worker import Job, Worker
+from igdt_planner.worker import Job, Simpler, Worker
 
 SITES = ("build_dg", "build_ess")
 ROOT_ROUNDS, DISPATCH_ROUNDS = 60, 2
@@ -119,9 +119,9 @@ class Compiled:
         return [name for name, integer in zip(self.names, self.problem.integer, strict=True) if integer]
 
 
-def compiled(study: Study) -> Compiled:
+def compiled(study: Study, *, compact: bool = False) -> Compiled:
     """Formulate and compile a study."""
-    formulation = build(study)
+    formulation = build(study, compact=compact)
     problem, columns = compile_problem(formulation)
     return Compiled(formulation, problem, [column.name for column in columns])
 
@@ -193,7 +193,9 @@ class Solver:
         )
         report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
-            job = Job(problem, scout and study.horizon is None and not starts, scout, options, tangents)
+            scouting = scout and study.horizon is None and not starts
+            small = simpler(study, main, hold or {}) if scouting else None
+            job = Job(problem, small, scout, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
         else:
             branch = pyomo_branch(self.choice.name)
@@ -203,6 +205,13 @@ class Solver:
         values = dict(zip(main.names, x.tolist(), strict=False))
         binaries = {name: values[name] for name in main.integers()} if values else {}
         return Solved(main.formulation, answer, values, binaries, kept, cancelled)
+
+
+def simpler(study: Study, main: Compiled, hold: Mapping[str, float]) -> Simpler:
+    """A smaller problem of the same decisions for the scout, and where its integer columns stand in the main one."""
+    small = compiled(study, compact=True)
+    position = {name: place for place, name in enumerate(small.integers())}
+    return Simpler(held(small, hold), np.array([position[name] for name in main.integers()], dtype=np.int64))
 
 
 def translated(study: Study, on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

@@ -36,13 +36,16 @@ class Formulation:
     cones: tuple[Cone, ...]
 
 
-def build(study: Study) -> Formulation:
+def build(study: Study, *, compact: bool = False) -> Formulation:
     """Write a study as a Pyomo MILP.
 
     Parameters
     ----------
     study : Study
         In per unit; with a horizon the info-gap question is asked instead of the least cost.
+    compact : bool
+        Whether connected modes are written by line, as islanded ones are: the same plans in a smaller problem with a
+        weaker relaxation.
 
     Returns
     -------
@@ -62,13 +65,14 @@ def build(study: Study) -> Formulation:
     m.mode = pyo.Block(list(study.modes))
     cones: list[Cone] = []
     for name, mode in study.modes.items():
-        cones += add_mode(m.mode[name], study, mode)
+        cones += add_mode(m.mode[name], study, mode, by_line=compact or mode.islanded)
     add_objective(m, objective_expression(m))
     return Formulation(m, study, tuple(cones))
 
 
-def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
+def add_mode(b: Any, study: Study, mode: StudyMode, *, by_line: bool) -> list[Cone]:
     """Write one mode into its block and return its loss cones."""
+    b.by_line = by_line
     declare_sets(b, study, mode)
     add_topology(b)
     add_shedding(b)
@@ -112,7 +116,7 @@ def declare_branches(b: Any) -> None:
     """Directed ways of power, (line, child): both directions where every bus has one parent, else one a line."""
     both = [(line.id, child) for line in b.study.lines.values() for child in (line.i, line.j)]
     one = [(line.id, line.j) for line in b.study.lines.values()]
-    names = one if b.mode.islanded else [(line, child) for line, child in both if child not in b.mode.sources]
+    names = one if b.by_line else [(line, child) for line, child in both if child not in b.mode.sources]
     b.branches = pyo.Set(initialize=names, dimen=2)
     b.branches_to = {i: [(line, child) for line, child in names if child == i] for i in b.buses}
     b.branches_from = {i: [(line, child) for line, child in names if parent(b, line, child) == i] for i in b.buses}

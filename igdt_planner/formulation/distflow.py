@@ -18,7 +18,7 @@ def add_distflow(b: Any) -> None:
     b.v_sq = pyo.Var(b.buses, b.periods, bounds=lambda _, i, t: voltage_limits(study, mode, i))
     b.p_source = pyo.Var(sorted(mode.sources), b.periods)
     b.q_source = pyo.Var(sorted(mode.sources), b.periods)
-    add = add_line_flows if mode.islanded else add_fed_flows
+    add = add_line_flows if b.by_line else add_fed_flows
     add(b)
     b.balance_p = pyo.Constraint(b.buses, b.periods, rule=balance_p)
     b.balance_q = pyo.Constraint(b.buses, b.periods, rule=balance_q)
@@ -63,9 +63,9 @@ def add_fed_flows(b: Any) -> None:
     b.highest_rise = pyo.Constraint(b.periods, rule=highest_rise)
 
 
-def i_sq(b: Any, line: int, child: int, t: int) -> Any:
+def i_sq(b: Any, branch: tuple[int, int], t: int) -> Any:
     """Squared current where losses stand in the balance, else 0."""
-    return b.i_sq[line, child, t] if b.study.model.losses == "balance" else 0.0
+    return b.i_sq[branch, t] if b.study.model.losses == "balance" else 0.0
 
 
 def balance_p(b: Any, i: int, t: int) -> Any:
@@ -73,7 +73,7 @@ def balance_p(b: Any, i: int, t: int) -> Any:
 
     Enforced over: buses, periods.
     """
-    arriving = sum(b.p_flow[a, t] - b.study.lines[a[0]].r * i_sq(b, *a, t) for a in b.branches_to[i])
+    arriving = sum(b.p_flow[a, t] - b.study.lines[a[0]].r * i_sq(b, a, t) for a in b.branches_to[i])
     leaving = sum(b.p_flow[a, t] for a in b.branches_from[i])
     source = b.p_source[i, t] if i in b.mode.sources else 0.0
     return arriving - leaving + source + b.p_injection[i, t] == b.mode.p_load[i, t] * b.load_factor
@@ -84,23 +84,23 @@ def balance_q(b: Any, i: int, t: int) -> Any:
 
     Enforced over: buses, periods.
     """
-    arriving = sum(b.q_flow[a, t] - b.study.lines[a[0]].x * i_sq(b, *a, t) for a in b.branches_to[i])
+    arriving = sum(b.q_flow[a, t] - b.study.lines[a[0]].x * i_sq(b, a, t) for a in b.branches_to[i])
     leaving = sum(b.q_flow[a, t] for a in b.branches_from[i])
     source = b.q_source[i, t] if i in b.mode.sources else 0.0
     return arriving - leaving + source + b.q_injection[i, t] == b.mode.q_load[i, t] * b.load_factor
 
 
-def along(b: Any, line_id: int, child: int, t: int) -> Any:
+def along(b: Any, branch: tuple[int, int], t: int) -> Any:
     """``2 (r P + x Q) - (r^2 + x^2) l``: what the squared voltage loses on a branch."""
-    line = b.study.lines[line_id]
-    flows = 2.0 * (line.r * b.p_flow[line_id, child, t] + line.x * b.q_flow[line_id, child, t])
-    return flows - (line.r**2 + line.x**2) * i_sq(b, line_id, child, t)
+    line = b.study.lines[branch[0]]
+    flows = 2.0 * (line.r * b.p_flow[branch, t] + line.x * b.q_flow[branch, t])
+    return flows - (line.r**2 + line.x**2) * i_sq(b, branch, t)
 
 
 def drop(b: Any, line_id: int, t: int) -> Any:
     """``v_j - v_i + 2 (r P + x Q) - (r^2 + x^2) l``, zero on a closed line."""
     line = b.study.lines[line_id]
-    return b.v_sq[line.j, t] - b.v_sq[line.i, t] + along(b, line_id, line.j, t)
+    return b.v_sq[line.j, t] - b.v_sq[line.i, t] + along(b, (line_id, line.j), t)
 
 
 def voltage_drop_upper(b: Any, line: int, t: int) -> Any:
@@ -122,9 +122,9 @@ def voltage_drop_lower(b: Any, line: int, t: int) -> Any:
 
 
 def switch(b: Any, line: int, child: int, t: int) -> Any:
-    """What must be on for power to flow through a branch: its parent arc, or in islanded mode the line."""
+    """What must be on for power to flow through a branch: its parent arc, or the line where flows are by line."""
     k = b.topology_of[t]
-    return b.line_on[line, k] if b.mode.islanded else b.arc[line, child, k]
+    return b.line_on[line, k] if b.by_line else b.arc[line, child, k]
 
 
 def p_open_forward(b: Any, line: int, child: int, t: int) -> Any:
@@ -152,7 +152,7 @@ def voltage_fed(b: Any, i: int, t: int) -> Any:
 
     Enforced over: fed buses, periods, in connected mode.
     """
-    return b.v_sq[i, t] == sum(b.v_arc[a, t] - along(b, *a, t) for a in b.branches_to[i])
+    return b.v_sq[i, t] == sum(b.v_arc[a, t] - along(b, a, t) for a in b.branches_to[i])
 
 
 def v_arc_open(b: Any, line: int, child: int, t: int) -> Any:
@@ -203,6 +203,6 @@ def highest_rise(b: Any, t: int) -> Any:
     def rise(line_id: int, child: int) -> Any:
         line = b.study.lines[line_id]
         back = 2.0 * (line.r * b.back["p", line_id, child, t] + line.x * b.back["q", line_id, child, t])
-        return back + (line.r**2 + line.x**2) * i_sq(b, line_id, child, t)
+        return back + (line.r**2 + line.x**2) * i_sq(b, (line_id, child), t)
 
     return b.v_highest[t] <= max(b.mode.sources.values()) + sum(rise(*branch) for branch in b.branches)

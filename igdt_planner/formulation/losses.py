@@ -53,11 +53,11 @@ def cone(b: Any, line_id: int, child: int, t: int) -> Cone:
     study, line = b.study, b.study.lines[line_id]
     in_balance = study.model.losses == "balance"
     sending = parent(b, line_id, child)
-    v_sq = b.v_sq[sending, t] if b.mode.islanded else b.v_arc[line_id, child, t]
+    v_sq = b.v_sq[sending, t] if b.by_line else b.v_arc[line_id, child, t]
     return Cone(
         i_sq=b.i_sq[line_id, child, t],
-        p_flow=b.p_flow[line_id, child, t] if b.mode.islanded else b.size["p", line_id, child, t],
-        q_flow=b.q_flow[line_id, child, t] if b.mode.islanded else b.size["q", line_id, child, t],
+        p_flow=b.p_flow[line_id, child, t] if b.by_line else b.size["p", line_id, child, t],
+        q_flow=b.q_flow[line_id, child, t] if b.by_line else b.size["q", line_id, child, t],
         on=switch(b, line_id, child, t),
         v_sq=v_sq if in_balance else None,
         v_sq_ub=voltage_limits(study, b.mode, sending)[1] if in_balance else 1.0,

@@ -78,6 +78,8 @@ def one_parent(b: Any, i: int, k: int) -> Any:
 
     Enforced over: buses, topologies.
     """
+    if not b.lines_at[i]:  # a source: a case refuses any other bus that no line reaches
+        return pyo.Constraint.Feasible
     return arcs_into(b, i, k) == (0.0 if i in b.mode.sources else 1.0)
 
 
