@@ -387,7 +387,8 @@ def solve(
         Tangents worth keeping for the next solve over the same columns.
     """
     require_numbers(problem)
-    if prove is not None and np.any(problem.lower[problem.decisive] < problem.upper[problem.decisive]):
+    free = problem.lower[problem.decisive] < problem.upper[problem.decisive]
+    if prove is not None and problem.alpha < 0 and free.any():
         options = replace(options, root_rounds=1)  # the bound comes from branching on sites
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
     if not search.root():

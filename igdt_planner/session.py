@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Session:
         self, case: Case, model: Model, time_limit_s: float | None, gap: float | None, on_event: OnEvent | None
     ) -> None:
         require_limits(time_limit_s, gap)
+        require_threads(model.solver.threads)
         self.study: Study = resolve(case, model)
         self.beta: float | None = None
         self.listener = on_event
@@ -371,3 +373,16 @@ def require_limits(time_limit_s: float | None, gap: float | None) -> None:
         findings.append(Finding(f"gap {gap:g} must be 0 or more, and below 1", "/options/gap", gap))
     if findings:
         raise InputError(findings)
+
+
+def require_threads(threads: int) -> None:
+    """Refuse more threads than this process may use; two are always allowed, so that plans do not hang on the machine.
+
+    Raises
+    ------
+    InputError
+    """
+    allowed = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if threads > allowed:
+        message = f"{threads} threads are more than the {allowed} that this process may use"
+        raise InputError.of(message, path="/model/solver/threads", got=threads)

@@ -1,11 +1,11 @@
 """Bounds by branching on sites outside: how many units stand in which zone, and only then on switches.
 
 Works on arrays alone. A node of the tree says how many units each of some zones holds; zones are nested, so that a node
-is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state of
-one switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is built
-besides (ESS), of which each part takes its own copy; that only lowers the bound. No value is taken from the solver: a
-bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little lower and
-never wrong.
+is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state
+of one switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is
+built besides (ESS), of which each part takes its own copy; that only lowers the bound. No value is taken from the
+solver: a bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little
+lower and never wrong.
 """
 
 from __future__ import annotations
