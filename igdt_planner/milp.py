@@ -395,8 +395,9 @@ def solve(
         return search.answer(), search.cuts
     for start in options.starts:
         search.propose(start)
-    for binaries in scout(search.scout_deadline()) if scout is not None and not search.done() else ():
-        search.propose(binaries)
+    if scout is not None and not search.done() and time.monotonic() < search.deadline:
+        for binaries in scout(search.scout_deadline()):
+            search.propose(binaries)
     if prove is not None and not search.done():
         prove(search, search.deadline)
     search.branch_until_done(branch)
@@ -446,6 +447,10 @@ class Search:
         """Relative distance between the best plan and the bound."""
         return (self.value - self.bound) / max(abs(self.value), 1e-9) if np.isfinite(self.value) else np.inf
 
+    def cutoff(self) -> float:
+        """A bound that high is proof enough, with half of the gap to spare for rounding."""
+        return self.value - 0.5 * self.options.gap * abs(self.value) if np.isfinite(self.value) else np.inf
+
     def done(self) -> bool:
         """Whether the gap asked for is reached."""
         return self.gap() <= self.options.gap
@@ -461,8 +466,7 @@ class Search:
         seen: set[bytes] = set()
         while not self.done() and time.monotonic() < self.deadline:
             start = self.x[columns] if self.x is not None else None
-            cutoff = self.value - self.options.gap * abs(self.value) - self.problem.offset
-            options = replace(self.options, cutoff=cutoff)
+            options = replace(self.options, cutoff=self.cutoff() - self.problem.offset)
             status, binaries, bound, nodes = branch(
                 self.problem, self.cuts, start, options, self.deadline, self.emit_better
             )

@@ -550,7 +550,7 @@ def prove(search: Search, deadline: float) -> None:
     if not np.isfinite(search.value) or np.all(problem.lower[problem.decisive] == problem.upper[problem.decisive]):
         return
     if problem.alpha < 0:
-        tree = SiteTree(problem, None, search.value * (1.0 - options.gap) - problem.offset, options)
+        tree = SiteTree(problem, None, search.cutoff() - problem.offset, options)
         tree.search(deadline, search.propose)
         search.raise_bound(tree.bound() + problem.offset)
         return
@@ -568,5 +568,5 @@ def prove(search: Search, deadline: float) -> None:
 
 def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
     """Radii at which bounds are taken: the gap asked for beyond the one reached, and further out."""
-    beyond = [gap * step for step in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0)]
+    beyond = [gap * step for step in (0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0)]
     return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)

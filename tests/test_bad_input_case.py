@@ -401,7 +401,7 @@ def test_broken_toml(folder: Path) -> None:
     ("source", "wanted"),
     [
         ("feeder5", "case: there is no shipped case and no folder 'feeder5' (did you mean feeder4?)"),
-        ("case33bw.m", "case: MATPOWER files are not read yet, got 'case33bw.m' (give a case folder)"),
+        ("case33bw.m", "case33bw.m: there is no such file"),
         (Path("no/such/folder"), "case: there is no shipped case and no folder 'no/such/folder'"),
         ("../ieee33\0", "case: there is no shipped case and no folder '../ieee33\\x00' (did you mean ieee33?)"),
         (None, "case: must be a name, a folder or a mapping, got 'NoneType'"),

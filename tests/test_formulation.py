@@ -20,7 +20,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from golden.state import Operation, assert_rows_hold, put
-from golden.studies import BATTERY, CASE, CORNER, GAS, ISLANDED, MODEL, NOTHING_TO_BUILD, WIND, study, tiny
+from golden.studies import BATTERY, BUS, CASE, CORNER, GAS, ISLANDED, MODEL, NOTHING_TO_BUILD, WIND, study, tiny
 from golden.studies import CONNECTED as CONNECTED_MODE
 from golden.writer import rows
 from hypothesis import given, settings
@@ -357,6 +357,13 @@ def test_burning_energy_may_pay(case: dict[str, Any], model: dict[str, Any], pay
 
 
 # What must not matter does not matter.
+
+
+def test_a_substation_without_lines_does_not_matter() -> None:
+    alone = {"buses": [*CASE["buses"], BUS | {"id": 4, "p_mw": 0.0, "q_mvar": 0.0}]}
+    alone["substations"] = [*CASE["substations"], {"bus": 4, "vm_pu": 1.0}]
+    for own in (CONNECTED_ONLY | {"losses": "objective"}, {"losses": "none"}):
+        assert optimum(study(CASE | alone, MODEL | own))[0] == pytest.approx(optimum(study(CASE, MODEL | own))[0])
 
 
 def lp_bound(study: Study) -> float:
