@@ -65,12 +65,12 @@ ROWS = {
     "I15": "dead_line_stays kept",
     "F1": "balance_p both one_way two_sources robust",
     "F2": "balance_q both one_way two_sources meshed robust",
-    "F3": "voltage_drop_upper both meshed robust",
-    "F4": "voltage_drop_lower both meshed robust",
-    "F5": "p_open_forward robust meshed",
-    "F6": "p_open_reverse robust meshed",
-    "F7": "q_open_forward robust meshed",
-    "F8": "q_open_reverse robust meshed",
+    "F3": "voltage_drop_upper both meshed compact",
+    "F4": "voltage_drop_lower both meshed compact",
+    "F5": "p_open_forward robust compact",
+    "F6": "p_open_reverse robust compact",
+    "F7": "q_open_forward robust compact",
+    "F8": "q_open_reverse robust compact",
     "F9": "voltage_fed both one_way two_sources",
     "F10": "v_arc_open one_way two_sources robust",
     "F11": "v_arc_upper one_way two_sources robust",
@@ -79,13 +79,13 @@ ROWS = {
     "F14": "back_within one_way two_sources robust",
     "F15": "below_highest both two_sources",
     "F16": "highest_rise both one_way two_sources robust",
-    "L1": "current_open both one_way two_sources",
-    "L2": "loss_tangent both one_way two_sources",
+    "L1": "current_open both one_way two_sources compact",
+    "L2": "loss_tangent both one_way two_sources compact",
     "D1": "dg_available both meshed robust",
     "D2": "dg_q_upper robust",
     "D3": "dg_q_lower robust",
     "D4": "shed_limit switching robust",
-    "D5": "rating one_way meshed",
+    "D5": "rating one_way compact",
     "D6": "switched_on switching",
     "D7": "switched_off switching",
     "D8": "switching_limit switching",
@@ -123,7 +123,8 @@ ROWS = {
 
 @cache
 def written(name: str) -> Formulation:
-    return build(tiny(name))
+    """A tiny study as a model; ``compact`` is ``one_way`` by line."""
+    return build(tiny("one_way"), compact=True) if name == "compact" else build(tiny(name))
 
 
 @pytest.mark.parametrize("tag", ROWS)
@@ -141,7 +142,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity")
+    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "compact")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
@@ -149,6 +150,7 @@ def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
 
 # Losses in the balance relax AC: every AC state satisfies every row and every tangent.
 
+COMPACT = pytest.mark.parametrize("compact", [False, True], ids=["on parent arcs", "by line"])
 BEST_OPEN = (7, 9, 14, 32, 37)
 BASE_OPEN = (33, 34, 35, 36, 37)
 
@@ -169,11 +171,12 @@ def turned_round(study: Study) -> Study:
 
 @pytest.mark.parametrize(("opened", "losses_mwh"), [(BASE_OPEN, 0.2026771), (BEST_OPEN, 0.1395513)])
 @pytest.mark.parametrize("turn", [False, True], ids=["as given", "lines turned round"])
+@COMPACT
 def test_ac_state_of_a_switched_feeder_satisfies_every_row(
-    opened: Collection[int], losses_mwh: float, turn: bool
+    opened: Collection[int], losses_mwh: float, turn: bool, compact: bool
 ) -> None:
     planned = shipped("ieee33", "reconfiguration")
-    formulation = build(turned_round(planned) if turn else planned)
+    formulation = build(turned_round(planned) if turn else planned, compact=compact)
     put(formulation, {"connected": Operation({1: 1.0}, closed(planned, opened))})
     assert assert_rows_hold(formulation) == pytest.approx(losses_mwh, abs=1e-7)
 
@@ -186,13 +189,14 @@ TWO_ISLANDS = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15, 16, 17, 19, 21, 22, 24, 25,
 
 
 @pytest.mark.parametrize("alpha", [None, 0.1])
-def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -> None:
+@COMPACT
+def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None, compact: bool) -> None:
     planned = shipped("ieee33_14sw", "dual_mode")
     if alpha is not None:
         planned = planned.ask(
             Horizon("robust", budget=10.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.1})
         )
-    formulation = build(planned)
+    formulation = build(planned, compact=compact)
     connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **CONNECTED)
     one_island = Operation({25: 1.02}, closed(planned, BASE_OPEN), served=0.25, dg={DG_32: 0.5 + 0.2j}, ess=STORED)
     two_islands = Operation({25: 1.0, 32: 1.05}, TWO_ISLANDS, served=0.35)

@@ -9,7 +9,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from golden.state import Operation, assert_rows_hold, put
-from golden.studies import BATTERY, BEST_CORNER, CASE, CONNECTED, CORNER, GAS, MODEL, ROBUST, study, tiny
+from golden.studies import BATTERY, BEST_CORNER, CASE, CONNECTED, CORNER, FED_TWICE, GAS, MODEL, ROBUST, study, tiny
 from hand import inline
 from hypothesis import Phase, assume, given, reject, settings
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from igdt_planner.case import Case, load_case
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.formulation.bounds import power_given
-from igdt_planner.milp import worst_violation
+from igdt_planner.milp import Options, solve, worst_violation
 from igdt_planner.network import Edge, cycle_among, edges, merge_sources, substation_buses
 from igdt_planner.plan import Realisation
 from igdt_planner.solve import compile_problem
@@ -186,3 +186,42 @@ def test_nothing_runs_back_where_nothing_is_given() -> None:
     b = build(tiny("one_way")).model.mode["connected"]
     assert {variable.ub for variable in b.back.values()} == {0.0}
     assert not len(b.back_within)
+
+
+# By line or on parent arcs: the same plans at the same cost.
+
+PRICED = ONLY_CONNECTED | {
+    "objective": [
+        {"term": "losses", "mode": "connected", "weight": 100.0},
+        {"term": "energy_cost", "mode": "connected", "weight": 0.01},
+        {"term": "voltage_deviation", "mode": "connected"},
+    ]
+}
+MUST_TAKE = MODEL | PRICED | {"dg": {"max_units": 2, "technologies": [LARGE | {"must_take": True}]}}
+LINEAR = MODEL | PRICED | {"losses": "none", "dg": {"max_units": 2, "technologies": [LARGE]}}
+TIGHT = CASE | {"buses": [bus | {"vm_max_pu": 1.003} for bus in CASE["buses"]]}
+
+SAME: dict[str, Study] = {name: tiny(name) for name in ("both", "switching", "one_way")}
+SAME |= {
+    "a negative load": study(NEGATIVE, MUST_TAKE),
+    "a negative load, no losses": study(NEGATIVE, LINEAR),
+    "two substations": study(FED_TWICE, MUST_TAKE),
+    "two substations, no losses": study(FED_TWICE, LINEAR),
+    "voltages at their limit": study(TIGHT, MUST_TAKE),
+    "voltages at their limit, no losses": study(TIGHT, LINEAR),
+    "less DG, more load": tiny("robust").ask(dataclasses.replace(CORNER, budget=6.0)),
+}
+
+
+def least(planned: Study, *, compact: bool) -> float:
+    """Value of a study solved to what its tangents resolve."""
+    problem, _ = compile_problem(build(planned, compact=compact))
+    answer, _ = solve(problem, None, Options(gap=1e-6), None, lambda event: None)
+    assert answer.value is not None and answer.value - answer.bound < 1e-4 * abs(answer.value)
+    return answer.value
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_both_ways_of_writing_flows_give_the_same_optimum(name: str) -> None:
+    by_line, on_arcs = (least(SAME[name], compact=compact) for compact in (True, False))
+    assert on_arcs == pytest.approx(by_line, rel=1e-6)

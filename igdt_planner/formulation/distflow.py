@@ -25,7 +25,7 @@ def add_distflow(b: Any) -> None:
 
 
 def add_line_flows(b: Any) -> None:
-    """Flows of islands: either way on each line, big-M where it is open."""
+    """Flows by line, in islands and in the compact form: either way on each, big-M where it is open."""
     b.flow_ub = {line: flow_limit(b.study, b.mode, line) for line in b.lines}
     b.p_flow = pyo.Var(b.branches, b.periods, bounds=lambda b, line, child, t: (-b.flow_ub[line], b.flow_ub[line]))
     b.q_flow = pyo.Var(b.branches, b.periods, bounds=lambda b, line, child, t: (-b.flow_ub[line], b.flow_ub[line]))
@@ -106,7 +106,7 @@ def drop(b: Any, line_id: int, t: int) -> Any:
 def voltage_drop_upper(b: Any, line: int, t: int) -> Any:
     """(F3) ``v_j - v_i + 2(rP + xQ) - z^2 l <= M_up (1 - line_on)``, M from the voltage limits.
 
-    Enforced over: lines, periods, in islanded mode.
+    Enforced over: lines, periods, where flows are by line.
     """
     upper, _ = voltage_drop_slack(b.study, b.mode, b.study.lines[line])
     return drop(b, line, t) <= upper * (1.0 - b.line_on[line, b.topology_of[t]])
@@ -115,7 +115,7 @@ def voltage_drop_upper(b: Any, line: int, t: int) -> Any:
 def voltage_drop_lower(b: Any, line: int, t: int) -> Any:
     """(F4) ``v_j - v_i + 2(rP + xQ) - z^2 l >= -M_down (1 - line_on)``.
 
-    Enforced over: lines, periods, in islanded mode.
+    Enforced over: lines, periods, where flows are by line.
     """
     _, lower = voltage_drop_slack(b.study, b.mode, b.study.lines[line])
     return drop(b, line, t) >= -lower * (1.0 - b.line_on[line, b.topology_of[t]])
@@ -128,60 +128,69 @@ def switch(b: Any, line: int, child: int, t: int) -> Any:
 
 
 def p_open_forward(b: Any, line: int, child: int, t: int) -> Any:
-    """(F5) ``P <= P_ub line_on``. Enforced over: branches, periods, in islanded mode."""
+    """(F5) ``P <= P_ub line_on``. Enforced over: branches, periods, where flows are by line."""
     return b.p_flow[line, child, t] <= b.flow_ub[line] * switch(b, line, child, t)
 
 
 def p_open_reverse(b: Any, line: int, child: int, t: int) -> Any:
-    """(F6) ``P >= -P_ub line_on``. Enforced over: branches, periods, in islanded mode."""
+    """(F6) ``P >= -P_ub line_on``. Enforced over: branches, periods, where flows are by line."""
     return b.p_flow[line, child, t] >= -b.flow_ub[line] * switch(b, line, child, t)
 
 
 def q_open_forward(b: Any, line: int, child: int, t: int) -> Any:
-    """(F7) ``Q <= Q_ub line_on``. Enforced over: branches, periods, in islanded mode."""
+    """(F7) ``Q <= Q_ub line_on``. Enforced over: branches, periods, where flows are by line."""
     return b.q_flow[line, child, t] <= b.flow_ub[line] * switch(b, line, child, t)
 
 
 def q_open_reverse(b: Any, line: int, child: int, t: int) -> Any:
-    """(F8) ``Q >= -Q_ub line_on``. Enforced over: branches, periods, in islanded mode."""
+    """(F8) ``Q >= -Q_ub line_on``. Enforced over: branches, periods, where flows are by line."""
     return b.q_flow[line, child, t] >= -b.flow_ub[line] * switch(b, line, child, t)
 
 
 def voltage_fed(b: Any, i: int, t: int) -> Any:
     """(F9) ``v_i = sum_arcs_in (v_arc - 2(rP + xQ) + z^2 l)``: one parent, so no big-M.
 
-    Enforced over: fed buses, periods, in connected mode.
+    Enforced over: fed buses, periods, where flows are on parent arcs.
     """
     return b.v_sq[i, t] == sum(b.v_arc[a, t] - along(b, a, t) for a in b.branches_to[i])
 
 
 def v_arc_open(b: Any, line: int, child: int, t: int) -> Any:
-    """(F10) ``v_arc <= v_ub arc``. Enforced over: branches, periods, in connected mode."""
+    """(F10) ``v_arc <= v_ub arc``. Enforced over: branches, periods, where flows are on parent arcs."""
     return b.v_arc[line, child, t] <= b.v_arc[line, child, t].ub * switch(b, line, child, t)
 
 
 def v_arc_upper(b: Any, line: int, child: int, t: int) -> Any:
-    """(F11) ``v_arc <= v_parent - v_lb (1 - arc)``. Enforced over: branches, periods, in connected mode."""
+    """(F11) ``v_arc <= v_parent - v_lb (1 - arc)``.
+
+    Enforced over: branches, periods, where flows are on parent arcs.
+    """
     bus = parent(b, line, child)
     lowest, _ = voltage_limits(b.study, b.mode, bus)
     return b.v_arc[line, child, t] <= b.v_sq[bus, t] - lowest * (1.0 - switch(b, line, child, t))
 
 
 def v_arc_lower(b: Any, line: int, child: int, t: int) -> Any:
-    """(F12) ``v_arc >= v_parent - v_ub (1 - arc)``. Enforced over: branches, periods, in connected mode."""
+    """(F12) ``v_arc >= v_parent - v_ub (1 - arc)``.
+
+    Enforced over: branches, periods, where flows are on parent arcs.
+    """
     bus = parent(b, line, child)
     return b.v_arc[line, child, t] >= b.v_sq[bus, t] - b.v_arc[line, child, t].ub * (1.0 - switch(b, line, child, t))
 
 
 def size_open(b: Any, power: str, line: int, child: int, t: int) -> Any:
-    """(F13) ``size <= S_ub arc``, where ``P = size - 2 back``. Enforced over: P and Q, branches, periods, connected."""
+    """(F13) ``size <= S_ub arc``, where ``P = size - 2 back``.
+
+    Enforced over: P and Q, branches, periods, where flows are on parent arcs.
+    """
     return b.size[power, line, child, t] <= b.flow_ub[line] * switch(b, line, child, t)
 
 
 def back_within(b: Any, power: str, line: int, child: int, t: int) -> Any:
     """(F14) ``back <= size``: what runs back to the parent is part of the flow.
 
-    Enforced over: P and Q, branches, periods, in connected mode, where anything can give power.
+    Enforced over: P and Q, branches, periods, where flows are on parent arcs and anything can give power.
     """
     if not b.back[power, line, child, t].ub:
         return pyo.Constraint.Skip
@@ -189,15 +198,16 @@ def back_within(b: Any, power: str, line: int, child: int, t: int) -> Any:
 
 
 def below_highest(b: Any, i: int, t: int) -> Any:
-    """(F15) ``v_i <= v_highest``. Enforced over: fed buses, periods, in connected mode."""
+    """(F15) ``v_i <= v_highest``. Enforced over: fed buses, periods, where flows are on parent arcs."""
     return b.v_sq[i, t] <= b.v_highest[t]
 
 
 def highest_rise(b: Any, t: int) -> Any:
     """(F16) ``v_highest <= v_source + sum 2(r back_P + x back_Q) + z^2 l``: only power that runs back lifts a voltage.
 
-    A path from a source meets every line once at most. A relaxation, in which arcs are shares, could lift voltages for
-    nothing otherwise, and losses are small where voltages are high. Enforced over: periods, in connected mode.
+    A path from the highest source or any other meets every line once at most, and no term is negative. A relaxation, in
+    which arcs are shares, could lift voltages for nothing otherwise, and losses are small where voltages are high.
+    Enforced over: periods, where flows are on parent arcs.
     """
 
     def rise(line_id: int, child: int) -> Any:

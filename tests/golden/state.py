@@ -137,20 +137,20 @@ def put_period(b: Any, study: Study, mode: StudyMode, operation: Operation, t: i
     for child, (parent, number) in state.parents.items():
         put_branch(b, study.lines[number], child, t, state)
         supplied[parent] += state.voltage[parent] * state.current[number].conjugate()
-    if not mode.islanded:
+    if not b.by_line:
         b.v_highest[t] = max(b.v_sq[bus, t].value for bus in state.parents)
     for root in operation.roots:
         put_source(b, study, root, t, supplied[root])
 
 
 def put_branch(b: Any, line: Line, child: int, t: int, state: State) -> None:
-    """Set flow and current of a closed line: seen from its beginning in islands, else from the parent of its child."""
-    at = (line.id, line.j if b.mode.islanded else child, t)
+    """Set flow and current of a closed line: at its beginning where flows are by line, else at the parent."""
+    at = (line.id, line.j if b.by_line else child, t)
     sending = line.j if at[1] == line.i else line.i
     current = state.current[line.id] if child != sending else -state.current[line.id]
     power = state.voltage[sending] * current.conjugate()
     b.i_sq[at] = abs(current) ** 2
-    if b.mode.islanded:
+    if b.by_line:
         b.p_flow[at], b.q_flow[at] = power.real, power.imag
         return
     b.v_arc[at] = abs(state.voltage[sending]) ** 2
