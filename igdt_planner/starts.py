@@ -12,8 +12,8 @@ from igdt_planner.search.reconfiguration import least_losses
 from igdt_planner.search.tree import exchanges, nearest_tree
 from igdt_planner.study import Study
 
-NEIGHBOURS = 16
-"""Topologies one exchange away from the best that are tried too: the losses there are what a proof has to know."""
+NEIGHBOURS = 24
+"""Topologies near the best that are tried too: the losses there are what a proof has to know."""
 
 
 def searched_starts(study: Study) -> list[dict[str, float]]:
@@ -40,13 +40,29 @@ def searched_starts(study: Study) -> list[dict[str, float]]:
 
 
 def best_and_neighbours(network: RadialNetwork, loads: Complexes, hours: Floats, seed: int) -> list[Bools]:
-    """The topology of least losses that the search finds, and the best of those one exchange away."""
+    """The topology of least losses that the search finds, and the best of those one or two exchanges away."""
     best = least_losses(network, loads, hours, seed).line_on
-    tree = nearest_tree(network, best)
-    near = [tree.exchange(int(loop), int(line)).line_on for loop, line in np.argwhere(exchanges(network, tree))]
-    if not near:
-        return [best]
-    flow = radial_power_flow(network, np.array(near), loads)
+    near = ring(network, loads, hours, [best])
+    around = near + ring(network, loads, hours, near)
+    fresh = {states.tobytes(): states for states in around if not np.array_equal(states, best)}
+    return [best, *ranked(network, loads, hours, list(fresh.values()))]
+
+
+def ring(network: RadialNetwork, loads: Complexes, hours: Floats, plans: list[Bools]) -> list[Bools]:
+    """The best topologies one exchange away from some."""
+    trees = [nearest_tree(network, line_on) for line_on in plans]
+    around = [
+        tree.exchange(int(loop), int(line)).line_on
+        for tree in trees
+        for loop, line in np.argwhere(exchanges(network, tree))
+    ]
+    return ranked(network, loads, hours, list({states.tobytes(): states for states in around}.values()))
+
+
+def ranked(network: RadialNetwork, loads: Complexes, hours: Floats, plans: list[Bools]) -> list[Bools]:
+    """The topologies of least AC losses, as many as are tried."""
+    if not plans:
+        return []
+    flow = radial_power_flow(network, np.array(plans), loads)
     losses = np.where(flow.converged.all(axis=1), flow.loss_mw @ hours, np.inf)
-    ranked = [k for k in np.argsort(losses, kind="stable")[:NEIGHBOURS] if np.isfinite(losses[k])]
-    return [best, *(near[k] for k in ranked)]
+    return [plans[k] for k in np.argsort(losses, kind="stable")[:NEIGHBOURS] if np.isfinite(losses[k])]
