@@ -33,6 +33,10 @@ SMALL_VALUE = 1e-2
 """Objective below which the tolerance of a relaxation is no longer relative."""
 
 
+INTERIOR_STEPS = 100
+"""Steps after which an interior point is given up; one that gets there takes some 40."""
+ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
+"""Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
 
@@ -142,7 +146,8 @@ def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     cones = problem.cones
     width = cones.v_sq_ub * np.clip(x[cones.on], 0.0, 1.0)
     has_v = cones.v_sq >= 0
-    width[has_v] = np.minimum(width[has_v], x[cones.v_sq[has_v]])
+    # a relaxation may hand no voltage down an arc that carries power: a tangent at a tenth of it holds there too
+    width[has_v] = np.minimum(width[has_v], np.maximum(x[cones.v_sq[has_v]], 0.1 * width[has_v]))
     square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
     needed = np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
     return width, needed - x[cones.i_sq]
@@ -277,10 +282,12 @@ def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array
         highs.clearSolver()
         set_option(highs, "solver", "ipm")
         set_option(highs, "run_crossover", "off")
+        set_option(highs, "ipm_iteration_limit", INTERIOR_STEPS)
     set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
     highs.run()
-    if highs.getModelStatus() == highspy.HighsModelStatus.kUnknown:  # a warm start went astray: start afresh
+    if highs.getModelStatus() in ASTRAY:  # a warm start or an interior point that stalls: start afresh by simplex
         highs.clearSolver()
+        set_option(highs, "solver", "choose")
         highs.run()
     status = highs.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
