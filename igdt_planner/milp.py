@@ -141,6 +141,13 @@ def entries(rows: Rows, columns: Index) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(part.nnz), part.indices, part.indptr), shape=part.shape)
 
 
+def only_over(problem: Problem, columns: Index) -> Rows:
+    """Rows that have entries in some columns and in no others."""
+    own = np.diff(entries(problem.rows, columns).indptr)
+    total = np.diff(problem.rows.matrix.indptr)
+    return select(problem.rows, (own == total) & (total > 0))
+
+
 def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
     cones = problem.cones
@@ -335,21 +342,22 @@ def branch(
         set_option(highs, "mip_allow_restart", False)
     elif start is not None:
         highs.setSolution(len(columns), columns.astype(np.int32), start)
-    listen(highs, emit)
+    listen(highs, options.cutoff, emit)
     highs.run()
     if np.isfinite(options.cutoff) and highs.getModelStatus() in NOTHING_BELOW:
         return highspy.HighsModelStatus.kObjectiveBound, None, options.cutoff, int(highs.getInfo().mip_node_count)
     info = highs.getInfo()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     binaries = np.round(np.array(highs.getSolution().col_value)[columns]) if found else None
-    return highs.getModelStatus(), binaries, float(info.mip_dual_bound), int(info.mip_node_count)
+    bound = min(float(info.mip_dual_bound), options.cutoff)  # what lies above the cutoff was never looked at
+    return highs.getModelStatus(), binaries, bound, int(info.mip_node_count)
 
 
-def listen(highs: Any, emit: Emit) -> None:
-    """Pass the bounds and incumbents of a running HiGHS on as events."""
+def listen(highs: Any, cutoff: float, emit: Emit) -> None:
+    """Pass the bounds of a running HiGHS on as events, up to its cutoff."""
 
     def on_bound(event: Any) -> None:
-        emit({"kind": "bound", "bound": float(event.data_out.mip_dual_bound)})
+        emit({"kind": "bound", "bound": min(float(event.data_out.mip_dual_bound), cutoff)})
 
     highs.cbMipInterrupt.subscribe(on_bound)
 

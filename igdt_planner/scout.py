@@ -31,6 +31,7 @@ from igdt_planner.milp import (
     entries,
     hold,
     no_rows,
+    only_over,
     refine,
     relax,
     select,
@@ -138,14 +139,6 @@ def with_cones(problem: Problem, own: Index) -> Index:
     return np.union1d(own, named[named >= 0])
 
 
-def cone_columns(problem: Problem, own: Index) -> Index:
-    """Columns that the cones of a part need, held ones too (a given switch, the voltage of a substation)."""
-    cones = problem.cones
-    mine = np.isin(cones.i_sq, own)
-    needed = np.concatenate([getattr(cones, name)[mine] for name in ("p_flow", "q_flow", "on", "v_sq")])
-    return needed[needed >= 0]
-
-
 def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Problem:
     """The rows and cones over one part's own columns; held columns outside it move to the right-hand side."""
     rows = select(problem.rows, np.diff(entries(problem.rows, own).indptr) > 0)
@@ -222,9 +215,7 @@ class SiteSearch:
     def __init__(self, problem: Problem, options: Options) -> None:
         self.problem = problem
         self.sites = problem.sites
-        own = np.diff(entries(problem.rows, self.sites).indptr)
-        total = np.diff(problem.rows.matrix.indptr)
-        self.rules = select(problem.rows, (own == total) & (total > 0))
+        self.rules = only_over(problem, self.sites)
         self.kinds = kinds_of(problem.cost[self.sites], entries(self.rules, self.sites))
         self.values = [PartValue(part, options) for part, columns in parts(problem, self.sites)]
         self.known: dict[bytes, tuple[float, Array]] = {}

@@ -3,9 +3,9 @@
 Works on arrays alone. A node of the tree says how many units each of some zones holds; zones are nested, so that a node
 is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state
 of one switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is
-built besides (ESS), of which each part takes its own copy; that only lowers the bound. No value is taken from the
-solver: a bound is computed from row duals and column bounds, so that duals that are a little wrong make it a little
-lower and never wrong.
+built besides (ESS), of which each part takes its own copy; that only lowers the bound. A bound is computed from row
+duals and column bounds, so that duals that are a little wrong make it a little lower and never wrong; that a node is
+infeasible is the one thing the solver is believed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from igdt_planner.milp import (
+    INTERIOR_STEPS,
     LARGE_LP_ROWS,
     Array,
     Index,
@@ -29,9 +30,9 @@ from igdt_planner.milp import (
     Rows,
     Search,
     append,
-    entries,
     hold,
     no_rows,
+    only_over,
     select,
     set_option,
     stack,
@@ -50,8 +51,6 @@ TIGHTEST = 0.3
 """Share of the tangents that counts as tight at a point."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
-UNBOUNDED = 1e6
-"""Limit of a column that no row limits either, far above any per-unit value."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Node:
     """Units by zone, integer columns held in parts, and the bound of every part at every radius.
 
     The root names no zone: any number of units anywhere. ``points`` are the integer columns of the parts' last points,
-    ``split`` the part, column and fraction by which the node came about, ``parent`` the bound of that part before.
+    ``split`` the part, place among its integer columns and change of that column by which the node came about.
     """
 
     units: tuple[tuple[int, int], ...]
@@ -79,7 +78,6 @@ class Node:
     held: tuple[tuple[int, int, float], ...] = ()
     points: tuple[Array, ...] = ()
     split: tuple[int, int, float] | None = None
-    bounded: bool = False
 
     def total(self) -> float:
         """Bound of the node at the radius held."""
@@ -106,36 +104,33 @@ class Zones:
         return len(self.members) - 1
 
 
-def only_over(problem: Problem, columns: Index) -> Rows:
-    """Rows that have entries in some columns and in no others."""
-    own = np.diff(entries(problem.rows, columns).indptr)
-    total = np.diff(problem.rows.matrix.indptr)
-    return select(problem.rows, (own == total) & (total > 0))
-
-
 def limited(problem: Problem) -> Problem:
-    """The problem with finite column bounds, taken from its rows where it states none."""
+    """The problem with column bounds taken from its rows where it states none."""
     lower, upper = problem.lower.copy(), problem.upper.copy()
     for _ in range(3):
         tighten(problem.rows, lower, upper)
-    return replace(problem, lower=np.maximum(lower, -UNBOUNDED), upper=np.minimum(upper, UNBOUNDED))
+    return replace(problem, lower=lower, upper=upper)
 
 
 def tighten(rows: Rows, lower: Array, upper: Array) -> None:
-    """Bound columns that have no bound by the rows in which all others have one."""
+    """Bound columns that have no bound by the rows in which all others have one on the side that counts."""
     matrix = rows.matrix.tocoo()
     row, column, value = matrix.row, matrix.col, matrix.data
     least = np.where(value > 0, value * lower[column], value * upper[column])
     most = np.where(value > 0, value * upper[column], value * lower[column])
+    found_lower, found_upper = lower.copy(), upper.copy()
     for activity, limit, sign in ((least, rows.upper, 1.0), (most, rows.lower, -1.0)):
-        unbounded = ~np.isfinite(activity)
-        count = np.bincount(row, weights=unbounded, minlength=len(limit))
-        rest = np.bincount(row, weights=np.where(unbounded, 0.0, activity), minlength=len(limit))
-        usable = unbounded & (count[row] == 1) & np.isfinite(limit[row])
-        bound = (limit[row] - rest[row])[usable] / value[usable]
-        above = sign * value[usable] > 0
-        np.minimum.at(upper, column[usable][above], bound[above])
-        np.maximum.at(lower, column[usable][~above], bound[~above])
+        open_ended = ~np.isfinite(activity)
+        known = np.where(open_ended, 0.0, activity)
+        others_open = np.bincount(row, weights=open_ended, minlength=len(limit))[row] - open_ended
+        rest = np.bincount(row, weights=known, minlength=len(limit))[row] - known
+        usable = (others_open == 0) & np.isfinite(limit[row])
+        bound = (limit[row] - rest)[usable] / value[usable]
+        bound_from_above = sign * value[usable] > 0
+        np.minimum.at(found_upper, column[usable][bound_from_above], bound[bound_from_above])
+        np.maximum.at(found_lower, column[usable][~bound_from_above], bound[~bound_from_above])
+    upper[:] = np.where(np.isfinite(upper), upper, found_upper)
+    lower[:] = np.where(np.isfinite(lower), lower, found_lower)
 
 
 class PartLp:
@@ -145,15 +140,13 @@ class PartLp:
         self, number: int, part: Problem, zones: Zones, radius: Radius | None, tolerance: float, options: Options
     ) -> None:
         self.number, self.zones, self.radius, self.options = number, zones, radius, options
-        self.sites = part.decisive
-        rows = [part.rows, zone_rows(zones, self.sites, len(part.cost))]
+        part = limited(part)  # before the radius is held: its column bounds serve every radius
+        self.sites, self.first_zone = part.decisive, len(part.rows.lower)
+        part = replace(part, rows=stack(part.rows, zone_rows(zones, self.sites, len(part.cost))))
         if radius is not None:
-            rows.append(product_rows(radius, self.sites, len(part.cost)))
             part = hold(part, np.array([radius.alpha]), np.array([radius.at[0]]))
-        self.first_zone = len(part.rows.lower)
-        for more in rows[1:]:
-            part = replace(part, rows=stack(part.rows, more))
-        self.part = limited(part)
+            part = replace(part, rows=stack(part.rows, product_rows(radius, self.sites, len(part.cost))))
+        self.part = part
         self.stated = self.part.lower.copy(), self.part.upper.copy()
         self.integers = np.flatnonzero(part.integer)
         self.large = len(part.rows.lower) >= LARGE_LP_ROWS
@@ -172,6 +165,7 @@ class PartLp:
             set_option(highs, "solver", "ipm")
             set_option(highs, "run_crossover", "off")
             set_option(highs, "ipm_optimality_tolerance", 1e-6)
+            set_option(highs, "ipm_iteration_limit", INTERIOR_STEPS)
         return highs
 
     def enter(self, node: Node) -> None:
@@ -262,7 +256,8 @@ class PartLp:
         lower, upper = self.part.lower.copy(), self.part.upper.copy()
         if alpha is not None and self.radius is not None:
             lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
-        return float(np.minimum(reduced * lower, reduced * upper).sum())
+        priced = reduced != 0.0
+        return float(np.minimum(reduced[priced] * lower[priced], reduced[priced] * upper[priced]).sum())
 
     def add(self, fresh: Rows) -> None:
         """Take in tangents."""
@@ -306,7 +301,7 @@ def product_rows(radius: Radius, sites: Index, columns: int) -> Rows:
 
 
 Propose = Callable[[Array], object]
-"""Runs integer columns of the whole problem exactly and returns their value."""
+"""Takes in integer columns of the whole problem."""
 
 
 class SiteTree:
