@@ -9,8 +9,10 @@ import pytest
 from hand import hand
 
 from igdt_planner.case import load_case
-from igdt_planner.milp import Options, Problem, hold, no_rows, relax, solve
-from igdt_planner.site_tree import Node, PartLp, SiteTree, Zones, limited
+from igdt_planner.igdt import horizon
+from igdt_planner.milp import Options, Problem, branch, hold, no_rows, relax, solve
+from igdt_planner.model import load_model, override
+from igdt_planner.site_tree import Node, PartLp, Radius, SiteTree, Zones, cost_problem, limited
 from igdt_planner.solve import compiled
 from igdt_planner.study import resolve
 
@@ -86,3 +88,34 @@ def test_infeasible_children_are_closed(problem: Problem) -> None:
     nothing = replace(problem, upper=np.where(np.isin(np.arange(len(problem.cost)), problem.sites), 0.0, problem.upper))
     tree = tree_of(nothing, 1e9)
     assert tree.bound() > 0.0
+
+
+def question(model: Any) -> Problem:
+    """The least-cost problem behind a robust question on a feeder of four buses."""
+    study = resolve(load_case("feeder4"), model)
+    return cost_problem(compiled(study.ask(horizon(study, "robust", 1.0))).problem)[0]
+
+
+@pytest.mark.parametrize("quantity", ["load", "dg_availability"])
+def test_bounds_at_other_radii_are_bounds_there(quantity: str) -> None:
+    problem = question(override(load_model("dual_mode"), {"uncertain": [{"quantity": quantity}], "ess.max_units": 0}))
+
+    def root(*at: float) -> np.ndarray:
+        tree = SiteTree(problem, Radius(problem.alpha, problem.built, at), 1e9, Options(gap=1e-4))
+        return tree.work(tree.lanes[0], tree.open[0])[0].sum(axis=0)
+
+    far = 0.3
+    moved = root(0.05, far)
+    assert moved[1] <= root(far)[0] * (1.0 + 1e-6)
+    assert moved[1] >= moved[0]
+
+
+def test_branch_and_bound_claims_nothing_above_its_cutoff() -> None:
+    problem = compiled(resolve(load_case("ieee16"), load_model("reconfiguration"))).problem
+    answer, cuts = solve(problem, None, Options(gap=1e-4), None, lambda event: None)
+    assert answer.value is not None
+    cutoff = 0.99 * answer.value
+    told: list[float] = []
+    options = Options(gap=1e-4, cutoff=cutoff)
+    _, _, bound, _ = branch(problem, cuts, None, options, time.monotonic() + 30.0, lambda e: told.append(e["bound"]))
+    assert max([bound, *told]) <= cutoff
