@@ -119,3 +119,15 @@ def test_branch_and_bound_claims_nothing_above_its_cutoff() -> None:
     options = Options(gap=1e-4, cutoff=cutoff)
     _, _, bound, _ = branch(problem, cuts, None, options, time.monotonic() + 30.0, lambda e: told.append(e["bound"]))
     assert max([bound, *told]) <= cutoff
+
+
+def test_column_bounds_serve_every_radius() -> None:
+    problem = question(override(load_model("dual_mode"), {"uncertain": [{"quantity": "load"}], "ess.max_units": 0}))
+    near, far = (
+        SiteTree(problem, Radius(problem.alpha, problem.built, (at,)), 1e9, Options()).lanes[0] for at in (0.05, 0.3)
+    )
+    for one, other in zip(near, far, strict=True):
+        assert one.radius is not None
+        free = np.arange(len(one.part.cost)) != one.radius.alpha
+        assert np.array_equal(one.part.upper[free], other.part.upper[free])
+        assert np.isfinite(one.part.upper).all()
