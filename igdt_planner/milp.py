@@ -43,7 +43,10 @@ NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.
 
 @dataclass(frozen=True)
 class Cones:
-    """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1."""
+    """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1.
+
+    ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``.
+    """
 
     i_sq: Index
     p_flow: Index
@@ -51,6 +54,7 @@ class Cones:
     on: Index
     v_sq: Index
     v_sq_ub: Array
+    switched: npt.NDArray[np.bool_]
     weight: Array
 
 

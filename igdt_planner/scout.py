@@ -165,6 +165,7 @@ def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Pr
             on=position[cones.on[mine]],
             v_sq=position[cones.v_sq[mine]],
             v_sq_ub=cones.v_sq_ub[mine],
+            switched=cones.switched[mine],
             weight=cones.weight[mine],
         ),
         sites=np.flatnonzero(np.isin(columns, problem.sites)),

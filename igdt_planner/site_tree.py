@@ -3,9 +3,7 @@
 Works on arrays alone. A node of the tree says how many units each of some zones holds; zones are nested, so that a node
 is split by saying how the units of one zone share its two halves. Once all sites are known it is split by the state
 of one switch in one part, chosen by what such splits have brought before. Modes are independent parts but for what is
-built besides (ESS), of which each part takes its own copy; that only lowers the bound. A bound is computed from row
-duals and column bounds, so that duals that are a little wrong make it a little lower and never wrong; that a node is
-infeasible is the one thing the solver is believed.
+built besides (ESS), of which each part takes its own copy; that only lowers the bound.
 """
 
 from __future__ import annotations
@@ -16,39 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import highspy
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from igdt_planner.milp import (
-    INTERIOR_STEPS,
-    LARGE_LP_ROWS,
-    Array,
-    Index,
-    Options,
-    Problem,
-    Rows,
-    Search,
-    append,
-    hold,
-    no_rows,
-    only_over,
-    select,
-    set_option,
-    stack,
-    tangents,
-    to_highs,
-)
+from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
+from igdt_planner.milp import Array, Index, Options, Problem, Rows, Search, only_over, select, stack
 from igdt_planner.scout import parts
 
-ROOT_ROUNDS, ROUNDS = 12, 3
-"""Rounds of tangents of a part with free sites, and at a node whose sites are known."""
-TANGENT_SHARE = 1e-4
-"""Loss that the cones of a part may miss, as a share of the cutoff (or a tenth of the gap, if that is less)."""
-TANGENTS_KEPT, TANGENTS_MOST = 1300, 2000
-"""Tangents that a part keeps when it holds too many: those tight last."""
-TIGHTEST = 0.3
-"""Share of the tangents that counts as tight at a point."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
 
@@ -65,23 +38,41 @@ class Radius:
     at: tuple[float, ...]
 
 
-@dataclass
-class Node:
-    """Units by zone, integer columns held in parts, and the bound of every part at every radius.
+@dataclass(frozen=True)
+class Leaf:
+    """What is held of one part at decided sites: integer columns, the bounds of that, one a radius, and its point.
 
-    The root names no zone: any number of units anywhere. ``points`` are the integer columns of the parts' last points,
-    ``split`` the part, place among its integer columns and change of that column by which the node came about.
+    ``point`` are the integer columns of the relaxation, empty where it was never solved or has none; ``split`` the
+    place among them and the change of the column that was held last.
     """
 
-    units: tuple[tuple[int, int], ...]
     values: Array
-    held: tuple[tuple[int, int, float], ...] = ()
-    points: tuple[Array, ...] = ()
-    split: tuple[int, int, float] | None = None
+    held: tuple[tuple[int, float], ...] = ()
+    point: Array = field(default_factory=lambda: np.empty(0))
+    split: tuple[int, float] | None = None
 
-    def total(self) -> float:
-        """Bound of the node at the radius held."""
-        return float(self.values[:, 0].sum())
+
+class Node:
+    """Units by zone, and for every part the leaves of its own tree: once sites are decided parts are independent.
+
+    The root names no zone: any number of units anywhere.
+    """
+
+    def __init__(self, units: tuple[tuple[int, int], ...], parts: list[list[Leaf]]) -> None:
+        self.units, self.parts = units, parts
+        self.update()
+
+    def update(self) -> None:
+        """Find the lowest leaf of every part, which bounds it, and the bounds at every radius."""
+        self.lowest = [min(leaves, key=lambda leaf: (leaf.values[0], leaf.held)) for leaves in self.parts]
+        values = [np.min([leaf.values for leaf in leaves], axis=0) for leaves in self.parts]
+        self.values: Array = np.sum(values, axis=0)
+        self.total = float(self.values[0])
+
+    def replace(self, part: int, old: Leaf, new: list[Leaf]) -> None:
+        """Put other leaves in the place of one."""
+        self.parts[part] = [leaf for leaf in self.parts[part] if leaf is not old] + new
+        self.update()
 
 
 @dataclass(frozen=True)
@@ -104,177 +95,71 @@ class Zones:
         return len(self.members) - 1
 
 
-def limited(problem: Problem) -> Problem:
-    """The problem with column bounds taken from its rows where it states none."""
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    for _ in range(3):
-        tighten(problem.rows, lower, upper)
-    return replace(problem, lower=lower, upper=upper)
+class PartBound:
+    """Bounds of one part at nodes of the tree.
 
+    Columns are bounded, and those that nothing is left to decide of are found, with alpha free: they serve every radius.
+    """
 
-def tighten(rows: Rows, lower: Array, upper: Array) -> None:
-    """Bound columns that have no bound by the rows in which all others have one on the side that counts."""
-    matrix = rows.matrix.tocoo()
-    row, column, value = matrix.row, matrix.col, matrix.data
-    least = np.where(value > 0, value * lower[column], value * upper[column])
-    most = np.where(value > 0, value * upper[column], value * lower[column])
-    found_lower, found_upper = lower.copy(), upper.copy()
-    for activity, limit, sign in ((least, rows.upper, 1.0), (most, rows.lower, -1.0)):
-        open_ended = ~np.isfinite(activity)
-        known = np.where(open_ended, 0.0, activity)
-        others_open = np.bincount(row, weights=open_ended, minlength=len(limit))[row] - open_ended
-        rest = np.bincount(row, weights=known, minlength=len(limit))[row] - known
-        usable = (others_open == 0) & np.isfinite(limit[row])
-        bound = (limit[row] - rest)[usable] / value[usable]
-        bound_from_above = sign * value[usable] > 0
-        np.minimum.at(found_upper, column[usable][bound_from_above], bound[bound_from_above])
-        np.maximum.at(found_lower, column[usable][~bound_from_above], bound[~bound_from_above])
-    upper[:] = np.where(np.isfinite(upper), upper, found_upper)
-    lower[:] = np.where(np.isfinite(lower), lower, found_lower)
+    def __init__(self, part: Problem, zones: Zones, radius: Radius | None, scale: float) -> None:
+        self.zones, self.radius, self.scale = zones, radius, scale
+        self.sites, self.integers = part.decisive, np.flatnonzero(part.integer)
+        self.lower, self.upper = limited(part.rows, part.lower, part.upper)
+        self.first_zone, many = len(part.rows.lower), len(part.cost)
+        self.rows = stack(part.rows, zone_rows(zones, self.sites, many))
+        self.cones = cone_rows(part)
+        whole = self.rows if radius is None else stack(self.rows, product_rows(radius, self.sites, many))
+        self.part = replace(part, rows=whole)
 
+    def at(self, units: tuple[tuple[int, int], ...], leaf: Leaf) -> Leaf:
+        """The leaf bounded where units stand in zones."""
+        part, feasible = self.held(units, leaf.held)
+        if feasible:
+            point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
+            costless = replace(part, cost=np.zeros_like(part.cost))
+            if not infeasible or self.bounds(costless, multipliers)[0] <= 0.0:
+                values = np.maximum(leaf.values, self.bounds(part, multipliers))
+                return replace(leaf, values=values, point=point[self.integers])
+        return replace(leaf, values=np.full_like(leaf.values, np.inf), point=np.empty(0))
 
-class PartLp:
-    """The relaxation of one part, with tangents shared by all nodes."""
-
-    def __init__(
-        self, number: int, part: Problem, zones: Zones, radius: Radius | None, tolerance: float, options: Options
-    ) -> None:
-        self.number, self.zones, self.radius, self.options = number, zones, radius, options
-        part = limited(part)  # before the radius is held: its column bounds serve every radius
-        self.sites, self.first_zone = part.decisive, len(part.rows.lower)
-        part = replace(part, rows=stack(part.rows, zone_rows(zones, self.sites, len(part.cost))))
-        if radius is not None:
-            part = hold(part, np.array([radius.alpha]), np.array([radius.at[0]]))
-            part = replace(part, rows=stack(part.rows, product_rows(radius, self.sites, len(part.cost))))
-        self.part = part
-        self.stated = self.part.lower.copy(), self.part.upper.copy()
-        self.integers = np.flatnonzero(part.integer)
-        self.large = len(part.rows.lower) >= LARGE_LP_ROWS
-        self.tolerance = tolerance / max(1, len(part.cones.weight))
-        self.cuts = no_rows(len(part.cost))
-        self.fresh = self.cuts
-        self.tight_at: Array = np.empty(0)
-        self.calls = 0
-        self.highs = self.load()
-
-    def load(self) -> Any:
-        """HiGHS with the part and its tangents: interior point where it is large, else simplex from the last basis."""
-        highs = to_highs(self.part, self.cuts, self.options, integral=False)
-        set_option(highs, "parallel", "off")
-        if self.large:
-            set_option(highs, "solver", "ipm")
-            set_option(highs, "run_crossover", "off")
-            set_option(highs, "ipm_optimality_tolerance", 1e-6)
-            set_option(highs, "ipm_iteration_limit", INTERIOR_STEPS)
-        return highs
-
-    def enter(self, node: Node) -> None:
-        """Hold sites and switches to a node."""
-        at_most = np.full(len(self.sites), 0.0 if node.units else 1.0)
-        at_least = np.zeros(len(self.sites))
-        lower = np.full(len(self.zones.joins), -np.inf)
-        upper = np.full(len(self.zones.joins), np.inf)
-        for zone, count in node.units:
+    def held(
+        self, units: tuple[tuple[int, int], ...], columns: tuple[tuple[int, float], ...]
+    ) -> tuple[Problem, bool]:
+        """The part with units in zones and integer columns held, and whether that can be."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        at_least, at_most = np.zeros(len(self.sites)), np.full(len(self.sites), 0.0 if units else 1.0)
+        limits = self.part.rows.lower.copy(), self.part.rows.upper.copy()
+        for zone, count in units:
             at_most[self.zones.members[zone]] = float(count > 0)
             if zone < self.zones.count:
                 at_least[zone] = count
             else:
-                lower[zone - self.zones.count] = upper[zone - self.zones.count] = count
-        lows, highs = self.stated[0].copy(), self.stated[1].copy()
-        lows[self.sites] = np.maximum(at_least, lows[self.sites])
-        highs[self.sites] = np.minimum(at_most, highs[self.sites])
-        for part, column, value in node.held:
-            if part == self.number:
-                lows[column] = highs[column] = value
-        integers = self.integers
-        self.part.lower[integers], self.part.upper[integers] = lows[integers], highs[integers]
-        rows = np.arange(self.first_zone, self.first_zone + len(lower))
-        self.part.rows.lower[rows], self.part.rows.upper[rows] = lower, upper
-        self.highs.changeColsBounds(len(integers), integers.astype(np.int32), lows[integers], highs[integers])
-        self.highs.changeRowsBounds(len(rows), rows.astype(np.int32), lower, upper)
+                row = self.first_zone + zone - self.zones.count
+                limits[0][row] = limits[1][row] = count
+        lower[self.sites] = np.maximum(at_least, lower[self.sites])
+        upper[self.sites] = np.minimum(at_most, upper[self.sites])
+        for column, value in columns:
+            lower[column] = upper[column] = value
+        few = len(self.rows.lower)
+        lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
+        if self.radius is not None:
+            lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[0]
+        return replace(self.part, lower=lower, upper=upper, rows=Rows(self.part.rows.matrix, *limits)), feasible
 
-    def at(self, node: Node, enough: float, rounds: int) -> tuple[Array, Array]:
-        """Lower bounds of the part at a node, one a radius, and the integer columns of the last point."""
-        self.enter(node)
-        best = np.full(len(self.radius.at) if self.radius else 1, -np.inf)
-        for _ in range(rounds):
-            x, duals = self.solve()
-            if duals is None:
-                return np.full_like(best, np.inf), np.empty(0)
-            best = np.maximum(best, self.bounds(duals))
-            if best[0] >= enough:
-                break
-            fresh = tangents(self.part, x, self.tolerance)
-            self.forget(x)
-            self.add(fresh)
-            self.fresh = stack(self.fresh, fresh)
-            if not len(fresh.lower):
-                break
-        return best, x[self.integers]
-
-    def solve(self) -> tuple[Array, Array | None]:
-        """A point and row duals of the LP, which need not be exact; no duals where it is infeasible.
-
-        Presolve comes second because it gives poorer duals back.
-        """
-        for presolve in ("off", "choose"):
-            set_option(self.highs, "presolve", presolve)
-            if self.large or presolve == "choose":
-                self.highs.clearSolver()
-            self.highs.run()
-            if self.highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
-                return np.empty(0), None
-            solution = self.highs.getSolution()
-            x, duals = np.array(solution.col_value), np.array(solution.row_dual)
-            if solution.dual_valid and np.isfinite(duals).all() and np.isfinite(x).all():
-                return x, duals
-        return np.zeros(len(self.part.cost)), np.zeros(len(self.part.rows.lower) + len(self.cuts.lower))
-
-    def bounds(self, duals: Array) -> Array:
-        """Lagrangian bounds of row duals over the column bounds, one a radius."""
-        rows = stack(self.part.rows, self.cuts)
-        duals = np.where(np.isfinite(rows.lower), duals, np.minimum(duals, 0.0))
-        duals = np.where(np.isfinite(rows.upper), duals, np.maximum(duals, 0.0))
-        side = np.where(duals > 0, rows.lower, rows.upper)
-        value = float(duals[duals != 0] @ side[duals != 0])
-        reduced = self.part.cost - rows.matrix.T @ duals
+    def bounds(self, part: Problem, multipliers: Multipliers) -> Array:
+        """Bounds of a held part by multipliers, one a radius."""
+        constant, reduced, mended = lagrangian(part.rows, self.cones, part.cost, multipliers)
         if self.radius is None:
-            return np.array([value + self.least(reduced)])
-        return np.array([value + self.least(self.moved(reduced, duals, alpha), alpha) for alpha in self.radius.at])
-
-    def moved(self, reduced: Array, duals: Array, alpha: float) -> Array:
-        """Reduced costs where another radius stands in the products ``built = alpha site``."""
-        assert self.radius is not None
-        first = self.first_zone + len(self.zones.joins)
-        out = reduced.copy()
-        many = len(self.radius.built)
-        out[self.sites[:many]] += (alpha - self.radius.at[0]) * duals[first : first + many]
-        return out
-
-    def least(self, reduced: Array, alpha: float | None = None) -> float:
-        """Smallest value of reduced costs over the column bounds."""
-        lower, upper = self.part.lower.copy(), self.part.upper.copy()
-        if alpha is not None and self.radius is not None:
+            return np.array([constant + least(reduced, part.lower, part.upper)])
+        first, many = len(self.rows.lower), len(self.radius.built)
+        lower, upper = part.lower.copy(), part.upper.copy()
+        out = []
+        for alpha in self.radius.at:
+            moved = reduced.copy()  # another radius stands in the products ``built = alpha site``
+            moved[self.sites[:many]] += (alpha - self.radius.at[0]) * mended.rows[first : first + many]
             lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
-        priced = reduced != 0.0
-        return float(np.minimum(reduced[priced] * lower[priced], reduced[priced] * upper[priced]).sum())
-
-    def add(self, fresh: Rows) -> None:
-        """Take in tangents."""
-        append(self.highs, fresh)
-        self.cuts = stack(self.cuts, fresh)
-        self.tight_at = np.concatenate([self.tight_at, np.full(len(fresh.lower), self.calls)])
-
-    def forget(self, x: Array) -> None:
-        """Drop the tangents that have not been tight for longest when there are too many."""
-        self.calls += 1
-        slack = self.cuts.matrix @ x - self.cuts.lower
-        self.tight_at[slack < np.quantile(slack, TIGHTEST) if len(slack) else ()] = self.calls
-        if len(self.cuts.lower) > TANGENTS_MOST:
-            keep = np.zeros(len(slack), dtype=bool)
-            keep[np.argsort(-self.tight_at, kind="stable")[:TANGENTS_KEPT]] = True
-            self.cuts, self.tight_at = select(self.cuts, keep), self.tight_at[keep]
-            self.highs = self.load()
+            out.append(constant + least(moved, lower, upper))
+        return np.array(out)
 
 
 def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
@@ -305,7 +190,7 @@ Propose = Callable[[Array], object]
 
 
 class SiteTree:
-    """Best-first search over units by zone; ``threads`` lanes work side by side, each with its own LPs.
+    """Best-first search over units by zone.
 
     Parameters
     ----------
@@ -315,82 +200,61 @@ class SiteTree:
         Where the problem holds a radius.
     cutoff : float
         A node whose bound reaches it needs no more work.
-    options : Options
+    threads : int
+        Nodes bounded side by side.
     """
 
-    def __init__(self, problem: Problem, radius: Radius | None, cutoff: float, options: Options) -> None:
-        self.problem, self.cutoff = problem, cutoff
+    def __init__(self, problem: Problem, radius: Radius | None, cutoff: float, threads: int) -> None:
+        self.problem, self.cutoff, self.threads = problem, cutoff, threads
         self.zones = Zones(len(problem.decisive), problem.zones)
         extra = np.array([radius.alpha, *radius.built], dtype=np.int64) if radius else np.empty(0, dtype=np.int64)
         split = parts(problem, np.union1d(problem.sites, extra))
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
         share = problem.cost[problem.sites] / len(split)
-        tolerance = min(TANGENT_SHARE, 0.1 * options.gap) * abs(cutoff)
 
-        def lp(number: int, part: Problem, columns: Index) -> PartLp:
+        def part_bound(part: Problem, columns: Index) -> PartBound:
             cost = part.cost.copy()
             cost[np.isin(columns, problem.sites)] = share
             own = Rows(sparse.csr_matrix(rules.matrix[:, columns]), rules.lower, rules.upper)
             inside = replace(radius, **places(radius, columns)) if radius else None
-            whole = replace(part, cost=cost, rows=stack(part.rows, own))
-            return PartLp(number, whole, self.zones, inside, tolerance, options)
+            return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside, cutoff)
 
-        self.lanes = [[lp(n, *one) for n, one in enumerate(split)] for _ in range(max(1, options.threads))]
-        radii = len(radius.at) if radius else 1
-        nothing = np.full((len(split), radii), -np.inf)
+        self.parts = [part_bound(*one) for one in split]
+        self.order = sorted(range(len(split)), key=lambda number: len(self.columns[number]))
+        nothing = Leaf(np.full(len(radius.at) if radius else 1, -np.inf))
         self.most = most_units(rules, problem)
-        self.open = [Node((), nothing)]
+        self.open = [Node((), [[nothing] for _ in split])]
         self.settled: list[Node] = []
-        self.gains = Gains([int(part.integer.sum()) for part, _ in split])
+        self.gains = Gains([np.isin(columns[part.integer], problem.sites) for part, columns in split])
 
     def search(self, deadline: float, propose: Propose | None = None) -> None:
-        """Bound the lowest nodes and split them until all reach the cutoff or time is up."""
-        with ThreadPoolExecutor(len(self.lanes)) as pool:
+        """Work on the lowest nodes until all reach the cutoff or time is up."""
+        with ThreadPoolExecutor(self.threads) as pool:
             while time.monotonic() < deadline:
-                self.open.sort(key=lambda node: (node.total(), node.units, node.held))
-                chosen = [node for node in self.open[: len(self.lanes)] if node.total() < self.cutoff]
+                self.open.sort(key=lambda node: (node.total, node.units))
+                chosen = [node for node in self.open[: self.threads] if node.total < self.cutoff]
                 if not chosen:
                     return
-                lanes = self.lanes[: len(chosen)]
-                jobs = [pool.submit(self.work, lane, node) for lane, node in zip(lanes, chosen, strict=True)]
-                for node, job in zip(chosen, jobs, strict=True):
-                    before = node.values
-                    node.values, node.points = job.result()
-                    self.gains.learn(node, before)
-                    self.settle(node, propose)
-                self.share()
+                tasks = [(node, part, leaf) for node in chosen for part, leaf in self.unbounded(node)]
+                bounded = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2]), tasks)
+                for (node, part, leaf), found in zip(tasks, bounded, strict=True):
+                    self.gains.learn(part, leaf, found)
+                    node.replace(part, leaf, [found])
+                for node in chosen:
+                    if not self.unbounded(node):
+                        self.split(node, propose)
 
-    def share(self) -> None:
-        """Give the tangents that a lane found to the others."""
-        for number in range(len(self.columns)):
-            found = [lane[number].fresh for lane in self.lanes]
-            for mine, lane in enumerate(self.lanes):
-                lane[number].fresh = no_rows(found[mine].matrix.shape[1])
-                for other, rows in enumerate(found):
-                    if other != mine and len(rows.lower):
-                        lane[number].add(rows)
-
-    def work(self, lane: list[PartLp], node: Node) -> tuple[Array, tuple[Array, ...]]:
-        """Bounds of a node and points of its parts, the smaller part first, until its bound is enough."""
-        values, points = node.values.copy(), list(node.points) or [np.empty(0)] * len(lane)
-        size = [len(columns) for columns in self.columns]
-        touched = range(len(size)) if node.split is None else [node.split[0]]
-        for number in sorted(touched, key=lambda n: size[n]):
-            total = float(values[:, 0].sum())
-            enough = self.cutoff - total + values[number, 0] if np.isfinite(total) else np.inf
-            bounds, points[number] = lane[number].at(node, enough, self.rounds(node))
-            values[number] = np.maximum(values[number], bounds)
-            if float(values[:, 0].sum()) >= self.cutoff:
-                break
-        return values, tuple(points)
-
-    def rounds(self, node: Node) -> int:
-        """Rounds of tangents: many at the root, where all begins, one where zones are still to be split."""
-        if not node.units and not node.held:
-            return ROOT_ROUNDS
-        small = not any(lp.large for lp in self.lanes[0])
-        return ROOT_ROUNDS if small else 1 if self.wide(node) else ROUNDS
+    def unbounded(self, node: Node) -> list[tuple[int, Leaf]]:
+        """The lowest leaves of the smallest part that has one never solved there; none where the node is closed."""
+        if node.total >= self.cutoff:
+            return []
+        for part in self.order:
+            lowest = node.lowest[part].values[0]
+            leaves = [leaf for leaf in node.parts[part] if not len(leaf.point) and leaf.values[0] <= lowest]
+            if leaves:
+                return [(part, leaf) for leaf in leaves]
+        return []
 
     def wide(self, node: Node) -> list[tuple[int, int, int]]:
         """Zones of a node that hold units on more than one site: size, zone, units."""
@@ -400,28 +264,50 @@ class SiteTree:
             if count and zone >= self.zones.count
         ]
 
-    def settle(self, node: Node, propose: Propose | None) -> None:
-        """Replace a node by its children, unless it is at the cutoff or leaves nothing to decide."""
-        self.open.remove(node)
-        if node.total() >= self.cutoff:
-            self.settled.append(node)
+    def split(self, node: Node, propose: Propose | None) -> None:
+        """Split a node, or a leaf of it once its sites are decided; settle it when nothing is left to split."""
+        if node.total >= self.cutoff:
+            self.settle(node)
             return
         children = self.children(node)
         if children:
+            self.open.remove(node)
             self.open += children
             return
+        choice = self.gains.choose(node.lowest)
+        if choice is None:
+            self.settle(node)
+            if propose is not None:
+                for x in self.plans(node):
+                    propose(x)
+            return
+        part, place, fraction = choice
+        leaf, column = node.lowest[part], int(self.parts[part].integers[place])
+        node.replace(
+            part,
+            leaf,
+            [
+                Leaf(leaf.values, (*leaf.held, (column, value)), split=(place, change))
+                for value, change in ((0.0, -fraction), (1.0, 1.0 - fraction))
+            ],
+        )
+
+    def settle(self, node: Node) -> None:
+        """Close a node."""
+        self.open.remove(node)
         self.settled.append(node)
-        if propose is not None:
-            for x in self.plans(node):
-                propose(x)
 
     def children(self, node: Node) -> list[Node]:
-        """What a node is split into: by the widest zone while one has more than a site, then by a switch."""
-        if not node.units and self.zones.count:
-            return [Node(((self.zones.whole, count),), node.values) for count in range(self.most + 1)]
+        """What a node is split into by its widest zone; nothing where no zone has more than a site."""
+
+        def child(units: tuple[tuple[int, int], ...]) -> Node:
+            return Node(units, [[Leaf(leaf.values)] for leaf in node.lowest])
+
+        if not node.units:
+            return [child(((self.zones.whole, count),)) for count in range(self.most + 1)]
         wide = self.wide(node)
         if not wide:
-            return self.switched(node)
+            return []
         _, zone, count = max(wide)
         left, right = self.zones.joins[zone - self.zones.count]
         rest = tuple(unit for unit in node.units if unit[0] != zone)
@@ -429,75 +315,62 @@ class SiteTree:
         for share in range(count + 1):
             halves = [(int(half), n) for half, n in ((left, share), (right, count - share)) if n]
             if all(n <= len(self.zones.members[half]) for half, n in halves):
-                out.append(Node((*rest, *halves), node.values, points=node.points))
-        return out
-
-    def switched(self, node: Node) -> list[Node]:
-        """Two children that hold one fractional integer column of one part, down and up."""
-        chosen = self.gains.choose(node, self.lanes[0])
-        if chosen is None:
-            return []
-        part, place, fraction = chosen
-        column = int(self.lanes[0][part].integers[place])
-        out = []
-        for value in (0.0, 1.0):
-            held = (*node.held, (part, column, value))
-            change = -fraction if value == 0.0 else 1.0 - fraction
-            out.append(Node(node.units, node.values, held, node.points, (part, place, change)))
+                out.append(child((*rest, *halves)))
         return out
 
     def plans(self, node: Node) -> list[Array]:
         """Whole plans put together from the parts' points, one for each part's own choice of the other sites."""
-        if not all(len(point) for point in node.points):
-            return []
         out = []
-        for leader in range(len(node.points)):
+        many = len(self.parts)
+        for leader in range(many):
             x = self.problem.lower.copy()
-            for number in [n for n in range(len(node.points)) if n != leader] + [leader]:
-                x[self.columns[number][self.lanes[0][number].integers]] = node.points[number]
+            for number in [n for n in range(many) if n != leader] + [leader]:
+                x[self.columns[number][self.parts[number].integers]] = node.lowest[number].point
             out.append(np.round(x[self.problem.integer]))
         return out
 
     def bound(self) -> float:
         """No plan costs less."""
-        return min(node.total() for node in (*self.open, *self.settled))
+        return min(node.total for node in (*self.open, *self.settled))
 
     def radius_bound(self, radius: Radius, budget: float) -> float | None:
         """The first radius at which every node is over the budget; None where some node is at all of them.
 
         Costs rise with the radius, so a node that was over the budget at the radius held is so beyond it.
         """
-        nodes = [node for node in (*self.open, *self.settled) if node.total() < budget]
+        nodes = [node for node in (*self.open, *self.settled) if node.total < budget]
         for number, alpha in enumerate(radius.at):
-            if all(node.values[:, number].sum() >= budget for node in nodes):
+            if all(node.values[number] >= budget for node in nodes):
                 return alpha
         return None
 
 
 class Gains:
-    """What splits on a switch have brought: bound gained per unit of fraction, by part, column and direction."""
+    """What splits have brought: bound gained per unit of fraction, by part, column and direction.
 
-    def __init__(self, counts: list[int]) -> None:
-        self.sums = [np.zeros((2, count)) for count in counts]
-        self.counts = [np.zeros((2, count)) for count in counts]
+    Sites and switches are kinds of their own: what is not known of a column is what is known of its kind.
+    """
 
-    def learn(self, node: Node, before: Array) -> None:
+    def __init__(self, sites: list[npt.NDArray[np.bool_]]) -> None:
+        self.kinds = [(of_sites, ~of_sites) for of_sites in sites]
+        self.sums = [np.zeros((2, len(of_sites))) for of_sites in sites]
+        self.counts = [np.zeros((2, len(of_sites))) for of_sites in sites]
+
+    def learn(self, part: int, before: Leaf, after: Leaf) -> None:
         """Take in what a split has brought."""
-        if node.split is None:
+        if before.split is None:
             return
-        part, place, change = node.split
-        gain = max(0.0, float(node.values[part, 0] - before[part, 0]))
+        place, change = before.split
+        gain = max(0.0, float(after.values[0] - before.values[0]))
         if np.isfinite(gain):
             self.sums[part][int(change > 0), place] += gain / abs(change)
             self.counts[part][int(change > 0), place] += 1
 
-    def choose(self, node: Node, lane: list[PartLp]) -> tuple[int, int, float] | None:
+    def choose(self, lowest: list[Leaf]) -> tuple[int, int, float] | None:
         """The part, place among its integer columns and fraction from which most is expected; None if all are whole."""
         best: tuple[float, int, int, float] | None = None
-        for part, point in enumerate(node.points):
-            if not len(point):
-                continue
-            fraction = np.clip(point, 0.0, 1.0)
+        for part, leaf in enumerate(lowest):
+            fraction = np.clip(leaf.point, 0.0, 1.0)
             expected = self.expected(part)
             score = np.maximum(fraction * expected[0], 1e-9) * np.maximum((1.0 - fraction) * expected[1], 1e-9)
             score[np.minimum(fraction, 1.0 - fraction) < WHOLE] = 0.0
@@ -507,9 +380,13 @@ class Gains:
         return best[1:] if best else None
 
     def expected(self, part: int) -> Array:
-        """Gain per unit of fraction of every column, down and up; the mean of the known ones where nothing is known."""
+        """Gain per unit of fraction, down and up; of a column that was not tried, the mean of its kind."""
         sums, counts = self.sums[part], self.counts[part]
-        mean = sums.sum() / counts.sum() if counts.sum() else 1.0
+        mean = np.ones_like(sums)
+        for kind in self.kinds[part]:
+            for direction in (0, 1):
+                if counts[direction, kind].any():
+                    mean[direction, kind] = sums[direction, kind].sum() / counts[direction, kind].sum()
         return np.asarray((sums + mean) / (counts + 1.0))
 
 
@@ -545,7 +422,7 @@ def prove(search: Search, deadline: float) -> None:
     if not np.isfinite(search.value) or np.all(problem.lower[problem.decisive] == problem.upper[problem.decisive]):
         return
     if problem.alpha < 0:
-        tree = SiteTree(problem, None, search.cutoff() - problem.offset, options)
+        tree = SiteTree(problem, None, search.cutoff() - problem.offset, options.threads)
         tree.search(deadline, search.propose)
         search.raise_bound(tree.bound() + problem.offset)
         return
@@ -554,7 +431,7 @@ def prove(search: Search, deadline: float) -> None:
         return
     costs, budget = cost_problem(problem)
     radius = Radius(problem.alpha, problem.built, radii(reached, options.gap, largest=largest))
-    tree = SiteTree(costs, radius, budget, options)
+    tree = SiteTree(costs, radius, budget, options.threads)
     tree.search(deadline, search.propose)
     proven = tree.radius_bound(radius, budget)
     if proven is not None:

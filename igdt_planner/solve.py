@@ -90,6 +90,7 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         on=column("on"),
         v_sq=column("v_sq"),
         v_sq_ub=np.array([cone.v_sq_ub for cone in formulation.cones], dtype=float),
+        switched=np.array([cone.switched for cone in formulation.cones], dtype=bool),
         weight=np.array([cone.weight for cone in formulation.cones], dtype=float),
     )
 

@@ -18,7 +18,8 @@ class Cone:
     """The condition ``i_sq * w >= P^2 + Q^2`` of one branch and period, as Pyomo variables.
 
     ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * on``; without losses in the balance
-    ``v_sq`` is None and ``v_sq_ub`` is 1. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective;
+    ``v_sq`` is None and ``v_sq_ub`` is 1. ``switched`` says that ``v_sq`` is a voltage handed down an arc, which (F10)
+    holds below ``v_sq_ub * on``. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective;
     it says which cones matter.
     """
 
@@ -28,6 +29,7 @@ class Cone:
     on: Any
     v_sq: Any
     v_sq_ub: float
+    switched: bool
     weight: float
 
 
@@ -61,6 +63,7 @@ def cone(b: Any, line_id: int, child: int, t: int) -> Cone:
         on=switch(b, line_id, child, t),
         v_sq=v_sq if in_balance else None,
         v_sq_ub=voltage_limits(study, b.mode, sending)[1] if in_balance else 1.0,
+        switched=in_balance and not b.by_line,
         weight=line.r * study.periods[t].hours * study.base_mva * worth_of_energy(study, b.mode),
     )
 
