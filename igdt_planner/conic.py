@@ -94,8 +94,9 @@ def relaxed(problem: Problem, cones: sparse.csr_matrix, scale: float) -> tuple[A
         kinds,
         settings(scale),
     ).solve()
-    point[free] = found.x
-    equals, belows, aboves, _, _, cone = (np.array(found.z)[a:b] for a, b in pairwise(ends))
+    point[free] = np.nan_to_num(found.x)
+    multipliers = np.nan_to_num(found.z)
+    equals, belows, aboves, _, _, cone = (multipliers[a:b] for a, b in pairwise(ends))
     of_rows, of_cones = np.zeros(len(rows.lower)), np.zeros(len(alive))
     of_rows[equal] = -equals
     of_rows[below] -= belows

@@ -33,6 +33,8 @@ SMALL_VALUE = 1e-2
 """Objective below which the tolerance of a relaxation is no longer relative."""
 
 
+BOUND_STEP = 1e-5
+"""Rise of a bound that is worth an event, as a share."""
 INTERIOR_STEPS = 100
 """Steps after which an interior point is given up; one that gets there takes some 40."""
 ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
@@ -68,12 +70,20 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Switches:
+    """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge."""
+
+    columns: Index
+    ends: Index
+
+
+@dataclass(frozen=True)
 class Problem:
     """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
-    zone k, each pair makes the next zone). An info-gap question names its ``budget_row`` and the columns of ``alpha``
+    zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees. An info-gap question names its ``budget_row`` and the columns of ``alpha``
     and of ``built``, its products with the decisive sites.
     """
 
@@ -87,6 +97,7 @@ class Problem:
     sites: Index
     decisive: Index
     zones: Index
+    switches: tuple[Switches, ...] = ()
     alpha: int = -1
     built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
@@ -368,27 +379,22 @@ def listen(highs: Any, cutoff: float, emit: Emit) -> None:
 
 Branch = Callable[[Problem, Rows, Array | None, Options, float, Emit], tuple[Any, Array | None, float, int]]
 """Status, integer columns, bound and nodes of one branch and bound; arguments as of :func:`branch`."""
-Scout = Callable[[float], Iterator[Array]]
-"""Yields integer columns of promising plans until a deadline."""
 
 
 def solve(
     problem: Problem,
-    scout: Scout | None,
     options: Options,
     known: Rows | None,
     emit: Emit,
     branch: Branch = branch,
-    prove: Callable[[Search, float], None] | None = None,
+    prove: Callable[[Search], None] | None = None,
 ) -> tuple[Answer, Rows]:
-    """Bounds from the relaxation, plans from the scout, the rest from branch and bound.
+    """Plans from starts and the site tree, bounds from both relaxations, the rest from branch and bound.
 
     Parameters
     ----------
     problem : Problem
         What is solved; bound and value refer to it with its cones exact.
-    scout : callable or None
-        Finds plans in a simpler model of the same decisions.
     options : Options
     known : Rows or None
         Tangents of an earlier solve over the same columns.
@@ -397,7 +403,7 @@ def solve(
     branch : callable
         Branch and bound: HiGHS, or another solver with the same signature.
     prove : callable or None
-        Raises the bound of a search until a deadline.
+        Finds plans and raises the bound of a search until its deadline.
 
     Returns
     -------
@@ -407,19 +413,17 @@ def solve(
     """
     require_numbers(problem)
     free = problem.lower[problem.decisive] < problem.upper[problem.decisive]
-    if prove is not None and problem.alpha < 0 and free.any():
+    if prove is not None and free.any():
         options = replace(options, root_rounds=1)  # the bound comes from branching on sites
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
     if not search.root():
         return search.answer(), search.cuts
     for start in options.starts:
         search.propose(start)
-    if scout is not None and not search.done() and time.monotonic() < search.deadline:
-        for binaries in scout(search.scout_deadline()):
-            search.propose(binaries)
     if prove is not None and not search.done():
-        prove(search, search.deadline)
-    search.branch_until_done(branch)
+        prove(search)
+    if not search.proven_infeasible:
+        search.branch_until_done(branch)
     return search.answer(), search.cuts
 
 
@@ -432,7 +436,7 @@ class Search:
         self.deadline = self.begun + options.time_limit_s
         self.x: Array | None = None
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
-        self.proven_infeasible = False
+        self.proven_infeasible, self.told = False, -np.inf
 
     def root(self) -> bool:
         """Bound the problem by its LP relaxation in four tenths of the time; False where even that is infeasible."""
@@ -457,9 +461,12 @@ class Search:
         return value
 
     def raise_bound(self, bound: float) -> None:
-        """Take in a bound proven elsewhere."""
-        if bound > self.bound:
-            self.bound = bound
+        """Take in a bound proven elsewhere, and tell of it where it is a step."""
+        step = np.isfinite(bound) and bound > self.told + BOUND_STEP * abs(bound)
+        self.bound = max(self.bound, bound)
+        self.proven_infeasible = self.x is None and bound == np.inf
+        if step:
+            self.told = bound
             self.emit({"kind": "bound", "bound": bound})
 
     def gap(self) -> float:
@@ -473,11 +480,6 @@ class Search:
     def done(self) -> bool:
         """Whether the gap asked for is reached."""
         return self.gap() <= self.options.gap
-
-    def scout_deadline(self) -> float:
-        """Scouting may take eight tenths of the time that is left."""
-        now = time.monotonic()
-        return now + 0.8 * max(0.0, self.deadline - now)
 
     def branch_until_done(self, branch: Branch) -> None:
         """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time."""

@@ -139,7 +139,7 @@ class Session:
     def decided(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Solved:
         """A study solved at decided sites and topology, exact in its losses."""
         fixed = study.decide(decisions.as_fix(study))
-        return self.solver.solve(fixed, time_limit_s=DISPATCH_S, gap=1e-7, scout=False, hold=schedule, quiet=True)
+        return self.solver.solve(fixed, time_limit_s=DISPATCH_S, gap=1e-7, explore=False, hold=schedule, quiet=True)
 
     def dispatch(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Run | None:
         """Least-cost dispatch of decisions at a study's realisation; None where they cannot be run."""

@@ -11,45 +11,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
-from igdt_planner.milp import Array, Index, Options, Problem, Rows, Search, only_over, select, stack
-from igdt_planner.scout import parts
+from igdt_planner.milp import Array, Index, Problem, Rows, Search, only_over, select, stack
+from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places
+from igdt_planner.parts import parts
+from igdt_planner.plunge import Plunge, Trial
 
-WHOLE = 1e-4
-"""Distance from an integer that counts as integer."""
-
-
-@dataclass(frozen=True)
-class Radius:
-    """Columns of alpha and of its products with the decisive sites, and the radii at which bounds are taken.
-
-    The first radius is the one that the LPs hold; at the others their duals still bound.
-    """
-
-    alpha: int
-    built: Index
-    at: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """What is held of one part at decided sites: integer columns, the bounds of that, one a radius, and its point.
-
-    ``point`` are the integer columns of the relaxation, empty where it was never solved or has none; ``split`` the
-    place among them and the change of the column that was held last.
-    """
-
-    values: Array
-    held: tuple[tuple[int, float], ...] = ()
-    point: Array = field(default_factory=lambda: np.empty(0))
-    split: tuple[int, float] | None = None
+PLUNGE_AFTER = 10
+"""Plunge number k is made when that many leaves times k squared are bounded: plans matter most at first."""
+FIRST_PLAN = 0.3
+"""Share of the time that the tree may take where it only finds a first plan."""
+LEAST_RADIUS = 1e-6
+"""Radius below which there is nothing to be proven beyond."""
+PROMISING = 5e-3
+"""A plunge is worth improving when it ends that close above the best plan, as a share."""
 
 
 class Node:
@@ -58,7 +38,7 @@ class Node:
     The root names no zone: any number of units anywhere.
     """
 
-    def __init__(self, units: tuple[tuple[int, int], ...], parts: list[list[Leaf]]) -> None:
+    def __init__(self, units: Units, parts: list[list[Leaf]]) -> None:
         self.units, self.parts = units, parts
         self.update()
 
@@ -75,118 +55,10 @@ class Node:
         self.update()
 
 
-@dataclass(frozen=True)
-class Zones:
-    """Nested zones of ``count`` sites: zone k < count is a site, zone count + m joins the pair ``joins[m]``."""
-
-    count: int
-    joins: Index
-    members: tuple[Index, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        members = [np.array([site], dtype=np.int64) for site in range(self.count)]
-        for left, right in self.joins:
-            members.append(np.concatenate([members[left], members[right]]))
-        object.__setattr__(self, "members", tuple(members))
-
-    @property
-    def whole(self) -> int:
-        """The zone of all sites."""
-        return len(self.members) - 1
-
-
-class PartBound:
-    """Bounds of one part at nodes of the tree.
-
-    Columns are bounded, and those that nothing is left to decide of are found, with alpha free: they serve every radius.
-    """
-
-    def __init__(self, part: Problem, zones: Zones, radius: Radius | None, scale: float) -> None:
-        self.zones, self.radius, self.scale = zones, radius, scale
-        self.sites, self.integers = part.decisive, np.flatnonzero(part.integer)
-        self.lower, self.upper = limited(part.rows, part.lower, part.upper)
-        self.first_zone, many = len(part.rows.lower), len(part.cost)
-        self.rows = stack(part.rows, zone_rows(zones, self.sites, many))
-        self.cones = cone_rows(part)
-        whole = self.rows if radius is None else stack(self.rows, product_rows(radius, self.sites, many))
-        self.part = replace(part, rows=whole)
-
-    def at(self, units: tuple[tuple[int, int], ...], leaf: Leaf) -> Leaf:
-        """The leaf bounded where units stand in zones."""
-        part, feasible = self.held(units, leaf.held)
-        if feasible:
-            point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
-            costless = replace(part, cost=np.zeros_like(part.cost))
-            if not infeasible or self.bounds(costless, multipliers)[0] <= 0.0:
-                values = np.maximum(leaf.values, self.bounds(part, multipliers))
-                return replace(leaf, values=values, point=point[self.integers])
-        return replace(leaf, values=np.full_like(leaf.values, np.inf), point=np.empty(0))
-
-    def held(
-        self, units: tuple[tuple[int, int], ...], columns: tuple[tuple[int, float], ...]
-    ) -> tuple[Problem, bool]:
-        """The part with units in zones and integer columns held, and whether that can be."""
-        lower, upper = self.lower.copy(), self.upper.copy()
-        at_least, at_most = np.zeros(len(self.sites)), np.full(len(self.sites), 0.0 if units else 1.0)
-        limits = self.part.rows.lower.copy(), self.part.rows.upper.copy()
-        for zone, count in units:
-            at_most[self.zones.members[zone]] = float(count > 0)
-            if zone < self.zones.count:
-                at_least[zone] = count
-            else:
-                row = self.first_zone + zone - self.zones.count
-                limits[0][row] = limits[1][row] = count
-        lower[self.sites] = np.maximum(at_least, lower[self.sites])
-        upper[self.sites] = np.minimum(at_most, upper[self.sites])
-        for column, value in columns:
-            lower[column] = upper[column] = value
-        few = len(self.rows.lower)
-        lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
-        if self.radius is not None:
-            lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[0]
-        return replace(self.part, lower=lower, upper=upper, rows=Rows(self.part.rows.matrix, *limits)), feasible
-
-    def bounds(self, part: Problem, multipliers: Multipliers) -> Array:
-        """Bounds of a held part by multipliers, one a radius."""
-        constant, reduced, mended = lagrangian(part.rows, self.cones, part.cost, multipliers)
-        if self.radius is None:
-            return np.array([constant + least(reduced, part.lower, part.upper)])
-        first, many = len(self.rows.lower), len(self.radius.built)
-        lower, upper = part.lower.copy(), part.upper.copy()
-        out = []
-        for alpha in self.radius.at:
-            moved = reduced.copy()  # another radius stands in the products ``built = alpha site``
-            moved[self.sites[:many]] += (alpha - self.radius.at[0]) * mended.rows[first : first + many]
-            lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
-            out.append(constant + least(moved, lower, upper))
-        return np.array(out)
-
-
-def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
-    """A free row for every zone of more than one site, that counts its units."""
-    joined = zones.members[zones.count :]
-    matrix = sparse.lil_matrix((len(joined), columns))
-    for number, members in enumerate(joined):
-        matrix[number, sites[members]] = 1.0
-    return Rows(sparse.csr_matrix(matrix), np.full(len(joined), -np.inf), np.full(len(joined), np.inf))
-
-
-def product_rows(radius: Radius, sites: Index, columns: int) -> Rows:
-    """Rows ``built - alpha site = 0`` at the radius held."""
-    count = len(radius.built)
-    number = np.arange(count)
-    matrix = sparse.csr_matrix(
-        (
-            np.concatenate([np.ones(count), np.full(count, -radius.at[0])]),
-            (np.concatenate([number, number]), np.concatenate([radius.built, sites[:count]])),
-        ),
-        shape=(count, columns),
-    )
-    return Rows(matrix, np.zeros(count), np.zeros(count))
-
-
-Propose = Callable[[Array], object]
-"""Takes in integer columns of the whole problem."""
+Propose = Callable[[Array], float]
+"""Takes in integer columns of the whole problem; returns the cutoff from then on."""
+Report = Callable[["SiteTree"], object]
+"""Is shown the tree after every round."""
 
 
 class SiteTree:
@@ -200,12 +72,14 @@ class SiteTree:
         Where the problem holds a radius.
     cutoff : float
         A node whose bound reaches it needs no more work.
+    best : float
+        Plans are worth a proposal below it.
     threads : int
         Nodes bounded side by side.
     """
 
-    def __init__(self, problem: Problem, radius: Radius | None, cutoff: float, threads: int) -> None:
-        self.problem, self.cutoff, self.threads = problem, cutoff, threads
+    def __init__(self, problem: Problem, radius: Radius | None, cutoff: float, best: float, threads: int) -> None:
+        self.problem, self.cutoff, self.best, self.threads = problem, cutoff, best, threads
         self.zones = Zones(len(problem.decisive), problem.zones)
         extra = np.array([radius.alpha, *radius.built], dtype=np.int64) if radius else np.empty(0, dtype=np.int64)
         split = parts(problem, np.union1d(problem.sites, extra))
@@ -218,7 +92,7 @@ class SiteTree:
             cost[np.isin(columns, problem.sites)] = share
             own = Rows(sparse.csr_matrix(rules.matrix[:, columns]), rules.lower, rules.upper)
             inside = replace(radius, **places(radius, columns)) if radius else None
-            return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside, cutoff)
+            return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside)
 
         self.parts = [part_bound(*one) for one in split]
         self.order = sorted(range(len(split)), key=lambda number: len(self.columns[number]))
@@ -227,23 +101,50 @@ class SiteTree:
         self.open = [Node((), [[nothing] for _ in split])]
         self.settled: list[Node] = []
         self.gains = Gains([np.isin(columns[part.integer], problem.sites) for part, columns in split])
+        self.bounded, self.plunges = 0, 0
 
-    def search(self, deadline: float, propose: Propose | None = None) -> None:
-        """Work on the lowest nodes until all reach the cutoff or time is up."""
+    def search(self, deadline: float, propose: Propose | None = None, report: Report | None = None) -> None:
+        """Work on the lowest nodes until all reach the cutoff or time is up; plans found are proposed."""
         with ThreadPoolExecutor(self.threads) as pool:
+            plunge = Plunge(self.problem, self.parts, self.columns, pool)
             while time.monotonic() < deadline:
                 self.open.sort(key=lambda node: (node.total, node.units))
                 chosen = [node for node in self.open[: self.threads] if node.total < self.cutoff]
                 if not chosen:
                     return
                 tasks = [(node, part, leaf) for node in chosen for part, leaf in self.unbounded(node)]
-                bounded = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2]), tasks)
-                for (node, part, leaf), found in zip(tasks, bounded, strict=True):
+                leaves = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2]), tasks)
+                for (node, part, leaf), found in zip(tasks, leaves, strict=True):
                     self.gains.learn(part, leaf, found)
                     node.replace(part, leaf, [found])
+                self.bounded += len(tasks)
                 for node in chosen:
                     if not self.unbounded(node):
+                        if propose is not None:
+                            self.plunge(node, plunge, propose)
                         self.split(node, propose)
+                if report is not None:
+                    report(self)
+
+    def plunge(self, node: Node, plunge: Plunge, propose: Propose) -> None:
+        """Make a plan of a node whose sites are decided, or of the root, when one is due."""
+        if node.units and (self.wide(node) or node.total >= self.cutoff):
+            return
+        if self.bounded < PLUNGE_AFTER * self.plunges**2:
+            return
+        if not self.plunges:  # the root, whose cost is the scale of all that follows
+            for part in self.parts:
+                part.scale = abs(node.total)
+        self.plunges += 1
+        units = node.units or plunge.sites(node.lowest)
+        trials = plunge.pool.map(lambda leader: plunge.dive(units, node.lowest, leader), range(len(self.parts)))
+        best = min((trial for trial in trials if trial is not None), key=lambda trial: trial.total, default=None)
+        if best is None or best.total > self.best + PROMISING * abs(self.best):
+            return
+        best = plunge.improve(best)
+        if best.total < self.best:
+            self.best = best.total
+            self.cutoff = min(self.cutoff, propose(best.x[self.problem.integer]))
 
     def unbounded(self, node: Node) -> list[tuple[int, Leaf]]:
         """The lowest leaves of the smallest part that has one never solved there; none where the node is closed."""
@@ -251,7 +152,7 @@ class SiteTree:
             return []
         for part in self.order:
             lowest = node.lowest[part].values[0]
-            leaves = [leaf for leaf in node.parts[part] if not len(leaf.point) and leaf.values[0] <= lowest]
+            leaves = [leaf for leaf in node.parts[part] if leaf.point is None and leaf.values[0] <= lowest]
             if leaves:
                 return [(part, leaf) for leaf in leaves]
         return []
@@ -279,7 +180,7 @@ class SiteTree:
             self.settle(node)
             if propose is not None:
                 for x in self.plans(node):
-                    propose(x)
+                    self.cutoff = min(self.cutoff, propose(x))
             return
         part, place, fraction = choice
         leaf, column = node.lowest[part], int(self.parts[part].integers[place])
@@ -300,10 +201,10 @@ class SiteTree:
     def children(self, node: Node) -> list[Node]:
         """What a node is split into by its widest zone; nothing where no zone has more than a site."""
 
-        def child(units: tuple[tuple[int, int], ...]) -> Node:
+        def child(units: Units) -> Node:
             return Node(units, [[Leaf(leaf.values)] for leaf in node.lowest])
 
-        if not node.units:
+        if not node.units and self.zones.count:
             return [child(((self.zones.whole, count),)) for count in range(self.most + 1)]
         wide = self.wide(node)
         if not wide:
@@ -390,15 +291,6 @@ class Gains:
         return np.asarray((sums + mean) / (counts + 1.0))
 
 
-def places(radius: Radius, columns: Index) -> dict[str, Any]:
-    """Columns of a radius within a part."""
-    where = {int(column): position for position, column in enumerate(columns)}
-    return {
-        "alpha": where[radius.alpha],
-        "built": np.array([where[int(column)] for column in radius.built], dtype=np.int64),
-    }
-
-
 def most_units(rules: Rows, problem: Problem) -> int:
     """Most decisive sites that the rules allow together: the first count rule over all of them, or their number."""
     over_all = np.flatnonzero((rules.matrix[:, problem.decisive].toarray() == 1.0).all(axis=1))
@@ -416,29 +308,64 @@ def cost_problem(problem: Problem) -> tuple[Problem, float]:
     return replace(problem, cost=cost, offset=0.0, rows=select(rows, keep), cones=cones), budget
 
 
-def prove(search: Search, deadline: float) -> None:
-    """Raise the bound of a search by its site tree; plans found at leaves are proposed."""
-    problem, options = search.problem, search.options
-    if not np.isfinite(search.value) or np.all(problem.lower[problem.decisive] == problem.upper[problem.decisive]):
-        return
-    if problem.alpha < 0:
-        tree = SiteTree(problem, None, search.cutoff() - problem.offset, options.threads)
-        tree.search(deadline, search.propose)
-        search.raise_bound(tree.bound() + problem.offset)
-        return
-    reached, largest = abs(search.value), search.value <= 0.0
-    if reached < 1e-6:
-        return
+def prove(search: Search) -> None:
+    """Find plans and raise the bound of a search by its site tree.
+
+    Where all is one part without sites to choose, branch and bound does better: the tree then only finds a first plan.
+    """
+    if search.problem.alpha < 0:
+        prove_cost(search)
+    else:
+        while prove_radius(search):
+            pass
+
+
+def prove_cost(search: Search) -> None:
+    """The site tree of a least cost."""
+    problem, offset = search.problem, search.problem.offset
+
+    def propose(binaries: Array) -> float:
+        search.propose(binaries)
+        return search.cutoff() - offset
+
+    tree = SiteTree(problem, None, search.cutoff() - offset, search.value - offset, search.options.threads)
+    deadline = search.deadline
+    if len(tree.parts) == 1 and not sites_free(problem):
+        if np.isfinite(search.value):
+            return
+        deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
+    tree.search(deadline, propose, lambda tree: search.raise_bound(tree.bound() + offset))
+
+
+def prove_radius(search: Search) -> bool:
+    """The site tree of an info-gap question, at a radius a little beyond the one reached; whether it reached further."""
+    problem, reached, largest = search.problem, abs(search.value), search.value <= 0.0
+    if not np.isfinite(search.value) or reached < LEAST_RADIUS or not sites_free(problem):
+        return False
     costs, budget = cost_problem(problem)
-    radius = Radius(problem.alpha, problem.built, radii(reached, options.gap, largest=largest))
-    tree = SiteTree(costs, radius, budget, options.threads)
-    tree.search(deadline, search.propose)
-    proven = tree.radius_bound(radius, budget)
-    if proven is not None:
-        search.raise_bound(-proven if largest else proven)
+    radius = Radius(problem.alpha, problem.built, radii(reached, search.options.gap, largest=largest))
+
+    def propose(binaries: Array) -> float:
+        before = search.value
+        search.propose(binaries)
+        return -np.inf if search.value < before else budget
+
+    def report(tree: SiteTree) -> None:
+        proven = tree.radius_bound(radius, budget)
+        if proven is not None:
+            search.raise_bound(-proven if largest else proven)
+
+    tree = SiteTree(costs, radius, budget, budget, search.options.threads)
+    tree.search(search.deadline, propose, report)
+    return abs(search.value) != reached and not search.done() and time.monotonic() < search.deadline
+
+
+def sites_free(problem: Problem) -> bool:
+    """Whether any decisive site is still to be decided."""
+    return bool(np.any(problem.lower[problem.decisive] < problem.upper[problem.decisive]))
 
 
 def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
     """Radii at which bounds are taken: the gap asked for beyond the one reached, and further out."""
-    beyond = [gap * step for step in (0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0)]
+    beyond = [gap * step for step in (0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 40.0)]
     return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)

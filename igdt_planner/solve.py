@@ -14,15 +14,17 @@ from scipy.spatial.distance import squareform
 
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
-from igdt_planner.milp import Answer, Cones, Index, Options, Problem, Rows, worst_violation
+from igdt_planner.milp import Answer, Cones, Index, Options, Problem, Rows, Switches, worst_violation
 from igdt_planner.milp import hold as hold_columns
 from igdt_planner.milp import solve as solve_problem
 from igdt_planner.model import SolverChoice
 from igdt_planner.other_solver import pyomo_branch
 from igdt_planner.study import Study
-from igdt_planner.worker import Job, Simpler, Worker
+from igdt_planner.worker import Job, Worker
 
 SITES = ("build_dg", "build_ess")
+ROOT = -1
+"""The node at which every tree of a topology begins; no bus has this id."""
 ROOT_ROUNDS, DISPATCH_ROUNDS = 60, 2
 """Rounds of tangents at the root; where nearly all is decided, branch and bound is too quick to be worth more."""
 ROW_TOLERANCE = 1e-6
@@ -52,11 +54,31 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
+        switches=switches(formulation.study, columns),
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
         built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
         budget_row=next((r for r, row in enumerate(form.rows) if row.constraint.local_name == "within_budget"), -1),
     )
     return problem, columns
+
+
+def switches(study: Study, columns: list[Any]) -> tuple[Switches, ...]:
+    """Lines of every mode and topology as edges between buses, and roots of islands as edges to a node of their own.
+
+    All sources of a connected mode are one node: it too stands where an island has its root.
+    """
+    found: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+    for column, variable in enumerate(columns):
+        name, block = variable.parent_component().local_name, variable.parent_block()
+        if name not in ("line_on", "root"):
+            continue
+        number, topology = variable.index()
+        line = study.lines.get(number) if name == "line_on" else None
+        ends = (line.i, line.j) if line is not None else (number, ROOT)
+        at = [ROOT if bus in block.mode.sources else bus for bus in ends]
+        found.setdefault((block.mode.name, topology), []).append((column, at[0], at[1]))
+    tables = (np.array(edges, dtype=np.int64) for edges in found.values())
+    return tuple(Switches(columns=table[:, 0], ends=table[:, 1:]) for table in tables)
 
 
 def zones(study: Study, buses: Sequence[int]) -> Index:
@@ -156,7 +178,7 @@ class Solver:
         starts: Sequence[Mapping[str, float]] = (),
         hold: Mapping[str, float] | None = None,
         tangents: Rows | None = None,
-        scout: bool = True,
+        explore: bool = True,
         quiet: bool = False,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
@@ -172,8 +194,8 @@ class Solver:
             Variables held at values, by name.
         tangents : Rows, optional
             Of an earlier solve of the same study under another budget.
-        scout : bool
-            Whether to look for plans at unit voltage before branch and bound.
+        explore : bool
+            Whether to look for plans and bounds by a site tree before branch and bound.
         quiet : bool
             Whether to keep events of this solve to itself.
 
@@ -189,30 +211,21 @@ class Solver:
             gap=self.choice.gap if gap is None else gap,
             threads=self.choice.threads,
             seed=self.choice.seed,
-            root_rounds=ROOT_ROUNDS if scout or study.horizon is not None else DISPATCH_ROUNDS,
+            root_rounds=ROOT_ROUNDS if explore or study.horizon is not None else DISPATCH_ROUNDS,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
-            scouting = scout and study.horizon is None and not starts
-            small = simpler(study, main, hold or {}) if scouting else None
-            job = Job(problem, small, scout, options, tangents)
+            job = Job(problem, explore, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
         else:
             branch = pyomo_branch(self.choice.name)
-            (answer, kept), cancelled = solve_problem(problem, None, options, tangents, report, branch), False
+            (answer, kept), cancelled = solve_problem(problem, options, tangents, report, branch), False
         verify(problem, answer)
         x = answer.x if answer.x is not None else np.empty(0)
         values = dict(zip(main.names, x.tolist(), strict=False))
         binaries = {name: values[name] for name in main.integers()} if values else {}
         return Solved(main.formulation, answer, values, binaries, kept, cancelled)
-
-
-def simpler(study: Study, main: Compiled, hold: Mapping[str, float]) -> Simpler:
-    """A smaller problem of the same decisions for the scout, and where its integer columns stand in the main one."""
-    small = compiled(study, compact=True)
-    position = {name: place for place, name in enumerate(small.integers())}
-    return Simpler(held(small, hold), np.array([position[name] for name in main.integers()], dtype=np.int64))
 
 
 def translated(study: Study, on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:

@@ -23,8 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from igdt_planner.errors import SolverError
-from igdt_planner.milp import Answer, Array, Index, Options, Problem, Rows, solve
-from igdt_planner.scout import scout_plans
+from igdt_planner.milp import Answer, Options, Problem, Rows, solve
 from igdt_planner.site_tree import prove
 
 GRACE_S = 30.0
@@ -40,24 +39,10 @@ main()
 
 
 @dataclass(frozen=True)
-class Simpler:
-    """A smaller problem of the same decisions, and the places of the main problem's integer columns among its own."""
-
-    problem: Problem
-    places: Index
-
-    def plans(self, options: Options, deadline: float) -> Iterator[Array]:
-        """Promising plans as integer columns of the main problem."""
-        for binaries in scout_plans(self.problem, options, deadline):
-            yield binaries[self.places]
-
-
-@dataclass(frozen=True)
 class Job:
-    """One solve: the problem, a simpler one to scout, whether to branch on sites, limits, tangents known before."""
+    """One solve: the problem, whether its decisions are worth a site tree, limits, tangents known before."""
 
     problem: Problem
-    scout: Simpler | None
     prove: bool
     options: Options
     known: Rows | None
@@ -177,8 +162,7 @@ def main() -> None:
 
     for job in jobs(sys.stdin.buffer):
         try:
-            scout = partial(job.scout.plans, job.options) if job.scout else None
             emit = partial(tell, "event")
-            tell("done", solve(job.problem, scout, job.options, job.known, emit, prove=prove if job.prove else None))
+            tell("done", solve(job.problem, job.options, job.known, emit, prove=prove if job.prove else None))
         except Exception as error:  # the parent must learn of any failure in words
             tell("failed", f"{type(error).__name__}: {error}")

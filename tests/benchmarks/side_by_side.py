@@ -112,7 +112,7 @@ def straightforward(listener: Listener, limit_s: float) -> None:
     solver = Solver(study.model.solver, listener)
     try:
         with patch.object(solving, "DISPATCH_ROUNDS", solving.ROOT_ROUNDS):
-            solved = solver.solve(study, scout=False, time_limit_s=limit_s)
+            solved = solver.solve(study, explore=False, time_limit_s=limit_s)
         listener.close(solved.answer.value, solved.answer.bound)
     finally:
         solver.close()

@@ -1,0 +1,164 @@
+"""Bounds of one part of a problem where units stand in zones and integer columns are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
+from igdt_planner.milp import Array, Index, Problem, Rows, stack
+
+
+Units = tuple[tuple[int, int], ...]
+"""Zones and how many units each of them holds; a site in no zone named holds none. No zone at all: any number anywhere."""
+WHOLE = 1e-4
+"""Distance from an integer that counts as integer."""
+
+
+@dataclass(frozen=True)
+class Radius:
+    """Columns of alpha and of its products with the decisive sites, and the radii at which bounds are taken.
+
+    The first radius is the one that the LPs hold; at the others their duals still bound.
+    """
+
+    alpha: int
+    built: Index
+    at: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What is held of one part at decided sites: integer columns, the bounds of that, one a radius, and its point.
+
+    ``point`` are the integer columns of the relaxation, None where it was never solved or has none; ``split`` the place
+    among them and the change of the column that was held last.
+    """
+
+    values: Array
+    held: tuple[tuple[int, float], ...] = ()
+    point: Array | None = None
+    split: tuple[int, float] | None = None
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Nested zones of ``count`` sites: zone k < count is a site, zone count + m joins the pair ``joins[m]``."""
+
+    count: int
+    joins: Index
+    members: tuple[Index, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        members = [np.array([site], dtype=np.int64) for site in range(self.count)]
+        for left, right in self.joins:
+            members.append(np.concatenate([members[left], members[right]]))
+        object.__setattr__(self, "members", tuple(members))
+
+    @property
+    def whole(self) -> int:
+        """The zone of all sites."""
+        return len(self.members) - 1
+
+
+class PartBound:
+    """Bounds of one part at nodes of the tree.
+
+    Columns are bounded, and those that nothing is left to decide of are found, with alpha free: they serve every radius.
+    """
+
+    def __init__(self, part: Problem, zones: Zones, radius: Radius | None) -> None:
+        self.zones, self.radius, self.scale = zones, radius, 0.0
+        self.radii = len(radius.at) if radius else 1
+        self.sites, self.integers = part.decisive, np.flatnonzero(part.integer)
+        self.lower, self.upper = limited(part.rows, part.lower, part.upper)
+        self.first_zone, many = len(part.rows.lower), len(part.cost)
+        self.rows = stack(part.rows, zone_rows(zones, self.sites, many))
+        self.cones = cone_rows(part)
+        whole = self.rows if radius is None else stack(self.rows, product_rows(radius, self.sites, many))
+        self.part = replace(part, rows=whole)
+
+    def at(self, units: Units, leaf: Leaf) -> Leaf:
+        """The leaf bounded where units stand in zones."""
+        part, feasible = self.held(units, leaf.held)
+        if feasible:
+            point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
+            costless = replace(part, cost=np.zeros_like(part.cost))
+            if not infeasible or self.bounds(costless, multipliers)[0] <= 0.0:
+                values = np.maximum(leaf.values, self.bounds(part, multipliers))
+                return replace(leaf, values=values, point=point[self.integers])
+        return replace(leaf, values=np.full_like(leaf.values, np.inf), point=None)
+
+    def held(
+        self, units: Units, columns: tuple[tuple[int, float], ...]
+    ) -> tuple[Problem, bool]:
+        """The part with units in zones and integer columns held, and whether that can be."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        at_least, at_most = np.zeros(len(self.sites)), np.full(len(self.sites), 0.0 if units else 1.0)
+        limits = self.part.rows.lower.copy(), self.part.rows.upper.copy()
+        for zone, count in units:
+            at_most[self.zones.members[zone]] = float(count > 0)
+            if zone < self.zones.count:
+                at_least[zone] = count
+            else:
+                row = self.first_zone + zone - self.zones.count
+                limits[0][row] = limits[1][row] = count
+        lower[self.sites] = np.maximum(at_least, lower[self.sites])
+        upper[self.sites] = np.minimum(at_most, upper[self.sites])
+        for column, value in columns:
+            lower[column] = upper[column] = value
+        few = len(self.rows.lower)
+        lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
+        if self.radius is not None:
+            lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[0]
+        return replace(self.part, lower=lower, upper=upper, rows=Rows(self.part.rows.matrix, *limits)), feasible
+
+    def bounds(self, part: Problem, multipliers: Multipliers) -> Array:
+        """Bounds of a held part by multipliers, one a radius."""
+        constant, reduced, mended = lagrangian(part.rows, self.cones, part.cost, multipliers)
+        if self.radius is None:
+            return np.array([constant + least(reduced, part.lower, part.upper)])
+        first, many = len(self.rows.lower), len(self.radius.built)
+        lower, upper = part.lower.copy(), part.upper.copy()
+        out = []
+        for alpha in self.radius.at:
+            moved = reduced.copy()  # another radius stands in the products ``built = alpha site``
+            moved[self.sites[:many]] += (alpha - self.radius.at[0]) * mended.rows[first : first + many]
+            lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
+            out.append(constant + least(moved, lower, upper))
+        return np.array(out)
+
+
+def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
+    """A free row for every zone of more than one site, that counts its units."""
+    joined = zones.members[zones.count :]
+    matrix = sparse.lil_matrix((len(joined), columns))
+    for number, members in enumerate(joined):
+        matrix[number, sites[members]] = 1.0
+    return Rows(sparse.csr_matrix(matrix), np.full(len(joined), -np.inf), np.full(len(joined), np.inf))
+
+
+def product_rows(radius: Radius, sites: Index, columns: int) -> Rows:
+    """Rows ``built - alpha site = 0`` at the radius held."""
+    count = len(radius.built)
+    number = np.arange(count)
+    matrix = sparse.csr_matrix(
+        (
+            np.concatenate([np.ones(count), np.full(count, -radius.at[0])]),
+            (np.concatenate([number, number]), np.concatenate([radius.built, sites[:count]])),
+        ),
+        shape=(count, columns),
+    )
+    return Rows(matrix, np.zeros(count), np.zeros(count))
+
+
+def places(radius: Radius, columns: Index) -> dict[str, Any]:
+    """Columns of a radius within a part."""
+    where = {int(column): position for position, column in enumerate(columns)}
+    return {
+        "alpha": where[radius.alpha],
+        "built": np.array([where[int(column)] for column in radius.built], dtype=np.int64),
+    }

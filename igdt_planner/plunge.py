@@ -1,0 +1,189 @@
+"""Plans from relaxations: fractions rounded up a few at a time, then branches exchanged while that pays.
+
+Works on arrays alone. Every trial is valued by the same conic relaxation that bounds the nodes of the site tree; with
+all integer columns decided it is the cost of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from igdt_planner.milp import Array, Index, Problem, Switches
+from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Units
+
+LIKELY = 0.6
+"""Fractions above are rounded up together; where there is none, the largest is."""
+BETTER = 2e-5
+"""Improvement that is more than the tolerance of the values compared, as a share of the cost."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Sites by zone, integer columns (in an array over all columns of the problem) and the cost of every part."""
+
+    units: Units
+    x: Array
+    values: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Cost of the plan."""
+        return sum(self.values)
+
+
+class Plunge:
+    """Makes trials of nodes.
+
+    Parameters
+    ----------
+    problem : Problem
+    parts : sequence of PartBound
+    columns : sequence of array
+        Columns of the problem in each part.
+    pool : ThreadPoolExecutor
+        Values trials side by side.
+    """
+
+    def __init__(
+        self, problem: Problem, parts: Sequence[PartBound], columns: Sequence[Index], pool: ThreadPoolExecutor
+    ) -> None:
+        self.problem, self.parts, self.pool = problem, parts, pool
+        self.integers = [columns[number][part.integers] for number, part in enumerate(parts)]
+
+    def sites(self, leaves: Sequence[Leaf]) -> Units:
+        """Decisive sites by rounding up the likeliest, one after the other, from the relaxations of all parts."""
+        place = {int(column): site for site, column in enumerate(self.problem.decisive)}
+        chosen: list[int] = []
+        while True:
+            share = np.zeros(len(place))
+            for number, leaf in enumerate(leaves):
+                if leaf.point is None:
+                    return tuple((site, 1) for site in chosen)
+                for column, value in zip(self.integers[number].tolist(), leaf.point, strict=True):
+                    if column in place:
+                        share[place[column]] += value / len(leaves)
+            share[chosen] = 0.0
+            if not np.any(share > WHOLE):
+                return tuple((site, 1) for site in chosen)
+            chosen.append(int(np.argmax(share)))
+            held = [self.problem.decisive[site] for site in chosen]
+            tasks = [(part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)]
+            leaves = list(self.pool.map(lambda task: task[0].at((), task[1]), tasks))
+
+    def pairs(self, leaves: Sequence[Leaf]) -> list[tuple[int, tuple[PartBound, Leaf]]]:
+        """Number, part and leaf."""
+        return list(enumerate(zip(self.parts, leaves, strict=True)))
+
+    def holding(self, number: int, columns: Sequence[int]) -> tuple[tuple[int, float], ...]:
+        """Columns of the problem held at 1 within a part."""
+        part = self.parts[number]
+        wanted = {int(column) for column in columns}
+        inside = zip(part.integers.tolist(), self.integers[number].tolist(), strict=True)
+        return tuple((own, 1.0) for own, column in inside if column in wanted)
+
+    def dive(self, units: Units, leaves: Sequence[Leaf], leader: int) -> Trial | None:
+        """Round one part after the other, the leader first; what is built besides is what the leader builds.
+
+        The leader starts at its leaf, the others where sites are decided alone.
+        """
+        x = self.problem.lower.copy()
+        values = np.zeros(len(self.parts))
+        known: dict[int, float] = {}
+        linking = set(self.problem.sites.tolist())
+        for number in sorted(range(len(self.parts)), key=lambda n: (n != leader, n)):
+            columns = self.integers[number].tolist()
+            inside = zip(self.parts[number].integers.tolist(), columns, strict=True)
+            held = tuple((own, known[column]) for own, column in inside if column in known)
+            held = leaves[number].held if number == leader else held
+            leaf = self.round_up(number, units, held)
+            if leaf.point is None:
+                return None
+            x[columns], values[number] = np.round(leaf.point), leaf.values[0]
+            known |= {column: float(x[column]) for column in columns if column in linking}
+        return Trial(units, x, tuple(values.tolist()))
+
+    def round_up(self, number: int, units: Units, held: tuple[tuple[int, float], ...]) -> Leaf:
+        """Hold more and more columns of a part at 1 until none is fractional; without a point where that fails."""
+        part = self.parts[number]
+        while True:
+            leaf = part.at(units, Leaf(np.full(part.radii, -np.inf), held))
+            if leaf.point is None:
+                return leaf
+            fraction = np.minimum(leaf.point, 1.0 - leaf.point)
+            fraction[np.isin(part.integers, [column for column, _ in held])] = 0.0
+            open_places = np.flatnonzero(fraction > WHOLE)
+            if not len(open_places):
+                return leaf
+            likely = open_places[leaf.point[open_places] > LIKELY]
+            if not len(likely):
+                likely = open_places[[np.argmax(leaf.point[open_places])]]
+            held = (*held, *((int(part.integers[place]), 1.0) for place in likely))
+
+    def improve(self, trial: Trial) -> Trial:
+        """Exchange branches, one graph after the other, until no exchange of neighbours pays."""
+        for graph in self.problem.switches:
+            number = next(n for n, columns in enumerate(self.integers) if np.isin(graph.columns, columns).any())
+            idle, edge = 0, 0
+            while idle < len(graph.columns):
+                better, opened = self.exchanged(trial, number, graph, edge)
+                if better is None:
+                    idle, edge = idle + 1, (edge + 1) % len(graph.columns)
+                else:
+                    trial, idle, edge = better, 0, opened
+        return trial
+
+    def exchanged(self, trial: Trial, number: int, graph: Switches, edge: int) -> tuple[Trial | None, int]:
+        """The best trial that closes an edge and opens a neighbour in its loop, and which one; None without a better."""
+        closed = trial.x[graph.columns] > 0.5
+        upper = self.problem.upper[graph.columns]
+        if closed[edge] or upper[edge] < 0.5:
+            return None, edge
+        loop = path(graph.ends, closed, *graph.ends[edge].tolist())
+        free = [other for other in loop if self.problem.lower[graph.columns[other]] < 0.5]
+        tries = [(other, self.with_exchange(trial, graph, edge, other)) for other in dict.fromkeys([*free[:1], *free[-1:]])]
+        values = self.pool.map(lambda one: self.value(number, trial.units, one[1]), tries)
+        found = [(value, other, x) for (other, x), value in zip(tries, values, strict=True)]
+        if not found:
+            return None, edge
+        value, other, x = min(found, key=lambda one: (one[0], one[1]))
+        if not value < trial.values[number] - BETTER * abs(trial.total):
+            return None, edge
+        values = (*trial.values[:number], value, *trial.values[number + 1 :])
+        return replace(trial, x=x, values=values), other
+
+    def with_exchange(self, trial: Trial, graph: Switches, closed: int, opened: int) -> Array:
+        """Integer columns after an exchange."""
+        x = trial.x.copy()
+        x[graph.columns[closed]], x[graph.columns[opened]] = 1.0, 0.0
+        return x
+
+    def value(self, number: int, units: Units, x: Array) -> float:
+        """Cost of a part with all integer columns decided."""
+        part = self.parts[number]
+        held = tuple(zip(part.integers.tolist(), x[self.integers[number]].tolist(), strict=True))
+        return float(part.at(units, Leaf(np.full(part.radii, -np.inf), held)).values[0])
+
+
+def path(ends: Index, closed: np.ndarray, start: int, end: int) -> list[int]:
+    """Closed edges between two nodes, in order; nothing where there is no way."""
+    at: dict[int, list[tuple[int, int]]] = {}
+    for edge in np.flatnonzero(closed).tolist():
+        i, j = ends[edge].tolist()
+        at.setdefault(i, []).append((edge, j))
+        at.setdefault(j, []).append((edge, i))
+    came: dict[int, tuple[int, int]] = {start: (-1, start)}
+    queue = [start]
+    for node in queue:
+        for edge, other in at.get(node, []):
+            if other not in came:
+                came[other] = (edge, node)
+                queue.append(other)
+    out: list[int] = []
+    while end in came and end != start:
+        edge, end = came[end]
+        out.append(edge)
+    return out
