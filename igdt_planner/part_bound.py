@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
-from igdt_planner.milp import Array, Index, Problem, Rows, stack
+from igdt_planner.milp import Array, Index, Problem, Rows, no_rows, stack
 
 
 Units = tuple[tuple[int, int], ...]
@@ -22,7 +22,7 @@ WHOLE = 1e-4
 class Radius:
     """Columns of alpha and of its products with the decisive sites, and the radii at which bounds are taken.
 
-    The first radius is the one that the LPs hold; at the others their duals still bound.
+    One of them is held when a part is solved; at the others its multipliers still bound.
     """
 
     alpha: int
@@ -78,23 +78,25 @@ class PartBound:
         self.first_zone, many = len(part.rows.lower), len(part.cost)
         self.rows = stack(part.rows, zone_rows(zones, self.sites, many))
         self.cones = cone_rows(part)
-        whole = self.rows if radius is None else stack(self.rows, product_rows(radius, self.sites, many))
-        self.part = replace(part, rows=whole)
+        products = [product_rows(radius, alpha, self.sites, many) for alpha in radius.at] if radius else [no_rows(many)]
+        self.matrices = [stack(self.rows, rows).matrix for rows in products]
+        self.part = replace(part, rows=stack(self.rows, products[0]))
 
-    def at(self, units: Units, leaf: Leaf) -> Leaf:
-        """The leaf bounded where units stand in zones."""
-        part, feasible = self.held(units, leaf.held)
-        if feasible:
-            point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
+    def at(self, units: Units, leaf: Leaf, level: int = 0) -> Leaf:
+        """The leaf bounded where units stand in zones, with the radius of a level held."""
+        part, feasible = self.held(units, leaf.held, level)
+        if not feasible:
+            return replace(leaf, values=np.full_like(leaf.values, np.inf), point=None)
+        point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
+        if infeasible:
             costless = replace(part, cost=np.zeros_like(part.cost))
-            if not infeasible or self.bounds(costless, multipliers)[0] <= 0.0:
-                values = np.maximum(leaf.values, self.bounds(part, multipliers))
-                return replace(leaf, values=values, point=point[self.integers])
-        return replace(leaf, values=np.full_like(leaf.values, np.inf), point=None)
+            nothing = self.bounds(costless, multipliers, level) > 0.0
+            if nothing[level]:
+                return replace(leaf, values=np.where(nothing, np.inf, leaf.values), point=None)
+        values = np.maximum(leaf.values, self.bounds(part, multipliers, level))
+        return replace(leaf, values=values, point=point[self.integers])
 
-    def held(
-        self, units: Units, columns: tuple[tuple[int, float], ...]
-    ) -> tuple[Problem, bool]:
+    def held(self, units: Units, columns: tuple[tuple[int, float], ...], level: int) -> tuple[Problem, bool]:
         """The part with units in zones and integer columns held, and whether that can be."""
         lower, upper = self.lower.copy(), self.upper.copy()
         at_least, at_most = np.zeros(len(self.sites)), np.full(len(self.sites), 0.0 if units else 1.0)
@@ -113,11 +115,12 @@ class PartBound:
         few = len(self.rows.lower)
         lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
         if self.radius is not None:
-            lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[0]
-        return replace(self.part, lower=lower, upper=upper, rows=Rows(self.part.rows.matrix, *limits)), feasible
+            lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[level]
+        rows = Rows(self.matrices[level], *limits)
+        return replace(self.part, lower=lower, upper=upper, rows=rows), feasible
 
-    def bounds(self, part: Problem, multipliers: Multipliers) -> Array:
-        """Bounds of a held part by multipliers, one a radius."""
+    def bounds(self, part: Problem, multipliers: Multipliers, level: int) -> Array:
+        """Bounds of a part held at a level by its multipliers, one a radius."""
         constant, reduced, mended = lagrangian(part.rows, self.cones, part.cost, multipliers)
         if self.radius is None:
             return np.array([constant + least(reduced, part.lower, part.upper)])
@@ -126,7 +129,7 @@ class PartBound:
         out = []
         for alpha in self.radius.at:
             moved = reduced.copy()  # another radius stands in the products ``built = alpha site``
-            moved[self.sites[:many]] += (alpha - self.radius.at[0]) * mended.rows[first : first + many]
+            moved[self.sites[:many]] += (alpha - self.radius.at[level]) * mended.rows[first : first + many]
             lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
             out.append(constant + least(moved, lower, upper))
         return np.array(out)
@@ -141,13 +144,13 @@ def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
     return Rows(sparse.csr_matrix(matrix), np.full(len(joined), -np.inf), np.full(len(joined), np.inf))
 
 
-def product_rows(radius: Radius, sites: Index, columns: int) -> Rows:
-    """Rows ``built - alpha site = 0`` at the radius held."""
+def product_rows(radius: Radius, alpha: float, sites: Index, columns: int) -> Rows:
+    """Rows ``built - alpha site = 0`` at a radius."""
     count = len(radius.built)
     number = np.arange(count)
     matrix = sparse.csr_matrix(
         (
-            np.concatenate([np.ones(count), np.full(count, -radius.at[0])]),
+            np.concatenate([np.ones(count), np.full(count, -alpha)]),
             (np.concatenate([number, number]), np.concatenate([radius.built, sites[:count]])),
         ),
         shape=(count, columns),

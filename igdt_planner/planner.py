@@ -19,6 +19,11 @@ from igdt_planner.session import Candidate, OnEvent, Session
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
 
+BASELINE_SHARE = {"beta": 0.5, "budget": 0.2}
+"""Share of the time limit that the baseline of one question gets: a budget in units does not depend on it."""
+SWEEP_SHARE = 0.3
+"""Time that each beta of a sweep gets, as a share of the baseline's."""
+
 CaseSource = str | os.PathLike[str] | Mapping[str, Any] | Case
 ModelSource = str | os.PathLike[str] | Mapping[str, Any] | Model
 
@@ -77,7 +82,7 @@ def robust(
     budget : float, optional
         The budget itself, in the model's unit, instead of beta.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; the limit is that of the baseline, and the question, which starts from it, gets 0.3 of it.
+        As for :func:`solve`; of the limit the baseline gets half where the budget depends on it, else a fifth.
     """
     return _one(load_case(case), load_model(model), "robust", beta, budget, time_limit_s, gap, on_event)
 
@@ -112,10 +117,11 @@ def _one(
     require_question(sense, beta, budget)
     with Session(case, model, time_limit_s, gap, on_event) as session:
         horizon(session.study, sense, 1.0)
-        base = session.baseline()
+        share = BASELINE_SHARE["budget" if beta is None else "beta"]
+        base = session.baseline(share)
         if base.plan.objective is None:
             return dataclasses.replace(base.plan, kind=sense)
-        return session.question(sense, beta, budget, base, ()).plan
+        return session.question(sense, beta, budget, base, (), 1.0 - share).plan
 
 
 def sweep(
@@ -134,7 +140,7 @@ def sweep(
     betas : sequence of float
         0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; the limit is that of the baseline, and every beta gets 0.3 of it.
+        As for :func:`solve`; the limit is that of the baseline, and every beta gets three tenths more.
     """
     require_grid(betas)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
@@ -144,7 +150,7 @@ def sweep(
             return Curve(base.plan, ())
         found: list[Candidate] = []
         for beta in sorted(betas):
-            found.append(session.question("robust", beta, None, base, found))
+            found.append(session.question("robust", beta, None, base, found, SWEEP_SHARE))
             if found[-1].plan.status == "cancelled":
                 break
         return Curve(base.plan, tuple(candidate.plan for candidate in found))

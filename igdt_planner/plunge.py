@@ -44,14 +44,21 @@ class Plunge:
     parts : sequence of PartBound
     columns : sequence of array
         Columns of the problem in each part.
+    level : int
+        Of the radius at which plans are valued.
     pool : ThreadPoolExecutor
         Values trials side by side.
     """
 
     def __init__(
-        self, problem: Problem, parts: Sequence[PartBound], columns: Sequence[Index], pool: ThreadPoolExecutor
+        self,
+        problem: Problem,
+        parts: Sequence[PartBound],
+        columns: Sequence[Index],
+        level: int,
+        pool: ThreadPoolExecutor,
     ) -> None:
-        self.problem, self.parts, self.pool = problem, parts, pool
+        self.problem, self.parts, self.level, self.pool = problem, parts, level, pool
         self.integers = [columns[number][part.integers] for number, part in enumerate(parts)]
 
     def sites(self, leaves: Sequence[Leaf]) -> Units:
@@ -72,7 +79,7 @@ class Plunge:
             chosen.append(int(np.argmax(share)))
             held = [self.problem.decisive[site] for site in chosen]
             tasks = [(part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)]
-            leaves = list(self.pool.map(lambda task: task[0].at((), task[1]), tasks))
+            leaves = list(self.pool.map(lambda task: task[0].at((), task[1], self.level), tasks))
 
     def pairs(self, leaves: Sequence[Leaf]) -> list[tuple[int, tuple[PartBound, Leaf]]]:
         """Number, part and leaf."""
@@ -102,7 +109,7 @@ class Plunge:
             leaf = self.round_up(number, units, held)
             if leaf.point is None:
                 return None
-            x[columns], values[number] = np.round(leaf.point), leaf.values[0]
+            x[columns], values[number] = np.round(leaf.point), leaf.values[self.level]
             known |= {column: float(x[column]) for column in columns if column in linking}
         return Trial(units, x, tuple(values.tolist()))
 
@@ -110,7 +117,7 @@ class Plunge:
         """Hold more and more columns of a part at 1 until none is fractional; without a point where that fails."""
         part = self.parts[number]
         while True:
-            leaf = part.at(units, Leaf(np.full(part.radii, -np.inf), held))
+            leaf = part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level)
             if leaf.point is None:
                 return leaf
             fraction = np.minimum(leaf.point, 1.0 - leaf.point)
@@ -165,7 +172,7 @@ class Plunge:
         """Cost of a part with all integer columns decided."""
         part = self.parts[number]
         held = tuple(zip(part.integers.tolist(), x[self.integers[number]].tolist(), strict=True))
-        return float(part.at(units, Leaf(np.full(part.radii, -np.inf), held)).values[0])
+        return float(part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level).values[self.level])
 
 
 def path(ends: Index, closed: np.ndarray, start: int, end: int) -> list[int]:

@@ -32,8 +32,6 @@ ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
 VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
-QUESTION_SHARE = 0.3
-"""Share of the time limit that an info-gap question takes: it starts from the baseline's plan."""
 DISPATCH_S = 60.0
 """Time limit of a dispatch at decided sites and topology."""
 CORRECTIONS = 8
@@ -100,12 +98,16 @@ class Session:
         """The gap that counts as optimal."""
         return self.study.model.solver.gap if self.gap is None else self.gap
 
-    def baseline(self) -> Candidate:
-        """Solve at the forecast, dispatch and judge."""
+    def limit(self, share: float) -> float:
+        """A share of the time limit, s."""
+        return share * (self.time_limit_s or self.study.model.solver.time_limit_s)
+
+    def baseline(self, share: float = 1.0) -> Candidate:
+        """Solve at the forecast in a share of the time limit, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
         starts = searched_starts(self.study)
-        solved = self.solver.solve(self.study, time_limit_s=self.time_limit_s, gap=self.gap, starts=starts)
+        solved = self.solver.solve(self.study, time_limit_s=self.limit(share), gap=self.gap, starts=starts)
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)
             if plan.status == "infeasible":
@@ -147,9 +149,15 @@ class Session:
         return self.judged(solved, decisions, study) if solved.answer.x is not None else None
 
     def question(
-        self, sense: Sense, beta: float | None, budget: float | None, base: Candidate, pool: Iterable[Candidate]
+        self,
+        sense: Sense,
+        beta: float | None,
+        budget: float | None,
+        base: Candidate,
+        pool: Iterable[Candidate],
+        share: float,
     ) -> Candidate:
-        """Answer an info-gap question, starting from the baseline and from plans of other betas."""
+        """Answer an info-gap question in a share of the time limit, from the baseline and plans of other betas."""
         begun = time.monotonic()
         objective = base.plan.objective
         if objective is None or (beta is not None and objective <= 0.0):
@@ -165,9 +173,8 @@ class Session:
         self.on_event({"kind": "started"})
         asked = horizon(self.study, sense, budget)
         starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
-        limit = QUESTION_SHARE * (self.time_limit_s or self.study.model.solver.time_limit_s)
         solved = self.solver.solve(
-            self.study.ask(asked), time_limit_s=limit, gap=self.gap, starts=starts, tangents=self.tangents[sense]
+            self.study.ask(asked), time_limit_s=self.limit(share), gap=self.gap, starts=starts, tangents=self.tangents[sense]
         )
         self.tangents[sense] = solved.tangents or self.tangents[sense]
         found = self.surviving(solved, asked, base)

@@ -28,6 +28,8 @@ FIRST_PLAN = 0.3
 """Share of the time that the tree may take where it only finds a first plan."""
 LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
+STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
+"""Shares by which a radius is proven to be out of reach, one after the other."""
 PROMISING = 5e-3
 """A plunge is worth improving when it ends that close above the best plan, as a share."""
 
@@ -38,16 +40,16 @@ class Node:
     The root names no zone: any number of units anywhere.
     """
 
-    def __init__(self, units: Units, parts: list[list[Leaf]]) -> None:
-        self.units, self.parts = units, parts
+    def __init__(self, units: Units, parts: list[list[Leaf]], level: int) -> None:
+        self.units, self.parts, self.level = units, parts, level
         self.update()
 
     def update(self) -> None:
-        """Find the lowest leaf of every part, which bounds it, and the bounds at every radius."""
-        self.lowest = [min(leaves, key=lambda leaf: (leaf.values[0], leaf.held)) for leaves in self.parts]
+        """Find the lowest leaf of every part at the level, which bounds it there, and the bounds at every radius."""
+        self.lowest = [min(leaves, key=lambda leaf: (leaf.values[self.level], leaf.held)) for leaves in self.parts]
         values = [np.min([leaf.values for leaf in leaves], axis=0) for leaves in self.parts]
         self.values: Array = np.sum(values, axis=0)
-        self.total = float(self.values[0])
+        self.total = float(self.values[self.level])
 
     def replace(self, part: int, old: Leaf, new: list[Leaf]) -> None:
         """Put other leaves in the place of one."""
@@ -98,7 +100,8 @@ class SiteTree:
         self.order = sorted(range(len(split)), key=lambda number: len(self.columns[number]))
         nothing = Leaf(np.full(len(radius.at) if radius else 1, -np.inf))
         self.most = most_units(rules, problem)
-        self.open = [Node((), [[nothing] for _ in split])]
+        self.level = 0
+        self.open = [Node((), [[nothing] for _ in split], self.level)]
         self.settled: list[Node] = []
         self.gains = Gains([np.isin(columns[part.integer], problem.sites) for part, columns in split])
         self.bounded, self.plunges = 0, 0
@@ -106,16 +109,18 @@ class SiteTree:
     def search(self, deadline: float, propose: Propose | None = None, report: Report | None = None) -> None:
         """Work on the lowest nodes until all reach the cutoff or time is up; plans found are proposed."""
         with ThreadPoolExecutor(self.threads) as pool:
-            plunge = Plunge(self.problem, self.parts, self.columns, pool)
+            plunge = Plunge(self.problem, self.parts, self.columns, self.parts[0].radii - 1, pool)
             while time.monotonic() < deadline:
                 self.open.sort(key=lambda node: (node.total, node.units))
                 chosen = [node for node in self.open[: self.threads] if node.total < self.cutoff]
                 if not chosen:
+                    if self.descend():
+                        continue
                     return
                 tasks = [(node, part, leaf) for node in chosen for part, leaf in self.unbounded(node)]
-                leaves = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2]), tasks)
+                leaves = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2], self.level), tasks)
                 for (node, part, leaf), found in zip(tasks, leaves, strict=True):
-                    self.gains.learn(part, leaf, found)
+                    self.gains.learn(part, leaf, found, self.level)
                     node.replace(part, leaf, [found])
                 self.bounded += len(tasks)
                 for node in chosen:
@@ -125,6 +130,19 @@ class SiteTree:
                         self.split(node, propose)
                 if report is not None:
                     report(self)
+
+    def descend(self) -> bool:
+        """Hold the next radius once all nodes are over the cutoff at this one; False where that is not so."""
+        nodes = [*self.open, *self.settled]
+        if self.level + 2 >= self.parts[0].radii or any(node.total < self.cutoff for node in nodes):
+            return False
+        self.level += 1
+        for node in nodes:
+            node.level = self.level
+            node.update()
+        self.open = [node for node in nodes if node.total < self.cutoff]
+        self.settled = [node for node in nodes if node.total >= self.cutoff]
+        return True
 
     def plunge(self, node: Node, plunge: Plunge, propose: Propose) -> None:
         """Make a plan of a node whose sites are decided, or of the root, when one is due."""
@@ -151,8 +169,8 @@ class SiteTree:
         if node.total >= self.cutoff:
             return []
         for part in self.order:
-            lowest = node.lowest[part].values[0]
-            leaves = [leaf for leaf in node.parts[part] if leaf.point is None and leaf.values[0] <= lowest]
+            lowest = node.lowest[part].values[self.level]
+            leaves = [leaf for leaf in node.parts[part] if leaf.point is None and leaf.values[self.level] <= lowest]
             if leaves:
                 return [(part, leaf) for leaf in leaves]
         return []
@@ -202,7 +220,7 @@ class SiteTree:
         """What a node is split into by its widest zone; nothing where no zone has more than a site."""
 
         def child(units: Units) -> Node:
-            return Node(units, [[Leaf(leaf.values)] for leaf in node.lowest])
+            return Node(units, [[Leaf(leaf.values)] for leaf in node.lowest], self.level)
 
         if not node.units and self.zones.count:
             return [child(((self.zones.whole, count),)) for count in range(self.most + 1)]
@@ -235,15 +253,10 @@ class SiteTree:
         return min(node.total for node in (*self.open, *self.settled))
 
     def radius_bound(self, radius: Radius, budget: float) -> float | None:
-        """The first radius at which every node is over the budget; None where some node is at all of them.
-
-        Costs rise with the radius, so a node that was over the budget at the radius held is so beyond it.
-        """
-        nodes = [node for node in (*self.open, *self.settled) if node.total < budget]
-        for number, alpha in enumerate(radius.at):
-            if all(node.values[number] >= budget for node in nodes):
-                return alpha
-        return None
+        """The nearest radius at which every node is over the budget; None where there is none."""
+        lowest = np.min([node.values for node in (*self.open, *self.settled)], axis=0)
+        over = [alpha for alpha, value in zip(radius.at, lowest, strict=True) if value >= budget]
+        return over[-1] if over else None
 
 
 class Gains:
@@ -257,12 +270,12 @@ class Gains:
         self.sums = [np.zeros((2, len(of_sites))) for of_sites in sites]
         self.counts = [np.zeros((2, len(of_sites))) for of_sites in sites]
 
-    def learn(self, part: int, before: Leaf, after: Leaf) -> None:
+    def learn(self, part: int, before: Leaf, after: Leaf, level: int) -> None:
         """Take in what a split has brought."""
         if before.split is None:
             return
         place, change = before.split
-        gain = max(0.0, float(after.values[0] - before.values[0]))
+        gain = max(0.0, float(after.values[level] - before.values[level]))
         if np.isfinite(gain):
             self.sums[part][int(change > 0), place] += gain / abs(change)
             self.counts[part][int(change > 0), place] += 1
@@ -366,6 +379,6 @@ def sites_free(problem: Problem) -> bool:
 
 
 def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
-    """Radii at which bounds are taken: the gap asked for beyond the one reached, and further out."""
-    beyond = [gap * step for step in (0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 40.0)]
+    """Radii at which bounds are taken, from far to near: down to the gap asked for beyond the one reached, and that."""
+    beyond = [*(step for step in STEPS if step > gap), 0.9 * gap, 0.0]
     return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)
