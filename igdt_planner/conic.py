@@ -14,7 +14,7 @@ import clarabel
 import numpy as np
 from scipy import sparse
 
-from igdt_planner.milp import Array, Problem, Rows
+from igdt_planner.problem import Array, Problem, Rows
 
 GAP, FEASIBILITY = 1e-5, 1e-6
 """Gap, as a share of the scale of the objective, and infeasibility at which interior point stops."""

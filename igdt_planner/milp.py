@@ -6,17 +6,27 @@ Runs inside the solver process and knows nothing of networks: a problem is a mat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import highspy
 import numpy as np
-import numpy.typing as npt
-from scipy import sparse
 
-Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
+from igdt_planner.conic import cone_rows, decided, relaxed
+from igdt_planner.problem import (
+    Array,
+    Problem,
+    Rows,
+    hold,
+    loss_shortfall,
+    no_rows,
+    require_numbers,
+    select,
+    stack,
+    tangents,
+)
+
 Emit = Callable[[dict[str, Any]], None]
 
 TANGENT_TOLERANCE = 1e-8
@@ -35,72 +45,14 @@ SMALL_VALUE = 1e-2
 
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
+PATIENCE, PROGRESS = 4, 0.5
+"""Rounds of tangents, and the share that the loss still missed has to fall to within them."""
 INTERIOR_STEPS = 100
 """Steps after which an interior point is given up; one that gets there takes some 40."""
 ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
 """Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
-
-
-@dataclass(frozen=True)
-class Cones:
-    """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1.
-
-    ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``.
-    """
-
-    i_sq: Index
-    p_flow: Index
-    q_flow: Index
-    on: Index
-    v_sq: Index
-    v_sq_ub: Array
-    switched: npt.NDArray[np.bool_]
-    weight: Array
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows ``lower <= matrix x <= upper``."""
-
-    matrix: sparse.csr_matrix
-    lower: Array
-    upper: Array
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge."""
-
-    columns: Index
-    ends: Index
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
-
-    ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
-    ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
-    zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees. An info-gap question names its ``budget_row`` and the columns of ``alpha``
-    and of ``built``, its products with the decisive sites.
-    """
-
-    cost: Array
-    offset: float
-    rows: Rows
-    lower: Array
-    upper: Array
-    integer: npt.NDArray[np.bool_]
-    cones: Cones
-    sites: Index
-    decisive: Index
-    zones: Index
-    switches: tuple[Switches, ...] = ()
-    alpha: int = -1
-    built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    budget_row: int = -1
 
 
 @dataclass(frozen=True)
@@ -132,91 +84,6 @@ class Answer:
     nodes: int
     tangents: int
     seconds: float
-
-
-def no_rows(columns: int) -> Rows:
-    """An empty set of rows."""
-    return Rows(sparse.csr_matrix((0, columns)), np.empty(0), np.empty(0))
-
-
-def stack(first: Rows, second: Rows) -> Rows:
-    """Rows of both."""
-    matrix = sparse.vstack([first.matrix, second.matrix], format="csr")
-    return Rows(matrix, np.concatenate([first.lower, second.lower]), np.concatenate([first.upper, second.upper]))
-
-
-def select(rows: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
-    """The rows that a mask keeps."""
-    return Rows(rows.matrix[keep], rows.lower[keep], rows.upper[keep])
-
-
-def entries(rows: Rows, columns: Index) -> sparse.csr_matrix:
-    """Ones where the rows have an entry in some columns."""
-    part = sparse.csr_matrix(rows.matrix[:, columns])
-    return sparse.csr_matrix((np.ones(part.nnz), part.indices, part.indptr), shape=part.shape)
-
-
-def only_over(problem: Problem, columns: Index) -> Rows:
-    """Rows that have entries in some columns and in no others."""
-    own = np.diff(entries(problem.rows, columns).indptr)
-    total = np.diff(problem.rows.matrix.indptr)
-    return select(problem.rows, (own == total) & (total > 0))
-
-
-def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
-    """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
-    cones = problem.cones
-    width = cones.v_sq_ub * np.clip(x[cones.on], 0.0, 1.0)
-    has_v = cones.v_sq >= 0
-    # a relaxation may hand no voltage down an arc that carries power: a tangent at a tenth of it holds there too
-    width[has_v] = np.minimum(width[has_v], np.maximum(x[cones.v_sq[has_v]], 0.1 * width[has_v]))
-    square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
-    needed = np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
-    return width, needed - x[cones.i_sq]
-
-
-def require_numbers(problem: Problem) -> None:
-    """Refuse a problem that holds NaN, which HiGHS would take for infeasible, or worse, solve."""
-    whole = (
-        problem.cost,
-        np.array([problem.offset]),
-        problem.rows.matrix.data,
-        problem.cones.weight,
-        problem.cones.v_sq_ub,
-    )
-    limits = (problem.lower, problem.upper, problem.rows.lower, problem.rows.upper)
-    if not all(np.isfinite(values).all() for values in whole) or any(np.isnan(values).any() for values in limits):
-        raise ValueError("the problem holds values that are not numbers")
-
-
-def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
-    """Tangent rows (L2) at every cone that a point breaks by more than ``tolerance`` in weighted loss."""
-    cones = problem.cones
-    width, shortfall = loss_shortfall(problem, x)
-    chosen = np.flatnonzero((shortfall * cones.weight > tolerance) & (width > 1e-7))
-    p0, q0, w0 = x[cones.p_flow[chosen]], x[cones.q_flow[chosen]], width[chosen]
-    k_w = (p0**2 + q0**2) / w0**2
-    by_voltage = (cones.v_sq[chosen] >= 0) & (w0 < cones.v_sq_ub[chosen] * x[cones.on[chosen]])
-    w_column = np.where(by_voltage, cones.v_sq[chosen], cones.on[chosen])
-    w_factor = np.where(by_voltage, 1.0, cones.v_sq_ub[chosen])
-    columns = np.stack([cones.i_sq[chosen], cones.p_flow[chosen], cones.q_flow[chosen], w_column], axis=1)
-    values = np.stack([np.ones_like(w0), -2.0 * p0 / w0, -2.0 * q0 / w0, k_w * w_factor], axis=1)
-    starts = np.arange(0, 4 * len(chosen) + 1, 4)
-    matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
-    matrix.sort_indices()
-    return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
-
-
-def worst_violation(problem: Problem, x: Array) -> float:
-    """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
-    if not np.isfinite(x).all():
-        return np.inf
-    activity = problem.rows.matrix @ x
-    scale = 1.0 + abs(problem.rows.matrix) @ np.abs(x)
-    rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
-    columns = np.maximum(problem.lower - x, x - problem.upper)
-    fractions = np.abs(x - np.round(x))[problem.integer]
-    return float(max(rows.max(initial=0.0), columns.max(initial=0.0), fractions.max(initial=0.0)))
 
 
 def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:
@@ -277,19 +144,26 @@ def relax(
         set_option(highs, "dual_feasibility_tolerance", 1e-9)
     interior = tolerance > TANGENT_TOLERANCE and len(problem.rows.lower) >= LARGE_LP_ROWS
     status, point, bound = highspy.HighsModelStatus.kNotset, None, -np.inf
+    missing: list[float] = []
     for _ in range(rounds):
         status, x, value = solve_lp(highs, deadline, interior=interior)
         if x is None:
             break
         point, bound = x, value - INTERIOR_MARGIN * abs(value) * interior
         fresh = needed_tangents(problem, x, value, tolerance)
-        if not len(fresh.lower) or time.monotonic() > deadline:
+        missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
+        if not len(fresh.lower) or stalled(missing) or time.monotonic() > deadline:
             break
         append(highs, fresh)
         cuts = stack(cuts, fresh)
     if point is not None and status == highspy.HighsModelStatus.kOptimal:
         cuts = select(cuts, cuts.matrix @ point - cuts.lower < 1e-3)
     return status, point, bound, cuts
+
+
+def stalled(missing: list[float]) -> bool:
+    """Whether the loss that the cones miss has not come down for some rounds: the rest is rounding of the LP."""
+    return len(missing) > PATIENCE and min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
 
 
 def needed_tangents(problem: Problem, x: Array, value: float, tolerance: float) -> Rows:
@@ -317,11 +191,13 @@ def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array
     return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
 
 
-def hold(problem: Problem, columns: Index, values: Array) -> Problem:
-    """The problem with some columns held at values."""
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    lower[columns] = upper[columns] = values
-    return replace(problem, lower=lower, upper=upper)
+def conic_point(problem: Problem) -> Array | None:
+    """A point of the relaxation with its cones exact but for tolerances; None where there is said to be none."""
+    lower, upper, feasible = decided(problem.rows, problem.lower, problem.upper)
+    if not feasible:
+        return None
+    point, _, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cone_rows(problem), 0.0)
+    return None if infeasible else point
 
 
 def refine(
@@ -336,6 +212,8 @@ def refine(
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
     held = hold(replace(problem, cost=priced), np.flatnonzero(problem.integer), np.round(binaries))
+    near = conic_point(held)
+    cuts = cuts if near is None else tangents(held, near, -np.inf)
     status, x, _, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         fresh = np.arange(len(tight.lower)) >= len(cuts.lower)

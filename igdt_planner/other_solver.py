@@ -10,7 +10,8 @@ import numpy as np
 import pyomo.environ as pyo
 
 from igdt_planner.errors import SolverError
-from igdt_planner.milp import Array, Emit, Options, Problem, Rows, stack
+from igdt_planner.milp import Emit, Options
+from igdt_planner.problem import Array, Problem, Rows, stack
 
 
 def pyomo_branch(name: str) -> Any:

@@ -9,11 +9,12 @@ import numpy as np
 from scipy import sparse
 
 from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
-from igdt_planner.milp import Array, Index, Problem, Rows, no_rows, stack
-
+from igdt_planner.problem import Array, Index, Problem, Rows, no_rows, stack
 
 Units = tuple[tuple[int, int], ...]
-"""Zones and how many units each of them holds; a site in no zone named holds none. No zone at all: any number anywhere."""
+"""Zones and how many units each holds; a site in no zone named holds none. No zone at all: any number anywhere."""
+Held = tuple[tuple[int, float], ...]
+"""Integer columns of a part and the values they are held at."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
 
@@ -39,7 +40,7 @@ class Leaf:
     """
 
     values: Array
-    held: tuple[tuple[int, float], ...] = ()
+    held: Held = ()
     point: Array | None = None
     split: tuple[int, float] | None = None
 
@@ -67,7 +68,7 @@ class Zones:
 class PartBound:
     """Bounds of one part at nodes of the tree.
 
-    Columns are bounded, and those that nothing is left to decide of are found, with alpha free: they serve every radius.
+    Column bounds, and the columns of which nothing is left to decide, are found with alpha free: for every radius.
     """
 
     def __init__(self, part: Problem, zones: Zones, radius: Radius | None) -> None:
@@ -96,7 +97,7 @@ class PartBound:
         values = np.maximum(leaf.values, self.bounds(part, multipliers, level))
         return replace(leaf, values=values, point=point[self.integers])
 
-    def held(self, units: Units, columns: tuple[tuple[int, float], ...], level: int) -> tuple[Problem, bool]:
+    def held(self, units: Units, columns: Held, level: int) -> tuple[Problem, bool]:
         """The part with units in zones and integer columns held, and whether that can be."""
         lower, upper = self.lower.copy(), self.upper.copy()
         at_least, at_most = np.zeros(len(self.sites)), np.full(len(self.sites), 0.0 if units else 1.0)

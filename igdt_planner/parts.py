@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from igdt_planner.milp import Array, Cones, Index, Problem, Rows, entries, select
+from igdt_planner.problem import Array, Cones, Index, Problem, Rows, entries, select
 
 
 def parts(problem: Problem, linking: Index | None = None) -> list[tuple[Problem, Index]]:

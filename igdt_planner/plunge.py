@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from igdt_planner.milp import Array, Index, Problem, Switches
-from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Units
+from igdt_planner.part_bound import WHOLE, Held, Leaf, PartBound, Units
+from igdt_planner.problem import Array, Index, Problem, Switches
 
 LIKELY = 0.6
 """Fractions above are rounded up together; where there is none, the largest is."""
@@ -78,14 +78,16 @@ class Plunge:
                 return tuple((site, 1) for site in chosen)
             chosen.append(int(np.argmax(share)))
             held = [self.problem.decisive[site] for site in chosen]
-            tasks = [(part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)]
+            tasks = [
+                (part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)
+            ]
             leaves = list(self.pool.map(lambda task: task[0].at((), task[1], self.level), tasks))
 
     def pairs(self, leaves: Sequence[Leaf]) -> list[tuple[int, tuple[PartBound, Leaf]]]:
         """Number, part and leaf."""
         return list(enumerate(zip(self.parts, leaves, strict=True)))
 
-    def holding(self, number: int, columns: Sequence[int]) -> tuple[tuple[int, float], ...]:
+    def holding(self, number: int, columns: Sequence[int]) -> Held:
         """Columns of the problem held at 1 within a part."""
         part = self.parts[number]
         wanted = {int(column) for column in columns}
@@ -113,22 +115,33 @@ class Plunge:
             known |= {column: float(x[column]) for column in columns if column in linking}
         return Trial(units, x, tuple(values.tolist()))
 
-    def round_up(self, number: int, units: Units, held: tuple[tuple[int, float], ...]) -> Leaf:
-        """Hold more and more columns of a part at 1 until none is fractional; without a point where that fails."""
+    def round_up(self, number: int, units: Units, held: Held) -> Leaf:
+        """Hold more and more columns of a part until none is fractional; without a point where that fails.
+
+        The likely ones are held at 1 together; where they cannot be, the likeliest alone; where it cannot be, at 0.
+        """
         part = self.parts[number]
-        while True:
-            leaf = part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level)
-            if leaf.point is None:
-                return leaf
+        leaf = self.at(number, units, held)
+        while leaf.point is not None:
             fraction = np.minimum(leaf.point, 1.0 - leaf.point)
-            fraction[np.isin(part.integers, [column for column, _ in held])] = 0.0
-            open_places = np.flatnonzero(fraction > WHOLE)
-            if not len(open_places):
-                return leaf
-            likely = open_places[leaf.point[open_places] > LIKELY]
-            if not len(likely):
-                likely = open_places[[np.argmax(leaf.point[open_places])]]
-            held = (*held, *((int(part.integers[place]), 1.0) for place in likely))
+            fraction[np.isin(part.integers, [column for column, _ in leaf.held])] = 0.0
+            places = np.flatnonzero(fraction > WHOLE)
+            if not len(places):
+                break
+            first = places[[np.argmax(leaf.point[places])]]
+            likely = places[leaf.point[places] > LIKELY]
+            for chosen, value in ((likely if len(likely) else first, 1.0), (first, 1.0), (first, 0.0)):
+                more = tuple((int(part.integers[place]), value) for place in chosen)
+                tried = self.at(number, units, (*leaf.held, *more))
+                if tried.point is not None:
+                    break
+            leaf = tried
+        return leaf
+
+    def at(self, number: int, units: Units, held: Held) -> Leaf:
+        """The leaf of a part with columns held."""
+        part = self.parts[number]
+        return part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level)
 
     def improve(self, trial: Trial) -> Trial:
         """Exchange branches, one graph after the other, until no exchange of neighbours pays."""
@@ -144,16 +157,18 @@ class Plunge:
         return trial
 
     def exchanged(self, trial: Trial, number: int, graph: Switches, edge: int) -> tuple[Trial | None, int]:
-        """The best trial that closes an edge and opens a neighbour in its loop, and which one; None without a better."""
+        """The best trial that closes an edge and opens a neighbour in its loop, and which; None without a better."""
         closed = trial.x[graph.columns] > 0.5
         upper = self.problem.upper[graph.columns]
         if closed[edge] or upper[edge] < 0.5:
             return None, edge
         loop = path(graph.ends, closed, *graph.ends[edge].tolist())
         free = [other for other in loop if self.problem.lower[graph.columns[other]] < 0.5]
-        tries = [(other, self.with_exchange(trial, graph, edge, other)) for other in dict.fromkeys([*free[:1], *free[-1:]])]
-        values = self.pool.map(lambda one: self.value(number, trial.units, one[1]), tries)
-        found = [(value, other, x) for (other, x), value in zip(tries, values, strict=True)]
+        tries = [
+            (other, self.with_exchange(trial, graph, edge, other)) for other in dict.fromkeys([*free[:1], *free[-1:]])
+        ]
+        costs = self.pool.map(lambda one: self.value(number, trial.units, one[1]), tries)
+        found = [(cost, other, x) for (other, x), cost in zip(tries, costs, strict=True)]
         if not found:
             return None, edge
         value, other, x = min(found, key=lambda one: (one[0], one[1]))
@@ -172,7 +187,7 @@ class Plunge:
         """Cost of a part with all integer columns decided."""
         part = self.parts[number]
         held = tuple(zip(part.integers.tolist(), x[self.integers[number]].tolist(), strict=True))
-        return float(part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level).values[self.level])
+        return float(self.at(number, units, held).values[self.level])
 
 
 def path(ends: Index, closed: np.ndarray, start: int, end: int) -> list[int]:

@@ -16,10 +16,10 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions, read_dispatch
 from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
 from igdt_planner.infeasible import explain
-from igdt_planner.milp import Rows
 from igdt_planner.model import Model
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
+from igdt_planner.problem import Rows
 from igdt_planner.solve import Solved, Solver
 from igdt_planner.starts import searched_starts
 from igdt_planner.study import Horizon, Study, resolve
@@ -174,7 +174,11 @@ class Session:
         asked = horizon(self.study, sense, budget)
         starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
         solved = self.solver.solve(
-            self.study.ask(asked), time_limit_s=self.limit(share), gap=self.gap, starts=starts, tangents=self.tangents[sense]
+            self.study.ask(asked),
+            time_limit_s=self.limit(share),
+            gap=self.gap,
+            starts=starts,
+            tangents=self.tangents[sense],
         )
         self.tangents[sense] = solved.tangents or self.tangents[sense]
         found = self.surviving(solved, asked, base)

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from igdt_planner.milp import Array, Index, Problem, Rows, Search, only_over, select, stack
+from igdt_planner.milp import Search
 from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places
 from igdt_planner.parts import parts
-from igdt_planner.plunge import Plunge, Trial
+from igdt_planner.plunge import Plunge
+from igdt_planner.problem import Array, Index, Problem, Rows, only_over, select, stack
 
 PLUNGE_AFTER = 10
 """Plunge number k is made when that many leaves times k squared are bounded: plans matter most at first."""
@@ -284,6 +285,8 @@ class Gains:
         """The part, place among its integer columns and fraction from which most is expected; None if all are whole."""
         best: tuple[float, int, int, float] | None = None
         for part, leaf in enumerate(lowest):
+            if leaf.point is None:
+                continue
             fraction = np.clip(leaf.point, 0.0, 1.0)
             expected = self.expected(part)
             score = np.maximum(fraction * expected[0], 1e-9) * np.maximum((1.0 - fraction) * expected[1], 1e-9)
@@ -351,7 +354,7 @@ def prove_cost(search: Search) -> None:
 
 
 def prove_radius(search: Search) -> bool:
-    """The site tree of an info-gap question, at a radius a little beyond the one reached; whether it reached further."""
+    """The site tree of an info-gap question, at radii beyond the one reached; whether a plan went beyond them."""
     problem, reached, largest = search.problem, abs(search.value), search.value <= 0.0
     if not np.isfinite(search.value) or reached < LEAST_RADIUS or not sites_free(problem):
         return False
@@ -359,9 +362,9 @@ def prove_radius(search: Search) -> bool:
     radius = Radius(problem.alpha, problem.built, radii(reached, search.options.gap, largest=largest))
 
     def propose(binaries: Array) -> float:
-        before = search.value
         search.propose(binaries)
-        return -np.inf if search.value < before else budget
+        beyond = abs(search.value) > radius.at[tree.level] if largest else abs(search.value) < radius.at[tree.level]
+        return -np.inf if beyond else budget
 
     def report(tree: SiteTree) -> None:
         proven = tree.radius_bound(radius, budget)
@@ -370,7 +373,7 @@ def prove_radius(search: Search) -> bool:
 
     tree = SiteTree(costs, radius, budget, budget, search.options.threads)
     tree.search(search.deadline, propose, report)
-    return abs(search.value) != reached and not search.done() and time.monotonic() < search.deadline
+    return tree.cutoff < budget and not search.done() and time.monotonic() < search.deadline
 
 
 def sites_free(problem: Problem) -> bool:

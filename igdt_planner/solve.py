@@ -14,11 +14,12 @@ from scipy.spatial.distance import squareform
 
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
-from igdt_planner.milp import Answer, Cones, Index, Options, Problem, Rows, Switches, worst_violation
-from igdt_planner.milp import hold as hold_columns
+from igdt_planner.milp import Answer, Options
 from igdt_planner.milp import solve as solve_problem
 from igdt_planner.model import SolverChoice
 from igdt_planner.other_solver import pyomo_branch
+from igdt_planner.problem import Cones, Index, Problem, Rows, Switches, worst_violation
+from igdt_planner.problem import hold as hold_columns
 from igdt_planner.study import Study
 from igdt_planner.worker import Job, Worker
 

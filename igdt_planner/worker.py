@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from igdt_planner.errors import SolverError
-from igdt_planner.milp import Answer, Options, Problem, Rows, solve
+from igdt_planner.milp import Answer, Options, solve
+from igdt_planner.problem import Problem, Rows
 from igdt_planner.site_tree import prove
 
 GRACE_S = 30.0

@@ -31,7 +31,8 @@ from igdt_planner.formulation import Formulation, build
 from igdt_planner.formulation.bounds import i_sq_limit, load_current, source_current
 from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
-from igdt_planner.milp import Options, hold, loss_shortfall, no_rows, relax, to_highs, worst_violation
+from igdt_planner.milp import Options, relax, to_highs
+from igdt_planner.problem import hold, loss_shortfall, no_rows, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Horizon, Study
 

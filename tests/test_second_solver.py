@@ -10,7 +10,8 @@ import pytest
 from golden.studies import CASE, CORNER, GAS, MODEL, WIND, study
 
 from igdt_planner.formulation import build
-from igdt_planner.milp import Options, no_rows, to_highs, worst_violation
+from igdt_planner.milp import Options, to_highs
+from igdt_planner.problem import no_rows, worst_violation
 from igdt_planner.solve import compile_problem
 
 BUS_4 = CASE["buses"][2] | {"id": 4, "p_mw": 1.0, "q_mvar": 0.5, "priority": 2.0}

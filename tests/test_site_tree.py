@@ -10,8 +10,9 @@ from hand import hand
 
 from igdt_planner.case import load_case
 from igdt_planner.igdt import horizon
-from igdt_planner.milp import Options, Problem, branch, hold, no_rows, relax, solve
+from igdt_planner.milp import Options, branch, relax, solve
 from igdt_planner.model import load_model, override
+from igdt_planner.problem import Problem, hold, no_rows
 from igdt_planner.site_tree import Node, PartLp, Radius, SiteTree, Zones, cost_problem, limited
 from igdt_planner.solve import compiled
 from igdt_planner.study import resolve

@@ -15,8 +15,9 @@ from scipy import sparse
 
 import igdt_planner as ip
 from igdt_planner import worker
-from igdt_planner.milp import Answer, Cones, Options, Problem, Rows, set_option, solve, to_highs
+from igdt_planner.milp import Answer, Options, set_option, solve, to_highs
 from igdt_planner.model import Model
+from igdt_planner.problem import Cones, Problem, Rows
 from igdt_planner.session import Session
 from igdt_planner.solve import compiled, verify
 from igdt_planner.study import resolve

@@ -8,7 +8,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from igdt_planner.formulation import Formulation
-from igdt_planner.milp import loss_shortfall, tangents, worst_violation
+from igdt_planner.problem import loss_shortfall, tangents, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Line, SiteKey, Study, StudyMode
 

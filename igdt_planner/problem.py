@@ -1,0 +1,165 @@
+"""A problem as plain arrays: a matrix, bounds, integrality and loss cones; it knows nothing of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cones:
+    """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1.
+
+    ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``.
+    """
+
+    i_sq: Index
+    p_flow: Index
+    q_flow: Index
+    on: Index
+    v_sq: Index
+    v_sq_ub: Array
+    switched: npt.NDArray[np.bool_]
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ``lower <= matrix x <= upper``."""
+
+    matrix: sparse.csr_matrix
+    lower: Array
+    upper: Array
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge."""
+
+    columns: Index
+    ends: Index
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
+
+    ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
+    ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
+    zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees. An
+    info-gap question names its ``budget_row`` and the columns of ``alpha`` and of ``built``, its products with the
+    decisive sites.
+    """
+
+    cost: Array
+    offset: float
+    rows: Rows
+    lower: Array
+    upper: Array
+    integer: npt.NDArray[np.bool_]
+    cones: Cones
+    sites: Index
+    decisive: Index
+    zones: Index
+    switches: tuple[Switches, ...] = ()
+    alpha: int = -1
+    built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    budget_row: int = -1
+
+
+def no_rows(columns: int) -> Rows:
+    """An empty set of rows."""
+    return Rows(sparse.csr_matrix((0, columns)), np.empty(0), np.empty(0))
+
+
+def stack(first: Rows, second: Rows) -> Rows:
+    """Rows of both."""
+    matrix = sparse.vstack([first.matrix, second.matrix], format="csr")
+    return Rows(matrix, np.concatenate([first.lower, second.lower]), np.concatenate([first.upper, second.upper]))
+
+
+def select(rows: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
+    """The rows that a mask keeps."""
+    return Rows(rows.matrix[keep], rows.lower[keep], rows.upper[keep])
+
+
+def entries(rows: Rows, columns: Index) -> sparse.csr_matrix:
+    """Ones where the rows have an entry in some columns."""
+    part = sparse.csr_matrix(rows.matrix[:, columns])
+    return sparse.csr_matrix((np.ones(part.nnz), part.indices, part.indptr), shape=part.shape)
+
+
+def only_over(problem: Problem, columns: Index) -> Rows:
+    """Rows that have entries in some columns and in no others."""
+    own = np.diff(entries(problem.rows, columns).indptr)
+    total = np.diff(problem.rows.matrix.indptr)
+    return select(problem.rows, (own == total) & (total > 0))
+
+
+def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
+    """Width ``w`` of every cone at a point, and the current that its ``i_sq`` misses there."""
+    cones = problem.cones
+    width = cones.v_sq_ub * np.clip(x[cones.on], 0.0, 1.0)
+    has_v = cones.v_sq >= 0
+    # a relaxation may hand no voltage down an arc that carries power: a tangent at a tenth of it holds there too
+    width[has_v] = np.minimum(width[has_v], np.maximum(x[cones.v_sq[has_v]], 0.1 * width[has_v]))
+    square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
+    needed = np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
+    return width, needed - x[cones.i_sq]
+
+
+def require_numbers(problem: Problem) -> None:
+    """Refuse a problem that holds NaN, which HiGHS would take for infeasible, or worse, solve."""
+    whole = (
+        problem.cost,
+        np.array([problem.offset]),
+        problem.rows.matrix.data,
+        problem.cones.weight,
+        problem.cones.v_sq_ub,
+    )
+    limits = (problem.lower, problem.upper, problem.rows.lower, problem.rows.upper)
+    if not all(np.isfinite(values).all() for values in whole) or any(np.isnan(values).any() for values in limits):
+        raise ValueError("the problem holds values that are not numbers")
+
+
+def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
+    """Tangent rows (L2) at every cone that a point breaks by more than ``tolerance`` in weighted loss."""
+    cones = problem.cones
+    width, shortfall = loss_shortfall(problem, x)
+    chosen = np.flatnonzero((shortfall * cones.weight > tolerance) & (width > 1e-7))
+    p0, q0, w0 = x[cones.p_flow[chosen]], x[cones.q_flow[chosen]], width[chosen]
+    k_w = (p0**2 + q0**2) / w0**2
+    by_voltage = (cones.v_sq[chosen] >= 0) & (w0 < cones.v_sq_ub[chosen] * x[cones.on[chosen]])
+    w_column = np.where(by_voltage, cones.v_sq[chosen], cones.on[chosen])
+    w_factor = np.where(by_voltage, 1.0, cones.v_sq_ub[chosen])
+    columns = np.stack([cones.i_sq[chosen], cones.p_flow[chosen], cones.q_flow[chosen], w_column], axis=1)
+    values = np.stack([np.ones_like(w0), -2.0 * p0 / w0, -2.0 * q0 / w0, k_w * w_factor], axis=1)
+    starts = np.arange(0, 4 * len(chosen) + 1, 4)
+    matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
+    matrix.sort_indices()
+    return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
+
+
+def worst_violation(problem: Problem, x: Array) -> float:
+    """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
+    if not np.isfinite(x).all():
+        return np.inf
+    activity = problem.rows.matrix @ x
+    scale = 1.0 + abs(problem.rows.matrix) @ np.abs(x)
+    rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
+    columns = np.maximum(problem.lower - x, x - problem.upper)
+    fractions = np.abs(x - np.round(x))[problem.integer]
+    return float(max(rows.max(initial=0.0), columns.max(initial=0.0), fractions.max(initial=0.0)))
+
+
+def hold(problem: Problem, columns: Index, values: Array) -> Problem:
+    """The problem with some columns held at values."""
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    lower[columns] = upper[columns] = values
+    return replace(problem, lower=lower, upper=upper)
