@@ -7,6 +7,7 @@ nothing is feasible is believed only where the multipliers prove it.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +19,8 @@ from igdt_planner.problem import Array, Problem, Rows
 
 GAP, FEASIBILITY = 1e-5, 1e-6
 """Gap, as a share of the scale of the objective, and infeasibility at which interior point stops."""
+LEAST_TIME_S = 1.0
+"""Time that a solve gets even after the deadline, so that it says something."""
 FIXED = 1e-12
 """Distance between column bounds that leaves nothing to decide."""
 CONTRADICTION = 1e-7
@@ -58,10 +61,13 @@ def cone_rows(problem: Problem) -> sparse.csr_matrix:
     return sparse.csr_matrix((value, (row, column)), shape=(4 * len(number), columns))
 
 
-def relaxed(problem: Problem, cones: sparse.csr_matrix, scale: float) -> tuple[Array, Multipliers, bool]:
+def relaxed(
+    problem: Problem, cones: sparse.csr_matrix, scale: float, deadline: float
+) -> tuple[Array, Multipliers, bool]:
     """A point of the relaxation, its multipliers, and whether they are said to prove that there is none.
 
-    Columns whose bounds leave nothing to decide are left out, and so are rows and cones over them alone.
+    Columns whose bounds leave nothing to decide are left out, and so are rows and cones over them alone. Cut by the
+    deadline, the multipliers still bound the problem, only less well.
     """
     lower, upper, rows = problem.lower, problem.upper, problem.rows
     free = np.flatnonzero(upper - lower > FIXED)
@@ -92,7 +98,7 @@ def relaxed(problem: Problem, cones: sparse.csr_matrix, scale: float) -> tuple[A
         sparse.vstack([part for part, _ in parts], format="csc"),
         np.concatenate([side for _, side in parts]),
         kinds,
-        settings(scale),
+        settings(scale, deadline),
     ).solve()
     point[free] = np.nan_to_num(found.x)
     multipliers = np.nan_to_num(found.z)
@@ -105,10 +111,11 @@ def relaxed(problem: Problem, cones: sparse.csr_matrix, scale: float) -> tuple[A
     return point, Multipliers(of_rows, of_cones), found.status == clarabel.SolverStatus.PrimalInfeasible
 
 
-def settings(scale: float) -> clarabel.DefaultSettings:
+def settings(scale: float, deadline: float) -> clarabel.DefaultSettings:
     """One thread, so that solves run side by side and the same input gives the same point."""
     out = clarabel.DefaultSettings()
     out.verbose, out.max_threads = False, 1
+    out.time_limit = max(LEAST_TIME_S, deadline - time.monotonic())
     out.tol_gap_rel, out.tol_gap_abs, out.tol_feas = GAP, GAP * abs(scale), FEASIBILITY
     return out
 

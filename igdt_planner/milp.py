@@ -191,12 +191,12 @@ def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array
     return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
 
 
-def conic_point(problem: Problem) -> Array | None:
+def conic_point(problem: Problem, deadline: float) -> Array | None:
     """A point of the relaxation with its cones exact but for tolerances; None where there is said to be none."""
     lower, upper, feasible = decided(problem.rows, problem.lower, problem.upper)
     if not feasible:
         return None
-    point, _, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cone_rows(problem), 0.0)
+    point, _, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cone_rows(problem), 0.0, deadline)
     return None if infeasible else point
 
 
@@ -212,7 +212,7 @@ def refine(
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
     held = hold(replace(problem, cost=priced), np.flatnonzero(problem.integer), np.round(binaries))
-    near = conic_point(held)
+    near = conic_point(held, deadline)
     cuts = cuts if near is None else tangents(held, near, -np.inf)
     status, x, _, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
     if x is None or status != highspy.HighsModelStatus.kOptimal:

@@ -44,6 +44,11 @@ class Leaf:
     point: Array | None = None
     split: tuple[int, float] | None = None
 
+    def holding(self, column: tuple[int, float], place: int) -> Leaf:
+        """The leaf with one more column held, whose place among the integer columns is given; solved if it was so."""
+        agrees = self.point is not None and abs(self.point[place] - column[1]) < WHOLE
+        return replace(self, held=(*self.held, column), point=self.point if agrees else None, split=None)
+
 
 @dataclass(frozen=True)
 class Zones:
@@ -83,12 +88,12 @@ class PartBound:
         self.matrices = [stack(self.rows, rows).matrix for rows in products]
         self.part = replace(part, rows=stack(self.rows, products[0]))
 
-    def at(self, units: Units, leaf: Leaf, level: int = 0) -> Leaf:
+    def at(self, units: Units, leaf: Leaf, level: int, deadline: float) -> Leaf:
         """The leaf bounded where units stand in zones, with the radius of a level held."""
         part, feasible = self.held(units, leaf.held, level)
         if not feasible:
             return replace(leaf, values=np.full_like(leaf.values, np.inf), point=None)
-        point, multipliers, infeasible = relaxed(part, self.cones, self.scale)
+        point, multipliers, infeasible = relaxed(part, self.cones, self.scale, deadline)
         if infeasible:
             costless = replace(part, cost=np.zeros_like(part.cost))
             nothing = self.bounds(costless, multipliers, level) > 0.0
@@ -112,7 +117,7 @@ class PartBound:
         lower[self.sites] = np.maximum(at_least, lower[self.sites])
         upper[self.sites] = np.minimum(at_most, upper[self.sites])
         for column, value in columns:
-            lower[column] = upper[column] = value
+            lower[column], upper[column] = max(lower[column], value), min(upper[column], value)
         few = len(self.rows.lower)
         lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
         if self.radius is not None:

@@ -1,4 +1,4 @@
-"""Plans from relaxations: fractions rounded up a few at a time, then branches exchanged while that pays.
+"""Plans from relaxations: fractions rounded up a few at a time, then open branches moved along loops while that pays.
 
 Works on arrays alone. Every trial is valued by the same conic relaxation that bounds the nodes of the site tree; with
 all integer columns decided it is the cost of the plan.
@@ -6,6 +6,7 @@ all integer columns decided it is the cost of the plan.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -48,6 +49,8 @@ class Plunge:
         Of the radius at which plans are valued.
     pool : ThreadPoolExecutor
         Values trials side by side.
+    deadline : float
+        Nothing is begun after it.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class Plunge:
         columns: Sequence[Index],
         level: int,
         pool: ThreadPoolExecutor,
+        deadline: float,
     ) -> None:
         self.problem, self.parts, self.level, self.pool = problem, parts, level, pool
+        self.deadline = deadline
         self.integers = [columns[number][part.integers] for number, part in enumerate(parts)]
 
     def sites(self, leaves: Sequence[Leaf]) -> Units:
@@ -74,14 +79,14 @@ class Plunge:
                     if column in place:
                         share[place[column]] += value / len(leaves)
             share[chosen] = 0.0
-            if not np.any(share > WHOLE):
+            if share.sum() < LIKELY:
                 return tuple((site, 1) for site in chosen)
             chosen.append(int(np.argmax(share)))
             held = [self.problem.decisive[site] for site in chosen]
             tasks = [
                 (part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)
             ]
-            leaves = list(self.pool.map(lambda task: task[0].at((), task[1], self.level), tasks))
+            leaves = list(self.pool.map(lambda task: task[0].at((), task[1], self.level, self.deadline), tasks))
 
     def pairs(self, leaves: Sequence[Leaf]) -> list[tuple[int, tuple[PartBound, Leaf]]]:
         """Number, part and leaf."""
@@ -122,12 +127,12 @@ class Plunge:
         """
         part = self.parts[number]
         leaf = self.at(number, units, held)
-        while leaf.point is not None:
+        while leaf.point is not None and time.monotonic() < self.deadline:
             fraction = np.minimum(leaf.point, 1.0 - leaf.point)
             fraction[np.isin(part.integers, [column for column, _ in leaf.held])] = 0.0
             places = np.flatnonzero(fraction > WHOLE)
             if not len(places):
-                break
+                return leaf
             first = places[[np.argmax(leaf.point[places])]]
             likely = places[leaf.point[places] > LIKELY]
             for chosen, value in ((likely if len(likely) else first, 1.0), (first, 1.0), (first, 0.0)):
@@ -136,58 +141,56 @@ class Plunge:
                 if tried.point is not None:
                     break
             leaf = tried
-        return leaf
+        return replace(leaf, point=None)
 
     def at(self, number: int, units: Units, held: Held) -> Leaf:
         """The leaf of a part with columns held."""
         part = self.parts[number]
-        return part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level)
+        return part.at(units, Leaf(np.full(part.radii, -np.inf), held), self.level, self.deadline)
 
     def improve(self, trial: Trial) -> Trial:
-        """Exchange branches, one graph after the other, until no exchange of neighbours pays."""
+        """Move the open edge of every loop, one graph after the other, until no move pays."""
         for graph in self.problem.switches:
             number = next(n for n, columns in enumerate(self.integers) if np.isin(graph.columns, columns).any())
             idle, edge = 0, 0
-            while idle < len(graph.columns):
-                better, opened = self.exchanged(trial, number, graph, edge)
-                if better is None:
-                    idle, edge = idle + 1, (edge + 1) % len(graph.columns)
-                else:
-                    trial, idle, edge = better, 0, opened
+            while idle < len(graph.columns) and time.monotonic() < self.deadline:
+                better = self.moved(trial, number, graph, edge)
+                idle = idle + 1 if better is None else 0
+                trial, edge = better or trial, (edge + 1) % len(graph.columns)
         return trial
 
-    def exchanged(self, trial: Trial, number: int, graph: Switches, edge: int) -> tuple[Trial | None, int]:
-        """The best trial that closes an edge and opens a neighbour in its loop, and which; None without a better."""
-        closed = trial.x[graph.columns] > 0.5
-        upper = self.problem.upper[graph.columns]
-        if closed[edge] or upper[edge] < 0.5:
-            return None, edge
-        loop = path(graph.ends, closed, *graph.ends[edge].tolist())
-        free = [other for other in loop if self.problem.lower[graph.columns[other]] < 0.5]
-        tries = [
-            (other, self.with_exchange(trial, graph, edge, other)) for other in dict.fromkeys([*free[:1], *free[-1:]])
-        ]
-        costs = self.pool.map(lambda one: self.value(number, trial.units, one[1]), tries)
-        found = [(cost, other, x) for (other, x), cost in zip(tries, costs, strict=True)]
-        if not found:
-            return None, edge
-        value, other, x = min(found, key=lambda one: (one[0], one[1]))
-        if not value < trial.values[number] - BETTER * abs(trial.total):
-            return None, edge
-        values = (*trial.values[:number], value, *trial.values[number + 1 :])
-        return replace(trial, x=x, values=values), other
+    def moved(self, trial: Trial, number: int, graph: Switches, edge: int) -> Trial | None:
+        """The trial after an open edge has moved along the loop that it closes; None where no move pays.
 
-    def with_exchange(self, trial: Trial, graph: Switches, closed: int, opened: int) -> Array:
-        """Integer columns after an exchange."""
+        Losses fall towards one place of a loop and rise beyond: wide steps both ways at first, then narrower ones.
+        """
+        closed = trial.x[graph.columns] > 0.5
+        if closed[edge] or not self.may_close(number, trial.units, int(graph.columns[edge])):
+            return None
+        loop = [edge, *path(graph.ends, closed, *graph.ends[edge].tolist())]
+        best, at, step = trial, 0, len(loop) // 4 or 1
+        while step and len(loop) > 1:
+            places = [place % len(loop) for place in (at - step, at + step)]
+            found = self.pool.map(lambda place: self.with_exchange(trial, number, graph, edge, loop[place]), places)
+            better, place = min(zip(found, places, strict=True), key=lambda one: (one[0].total, one[1]))
+            if better.total < best.total - BETTER * abs(trial.total):
+                best, at = better, place
+            else:
+                step //= 2
+        return None if best is trial else best
+
+    def may_close(self, number: int, units: Units, column: int) -> bool:
+        """Whether a column of the problem can be 1 in a part at all, where these units are built."""
+        return self.parts[number].held(units, self.holding(number, [column]), self.level)[1]
+
+    def with_exchange(self, trial: Trial, number: int, graph: Switches, closed: int, opened: int) -> Trial:
+        """The trial with an edge closed and another one opened, at the cost of that."""
         x = trial.x.copy()
         x[graph.columns[closed]], x[graph.columns[opened]] = 1.0, 0.0
-        return x
-
-    def value(self, number: int, units: Units, x: Array) -> float:
-        """Cost of a part with all integer columns decided."""
         part = self.parts[number]
         held = tuple(zip(part.integers.tolist(), x[self.integers[number]].tolist(), strict=True))
-        return float(self.at(number, units, held).values[self.level])
+        cost = float(self.at(number, trial.units, held).values[self.level])
+        return replace(trial, x=x, values=(*trial.values[:number], cost, *trial.values[number + 1 :]))
 
 
 def path(ends: Index, closed: np.ndarray, start: int, end: int) -> list[int]:

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from igdt_planner.conic import cone_rows, relaxed
 from igdt_planner.milp import Search
-from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places
+from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places, product_rows
 from igdt_planner.parts import parts
-from igdt_planner.plunge import Plunge
-from igdt_planner.problem import Array, Index, Problem, Rows, only_over, select, stack
+from igdt_planner.plunge import Plunge, Trial
+from igdt_planner.problem import Array, Index, Problem, Rows, entries, hold, only_over, select, stack
 
 PLUNGE_AFTER = 10
 """Plunge number k is made when that many leaves times k squared are bounded: plans matter most at first."""
@@ -31,7 +32,7 @@ LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
 """Shares by which a radius is proven to be out of reach, one after the other."""
-PROMISING = 5e-3
+PROMISING = 2e-2
 """A plunge is worth improving when it ends that close above the best plan, as a share."""
 
 
@@ -88,16 +89,17 @@ class SiteTree:
         split = parts(problem, np.union1d(problem.sites, extra))
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
-        share = problem.cost[problem.sites] / len(split)
+        linking = np.union1d(problem.sites, extra)
+        shares = shared_costs(problem, radius, self.columns, linking)
 
-        def part_bound(part: Problem, columns: Index) -> PartBound:
+        def part_bound(part: Problem, columns: Index, share: Array) -> PartBound:
             cost = part.cost.copy()
-            cost[np.isin(columns, problem.sites)] = share
+            cost[np.isin(columns, linking)] = share
             own = Rows(sparse.csr_matrix(rules.matrix[:, columns]), rules.lower, rules.upper)
             inside = replace(radius, **places(radius, columns)) if radius else None
             return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside)
 
-        self.parts = [part_bound(*one) for one in split]
+        self.parts = [part_bound(*one, share) for one, share in zip(split, shares, strict=True)]
         self.order = sorted(range(len(split)), key=lambda number: len(self.columns[number]))
         nothing = Leaf(np.full(len(radius.at) if radius else 1, -np.inf))
         self.most = most_units(rules, problem)
@@ -110,7 +112,7 @@ class SiteTree:
     def search(self, deadline: float, propose: Propose | None = None, report: Report | None = None) -> None:
         """Work on the lowest nodes until all reach the cutoff or time is up; plans found are proposed."""
         with ThreadPoolExecutor(self.threads) as pool:
-            plunge = Plunge(self.problem, self.parts, self.columns, self.parts[0].radii - 1, pool)
+            plunge = Plunge(self.problem, self.parts, self.columns, self.parts[0].radii - 1, pool, deadline)
             while time.monotonic() < deadline:
                 self.open.sort(key=lambda node: (node.total, node.units))
                 chosen = [node for node in self.open[: self.threads] if node.total < self.cutoff]
@@ -119,7 +121,11 @@ class SiteTree:
                         continue
                     return
                 tasks = [(node, part, leaf) for node in chosen for part, leaf in self.unbounded(node)]
-                leaves = pool.map(lambda task: self.parts[task[1]].at(task[0].units, task[2], self.level), tasks)
+
+                def work(task: tuple[Node, int, Leaf]) -> Leaf:
+                    return self.parts[task[1]].at(task[0].units, task[2], self.level, deadline)
+
+                leaves = pool.map(work, tasks)
                 for (node, part, leaf), found in zip(tasks, leaves, strict=True):
                     self.gains.learn(part, leaf, found, self.level)
                     node.replace(part, leaf, [found])
@@ -160,10 +166,15 @@ class SiteTree:
         best = min((trial for trial in trials if trial is not None), key=lambda trial: trial.total, default=None)
         if best is None or best.total > self.best + PROMISING * abs(self.best):
             return
-        best = plunge.improve(best)
-        if best.total < self.best:
-            self.best = best.total
-            self.cutoff = min(self.cutoff, propose(best.x[self.problem.integer]))
+        if self.best == np.inf:  # a plan at once, before a better one
+            self.take(best, propose)
+        self.take(plunge.improve(best), propose)
+
+    def take(self, trial: Trial, propose: Propose) -> None:
+        """Propose a trial that is better than all before."""
+        if trial.total < self.best:
+            self.best = trial.total
+            self.cutoff = min(self.cutoff, propose(trial.x[self.problem.integer]))
 
     def unbounded(self, node: Node) -> list[tuple[int, Leaf]]:
         """The lowest leaves of the smallest part that has one never solved there; none where the node is closed."""
@@ -196,10 +207,7 @@ class SiteTree:
             return
         choice = self.gains.choose(node.lowest)
         if choice is None:
-            self.settle(node)
-            if propose is not None:
-                for x in self.plans(node):
-                    self.cutoff = min(self.cutoff, propose(x))
+            self.unite(node, propose)
             return
         part, place, fraction = choice
         leaf, column = node.lowest[part], int(self.parts[part].integers[place])
@@ -211,6 +219,34 @@ class SiteTree:
                 for value, change in ((0.0, -fraction), (1.0, 1.0 - fraction))
             ],
         )
+
+    def unite(self, node: Node, propose: Propose | None) -> None:
+        """Propose the plans of a node without fractions, and split it by what its parts would build differently."""
+        if propose is not None:
+            for x in self.plans(node):
+                self.cutoff = min(self.cutoff, propose(x))
+        column = self.disputed(node)
+        if column is None or node.total >= self.cutoff:
+            self.settle(node)
+            return
+        self.open.remove(node)
+        for value in (0.0, 1.0):
+            parts = []
+            for number, leaves in enumerate(node.parts):
+                place = int(np.flatnonzero(self.columns[number][self.parts[number].integers] == column)[0])
+                held = (int(self.parts[number].integers[place]), value)
+                parts.append([leaf.holding(held, place) for leaf in leaves])
+            self.open.append(Node(node.units, parts, self.level))
+
+    def disputed(self, node: Node) -> int | None:
+        """A site that one part builds and another does not."""
+        built = []
+        for number, part in enumerate(self.parts):
+            columns, point = self.columns[number][part.integers], node.lowest[number].point
+            assert point is not None
+            built.append({int(column) for column in columns[point > 0.5] if column in self.problem.sites})
+        disputed = built[0].union(*built) - built[0].intersection(*built)
+        return min(disputed, default=None)
 
     def settle(self, node: Node) -> None:
         """Close a node."""
@@ -305,6 +341,30 @@ class Gains:
                 if counts[direction, kind].any():
                     mean[direction, kind] = sums[direction, kind].sum() / counts[direction, kind].sum()
         return np.asarray((sums + mean) / (counts + 1.0))
+
+
+def shared_costs(problem: Problem, radius: Radius | None, columns: list[Index], linking: Index) -> list[Array]:
+    """What each part pays for the columns that link them; together they pay what these cost.
+
+    The split at which the parts' bounds add up to that of the whole relaxation: a part gets what its rows would give
+    for the column there, and what is left over is shared alike.
+    """
+    if len(columns) == 1 or not len(linking):
+        return [problem.cost[linking]] * len(columns)
+    held = problem
+    if radius is not None:
+        rows = product_rows(radius, radius.at[-1], problem.decisive, len(problem.cost))
+        held = hold(
+            replace(problem, rows=stack(problem.rows, rows)), np.array([radius.alpha]), np.array(radius.at[-1:])
+        )
+    _, multipliers, _ = relaxed(held, cone_rows(held), 0.0, np.inf)
+    duals = multipliers.rows[: len(problem.rows.lower)]
+    given = []
+    for part in columns:
+        inside = np.diff(entries(problem.rows, np.setdiff1d(part, linking)).indptr) > 0
+        given.append(np.asarray(problem.rows.matrix[inside][:, linking].T @ duals[inside]))
+    left = (problem.cost[linking] - sum(given)) / len(columns)
+    return [one + left for one in given]
 
 
 def most_units(rules: Rows, problem: Problem) -> int:

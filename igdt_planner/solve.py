@@ -143,9 +143,9 @@ class Compiled:
         return [name for name, integer in zip(self.names, self.problem.integer, strict=True) if integer]
 
 
-def compiled(study: Study, *, compact: bool = False) -> Compiled:
+def compiled(study: Study) -> Compiled:
     """Formulate and compile a study."""
-    formulation = build(study, compact=compact)
+    formulation = build(study)
     problem, columns = compile_problem(formulation)
     return Compiled(formulation, problem, [column.name for column in columns])
 

@@ -36,16 +36,13 @@ class Formulation:
     cones: tuple[Cone, ...]
 
 
-def build(study: Study, *, compact: bool = False) -> Formulation:
+def build(study: Study) -> Formulation:
     """Write a study as a Pyomo MILP.
 
     Parameters
     ----------
     study : Study
         In per unit; with a horizon the info-gap question is asked instead of the least cost.
-    compact : bool
-        Whether connected modes are written by line, as islanded ones are: the same plans in a smaller problem with a
-        weaker relaxation.
 
     Returns
     -------
@@ -65,14 +62,17 @@ def build(study: Study, *, compact: bool = False) -> Formulation:
     m.mode = pyo.Block(list(study.modes))
     cones: list[Cone] = []
     for name, mode in study.modes.items():
-        cones += add_mode(m.mode[name], study, mode, by_line=compact or mode.islanded)
+        cones += add_mode(m.mode[name], study, mode)
     add_objective(m, objective_expression(m))
     return Formulation(m, study, tuple(cones))
 
 
-def add_mode(b: Any, study: Study, mode: StudyMode, *, by_line: bool) -> list[Cone]:
-    """Write one mode into its block and return its loss cones."""
-    b.by_line = by_line
+def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
+    """Write one mode into its block and return its loss cones; flows of an island are by line, others on parent arcs.
+
+    In an island any bus may be the root, and loops may be allowed.
+    """
+    b.by_line = mode.islanded
     declare_sets(b, study, mode)
     add_topology(b)
     add_shedding(b)

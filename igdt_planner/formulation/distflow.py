@@ -25,7 +25,7 @@ def add_distflow(b: Any) -> None:
 
 
 def add_line_flows(b: Any) -> None:
-    """Flows by line, in islands and in the compact form: either way on each, big-M where it is open."""
+    """Flows by line, as islands have them: either way on each, big-M where it is open."""
     b.flow_ub = {line: flow_limit(b.study, b.mode, line) for line in b.lines}
     b.p_flow = pyo.Var(b.branches, b.periods, bounds=lambda b, line, child, t: (-b.flow_ub[line], b.flow_ub[line]))
     b.q_flow = pyo.Var(b.branches, b.periods, bounds=lambda b, line, child, t: (-b.flow_ub[line], b.flow_ub[line]))

@@ -18,9 +18,9 @@ class Cone:
     """The condition ``i_sq * w >= P^2 + Q^2`` of one branch and period, as Pyomo variables.
 
     ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * on``; without losses in the balance
-    ``v_sq`` is None and ``v_sq_ub`` is 1. ``switched`` says that ``v_sq`` is a voltage handed down an arc, which (F10)
-    holds below ``v_sq_ub * on``. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective;
-    it says which cones matter.
+    ``v_sq`` is None and ``v_sq_ub`` is 1. ``switched`` says that ``v_sq`` is a voltage handed down an arc, which a row
+    holds below ``v_sq_ub * on``. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective; it says
+    which cones matter.
     """
 
     i_sq: Any
