@@ -41,7 +41,7 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="write pl
 TimeLimit = Annotated[
     float | None,
     typer.Option(
-        "--time-limit", metavar="S", help="seconds of search for the baseline; info-gap questions get 0.3 of it"
+        "--time-limit", metavar="S", help="seconds of search; the baseline of a question or sweep has its share in it"
     ),
 ]
 Gap = Annotated[float | None, typer.Option("--gap", metavar="G", help="relative gap that is good enough")]
@@ -208,7 +208,7 @@ def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Pa
     print(f"\ncomputed in {time.monotonic() - begun:.0f} s; plans, tables and pictures are in {out}")
 
 
-DEMO_LIMIT_S = 100.0
+DEMO_LIMIT_S = 150.0
 """Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""
 
 

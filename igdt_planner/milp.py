@@ -43,6 +43,8 @@ SMALL_VALUE = 1e-2
 """Objective below which the tolerance of a relaxation is no longer relative."""
 
 
+ROOT_SHARE, FIRST_ROUND_SHARE = 0.4, 0.1
+"""Shares of the time limit that the relaxation may take with many rounds of tangents, and with one."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
 PATIENCE, PROGRESS = 4, 0.5
@@ -211,7 +213,12 @@ def refine(
     """
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
-    held = hold(replace(problem, cost=priced), np.flatnonzero(problem.integer), np.round(binaries))
+    integer = np.flatnonzero(problem.integer)
+    held = hold(
+        replace(problem, cost=priced),
+        integer,
+        np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
+    )
     near = conic_point(held, deadline)
     cuts = cuts if near is None else tangents(held, near, -np.inf)
     status, x, _, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
@@ -317,9 +324,10 @@ class Search:
         self.proven_infeasible, self.told = False, -np.inf
 
     def root(self) -> bool:
-        """Bound the problem by its LP relaxation in four tenths of the time; False where even that is infeasible."""
+        """Bound the problem by its LP relaxation in a share of the time; False where even that is infeasible."""
         gap = min(1e-3, max(1e-5, self.options.gap / 5.0))
-        deadline = self.begun + 0.4 * self.options.time_limit_s
+        share = ROOT_SHARE if self.options.root_rounds > 1 else FIRST_ROUND_SHARE
+        deadline = self.begun + share * self.options.time_limit_s
         status, _, self.bound, self.cuts = relax(
             self.problem, self.cuts, self.options, gap, deadline, self.options.root_rounds
         )

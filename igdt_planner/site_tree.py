@@ -24,15 +24,15 @@ from igdt_planner.parts import parts
 from igdt_planner.plunge import Plunge, Trial
 from igdt_planner.problem import Array, Index, Problem, Rows, entries, hold, only_over, select, stack
 
-PLUNGE_AFTER = 10
-"""Plunge number k is made when that many leaves times k squared are bounded: plans matter most at first."""
+PLUNGE_AFTER = 20
+"""Leaves bounded, times the plunges made so far, between one plunge and the next: plans matter most at first."""
 FIRST_PLAN = 0.3
 """Share of the time that the tree may take where it only finds a first plan."""
 LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
 """Shares by which a radius is proven to be out of reach, one after the other."""
-PROMISING = 2e-2
+PROMISING = 5e-3
 """A plunge is worth improving when it ends that close above the best plan, as a share."""
 
 
@@ -80,17 +80,22 @@ class SiteTree:
         Plans are worth a proposal below it.
     threads : int
         Nodes bounded side by side.
+    deadline : float
+        Of all that is done here.
     """
 
-    def __init__(self, problem: Problem, radius: Radius | None, cutoff: float, best: float, threads: int) -> None:
+    def __init__(
+        self, problem: Problem, radius: Radius | None, cutoff: float, best: float, threads: int, deadline: float
+    ) -> None:
         self.problem, self.cutoff, self.best, self.threads = problem, cutoff, best, threads
+        self.deadline = deadline
         self.zones = Zones(len(problem.decisive), problem.zones)
         extra = np.array([radius.alpha, *radius.built], dtype=np.int64) if radius else np.empty(0, dtype=np.int64)
         split = parts(problem, np.union1d(problem.sites, extra))
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
         linking = np.union1d(problem.sites, extra)
-        shares = shared_costs(problem, radius, self.columns, linking)
+        shares = shared_costs(problem, radius, self.columns, linking, deadline)
 
         def part_bound(part: Problem, columns: Index, share: Array) -> PartBound:
             cost = part.cost.copy()
@@ -107,13 +112,13 @@ class SiteTree:
         self.open = [Node((), [[nothing] for _ in split], self.level)]
         self.settled: list[Node] = []
         self.gains = Gains([np.isin(columns[part.integer], problem.sites) for part, columns in split])
-        self.bounded, self.plunges = 0, 0
+        self.bounded, self.plunges, self.due = 0, 0, 0
 
-    def search(self, deadline: float, propose: Propose | None = None, report: Report | None = None) -> None:
+    def search(self, propose: Propose | None = None, report: Report | None = None) -> None:
         """Work on the lowest nodes until all reach the cutoff or time is up; plans found are proposed."""
         with ThreadPoolExecutor(self.threads) as pool:
-            plunge = Plunge(self.problem, self.parts, self.columns, self.parts[0].radii - 1, pool, deadline)
-            while time.monotonic() < deadline:
+            plunge = Plunge(self.problem, self.parts, self.columns, self.parts[0].radii - 1, pool, self.deadline)
+            while time.monotonic() < self.deadline:
                 self.open.sort(key=lambda node: (node.total, node.units))
                 chosen = [node for node in self.open[: self.threads] if node.total < self.cutoff]
                 if not chosen:
@@ -123,7 +128,7 @@ class SiteTree:
                 tasks = [(node, part, leaf) for node in chosen for part, leaf in self.unbounded(node)]
 
                 def work(task: tuple[Node, int, Leaf]) -> Leaf:
-                    return self.parts[task[1]].at(task[0].units, task[2], self.level, deadline)
+                    return self.parts[task[1]].at(task[0].units, task[2], self.level, self.deadline)
 
                 leaves = pool.map(work, tasks)
                 for (node, part, leaf), found in zip(tasks, leaves, strict=True):
@@ -155,18 +160,19 @@ class SiteTree:
         """Make a plan of a node whose sites are decided, or of the root, when one is due."""
         if node.units and (self.wide(node) or node.total >= self.cutoff):
             return
-        if self.bounded < PLUNGE_AFTER * self.plunges**2:
+        if self.bounded < self.due:
             return
         if not self.plunges:  # the root, whose cost is the scale of all that follows
             for part in self.parts:
                 part.scale = abs(node.total)
         self.plunges += 1
+        self.due = self.bounded + PLUNGE_AFTER * self.plunges
         units = node.units or plunge.sites(node.lowest)
         trials = plunge.pool.map(lambda leader: plunge.dive(units, node.lowest, leader), range(len(self.parts)))
         best = min((trial for trial in trials if trial is not None), key=lambda trial: trial.total, default=None)
-        if best is None or best.total > self.best + PROMISING * abs(self.best):
+        if best is None or (self.plunges > 1 and best.total > self.best + PROMISING * abs(self.best)):
             return
-        if self.best == np.inf:  # a plan at once, before a better one
+        if self.plunges == 1:  # a plan at once, before a better one
             self.take(best, propose)
         self.take(plunge.improve(best), propose)
 
@@ -343,7 +349,9 @@ class Gains:
         return np.asarray((sums + mean) / (counts + 1.0))
 
 
-def shared_costs(problem: Problem, radius: Radius | None, columns: list[Index], linking: Index) -> list[Array]:
+def shared_costs(
+    problem: Problem, radius: Radius | None, columns: list[Index], linking: Index, deadline: float
+) -> list[Array]:
     """What each part pays for the columns that link them; together they pay what these cost.
 
     The split at which the parts' bounds add up to that of the whole relaxation: a part gets what its rows would give
@@ -357,7 +365,7 @@ def shared_costs(problem: Problem, radius: Radius | None, columns: list[Index], 
         held = hold(
             replace(problem, rows=stack(problem.rows, rows)), np.array([radius.alpha]), np.array(radius.at[-1:])
         )
-    _, multipliers, _ = relaxed(held, cone_rows(held), 0.0, np.inf)
+    _, multipliers, _ = relaxed(held, cone_rows(held), 0.0, deadline)
     duals = multipliers.rows[: len(problem.rows.lower)]
     given = []
     for part in columns:
@@ -404,13 +412,13 @@ def prove_cost(search: Search) -> None:
         search.propose(binaries)
         return search.cutoff() - offset
 
-    tree = SiteTree(problem, None, search.cutoff() - offset, search.value - offset, search.options.threads)
     deadline = search.deadline
-    if len(tree.parts) == 1 and not sites_free(problem):
+    if len(parts(problem, problem.sites)) == 1 and not sites_free(problem):
         if np.isfinite(search.value):
             return
         deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
-    tree.search(deadline, propose, lambda tree: search.raise_bound(tree.bound() + offset))
+    tree = SiteTree(problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, deadline)
+    tree.search(propose, lambda tree: search.raise_bound(tree.bound() + offset))
 
 
 def prove_radius(search: Search) -> bool:
@@ -431,8 +439,8 @@ def prove_radius(search: Search) -> bool:
         if proven is not None:
             search.raise_bound(-proven if largest else proven)
 
-    tree = SiteTree(costs, radius, budget, budget, search.options.threads)
-    tree.search(search.deadline, propose, report)
+    tree = SiteTree(costs, radius, budget, budget, search.options.threads, search.deadline)
+    tree.search(propose, report)
     return tree.cutoff < budget and not search.done() and time.monotonic() < search.deadline
 
 

@@ -16,6 +16,22 @@ NEIGHBOURS = 24
 """Topologies near the best that are tried too: the losses there are what a proof has to know."""
 
 
+def starts(study: Study) -> list[dict[str, float]]:
+    """Integer variables of plans to try first, by name; what is not named is 0."""
+    return searched_starts(study) or [untouched(study)]
+
+
+def untouched(study: Study) -> dict[str, float]:
+    """Nothing is built, connected lines stay as they are, and islands are dead: a plan, if a poor one, at once."""
+    lines = {name: mode for name, mode in study.modes.items() if not mode.islanded}
+    return {
+        f"mode[{name}].line_on[{line.id},{t}]": float(line.closed)
+        for name in lines
+        for line in study.lines.values()
+        for t in study.periods
+    }
+
+
 def searched_starts(study: Study) -> list[dict[str, float]]:
     """Switch states of low AC losses by variable name, the best first; none where the search has no say."""
     mode = study.modes.get("connected")

@@ -26,7 +26,7 @@ def open_lines(plan: Plan) -> dict[str, list[int]]:
 
 def asked(session: Session, base: Candidate, row: dict[str, Any], sense: Any) -> Plan:
     """The answer to one row of the reference, judged by AC and unbroken."""
-    plan = session.question(sense, None, row["budget_mwh"], base, ()).plan
+    plan = session.question(sense, None, row["budget_mwh"], base, (), 0.5).plan
     assert plan.kind == sense
     assert plan.status == "optimal"
     assert plan.ac is not None and plan.ac.verdict == "feasible"
@@ -101,10 +101,10 @@ def test_opportunity_siting_and_switching(connected: tuple[Session, Candidate], 
 
 def test_robust_at_the_printed_budget_of_beta(connected: tuple[Session, Candidate]) -> None:
     session, base = connected
-    by_beta = session.question("robust", 0.1, None, base, ()).plan
+    by_beta = session.question("robust", 0.1, None, base, (), 0.5).plan
     budget = by_beta.robustness["budget"]
     assert budget == pytest.approx(1.1 * base.plan.objective, rel=1e-12)
-    by_budget = session.question("robust", None, budget, base, ()).plan
+    by_budget = session.question("robust", None, budget, base, (), 0.5).plan
     assert by_budget.robustness["alpha"] == pytest.approx(by_beta.robustness["alpha"], rel=1e-3)
     assert open_lines(by_budget) == open_lines(by_beta)
 

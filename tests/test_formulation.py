@@ -27,11 +27,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igdt_planner.case import load_case
+from igdt_planner.conic import cone_rows, lagrangian, least, limited, relaxed
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.formulation.bounds import i_sq_limit, load_current, source_current
 from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
-from igdt_planner.milp import Options, relax, to_highs
+from igdt_planner.milp import Options, to_highs
 from igdt_planner.problem import hold, loss_shortfall, no_rows, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Horizon, Study
@@ -66,12 +67,12 @@ ROWS = {
     "I15": "dead_line_stays kept",
     "F1": "balance_p both one_way two_sources robust",
     "F2": "balance_q both one_way two_sources meshed robust",
-    "F3": "voltage_drop_upper both meshed compact",
-    "F4": "voltage_drop_lower both meshed compact",
-    "F5": "p_open_forward robust compact",
-    "F6": "p_open_reverse robust compact",
-    "F7": "q_open_forward robust compact",
-    "F8": "q_open_reverse robust compact",
+    "F3": "voltage_drop_upper both meshed",
+    "F4": "voltage_drop_lower both meshed",
+    "F5": "p_open_forward robust",
+    "F6": "p_open_reverse robust",
+    "F7": "q_open_forward robust",
+    "F8": "q_open_reverse robust",
     "F9": "voltage_fed both one_way two_sources",
     "F10": "v_arc_open one_way two_sources robust",
     "F11": "v_arc_upper one_way two_sources robust",
@@ -80,13 +81,13 @@ ROWS = {
     "F14": "back_within one_way two_sources robust",
     "F15": "below_highest both two_sources",
     "F16": "highest_rise both one_way two_sources robust",
-    "L1": "current_open both one_way two_sources compact",
-    "L2": "loss_tangent both one_way two_sources compact",
+    "L1": "current_open both one_way two_sources",
+    "L2": "loss_tangent both one_way two_sources meshed",
     "D1": "dg_available both meshed robust",
     "D2": "dg_q_upper robust",
     "D3": "dg_q_lower robust",
     "D4": "shed_limit switching robust",
-    "D5": "rating one_way compact",
+    "D5": "rating one_way meshed",
     "D6": "switched_on switching",
     "D7": "switched_off switching",
     "D8": "switching_limit switching",
@@ -124,8 +125,8 @@ ROWS = {
 
 @cache
 def written(name: str) -> Formulation:
-    """A tiny study as a model; ``compact`` is ``one_way`` by line."""
-    return build(tiny("one_way"), compact=True) if name == "compact" else build(tiny(name))
+    """A tiny study as a model."""
+    return build(tiny(name))
 
 
 @pytest.mark.parametrize("tag", ROWS)
@@ -143,7 +144,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "compact")
+    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
@@ -151,7 +152,6 @@ def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
 
 # Losses in the balance relax AC: every AC state satisfies every row and every tangent.
 
-COMPACT = pytest.mark.parametrize("compact", [False, True], ids=["on parent arcs", "by line"])
 BEST_OPEN = (7, 9, 14, 32, 37)
 BASE_OPEN = (33, 34, 35, 36, 37)
 
@@ -172,12 +172,11 @@ def turned_round(study: Study) -> Study:
 
 @pytest.mark.parametrize(("opened", "losses_mwh"), [(BASE_OPEN, 0.2026771), (BEST_OPEN, 0.1395513)])
 @pytest.mark.parametrize("turn", [False, True], ids=["as given", "lines turned round"])
-@COMPACT
 def test_ac_state_of_a_switched_feeder_satisfies_every_row(
-    opened: Collection[int], losses_mwh: float, turn: bool, compact: bool
+    opened: Collection[int], losses_mwh: float, turn: bool
 ) -> None:
     planned = shipped("ieee33", "reconfiguration")
-    formulation = build(turned_round(planned) if turn else planned, compact=compact)
+    formulation = build(turned_round(planned) if turn else planned)
     put(formulation, {"connected": Operation({1: 1.0}, closed(planned, opened))})
     assert assert_rows_hold(formulation) == pytest.approx(losses_mwh, abs=1e-7)
 
@@ -190,14 +189,13 @@ TWO_ISLANDS = [1, 2, 3, 5, 6, 8, 10, 11, 12, 13, 15, 16, 17, 19, 21, 22, 24, 25,
 
 
 @pytest.mark.parametrize("alpha", [None, 0.1])
-@COMPACT
-def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None, compact: bool) -> None:
+def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -> None:
     planned = shipped("ieee33_14sw", "dual_mode")
     if alpha is not None:
         planned = planned.ask(
             Horizon("robust", budget=10.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.1})
         )
-    formulation = build(planned, compact=compact)
+    formulation = build(planned)
     connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **CONNECTED)
     one_island = Operation({25: 1.02}, closed(planned, BASE_OPEN), served=0.25, dg={DG_32: 0.5 + 0.2j}, ess=STORED)
     two_islands = Operation({25: 1.0, 32: 1.05}, TWO_ISLANDS, served=0.35)
@@ -371,18 +369,19 @@ def test_a_substation_without_lines_does_not_matter() -> None:
         assert optimum(study(CASE | alone, MODEL | own))[0] == pytest.approx(optimum(study(CASE, MODEL | own))[0])
 
 
-def lp_bound(study: Study) -> float:
-    """Bound of the LP relaxation, with tangents until the cones hold to 1e-7 of it."""
+def conic_bound(study: Study) -> float:
+    """Bound of the relaxation with exact cones, from multipliers over the column bounds."""
     problem, _ = compile_problem(build(study))
-    rows_so_far, deadline = no_rows(len(problem.cost)), time.monotonic() + 60.0
-    status, _, bound, _ = relax(problem, rows_so_far, Options(), 1e-7, deadline, rounds=60)
-    assert status == highspy.HighsModelStatus.kOptimal
-    return float(bound)
+    rows_of_cones = cone_rows(problem)
+    _, multipliers, infeasible = relaxed(problem, rows_of_cones, 0.0, time.monotonic() + 60.0)
+    assert not infeasible
+    constant, reduced, _ = lagrangian(problem.rows, rows_of_cones, problem.cost, multipliers)
+    return constant + least(reduced, *limited(problem.rows, problem.lower, problem.upper)) + problem.offset
 
 
 @cache
 def plain_bound() -> float:
-    return lp_bound(tiny("both"))
+    return conic_bound(tiny("both"))
 
 
 def renumbered(record: dict[str, Any], names: dict[int, int], *keys: str) -> dict[str, Any]:
@@ -399,23 +398,23 @@ def test_numbers_and_order_of_buses_do_not_change_the_bound(numbers: list[int], 
         "substations": [renumbered(record, names, "bus") for record in CASE["substations"]],
     }
     choices = {kind: MODEL[kind] | {"buses": [names[bus] for bus in MODEL[kind]["buses"]]} for kind in ("dg", "ess")}
-    assert lp_bound(study(case, MODEL | choices)) == pytest.approx(plain_bound(), rel=1e-5)
+    assert conic_bound(study(case, MODEL | choices)) == pytest.approx(plain_bound(), rel=1e-5)
 
 
 @pytest.mark.parametrize("base_mva", [1.0, 100.0])
 def test_the_power_base_does_not_change_the_bound(base_mva: float) -> None:
-    assert lp_bound(study(CASE | {"base_mva": base_mva}, MODEL)) == pytest.approx(plain_bound(), rel=1e-5)
+    assert conic_bound(study(CASE | {"base_mva": base_mva}, MODEL)) == pytest.approx(plain_bound(), rel=1e-5)
 
 
 def test_the_unit_of_money_scales_the_bound() -> None:
     terms = [term | {"weight": 7.0 * term.get("weight", 1.0)} for term in MODEL["objective"]]
-    assert lp_bound(study(CASE, MODEL | {"objective": terms})) == pytest.approx(7.0 * plain_bound(), rel=1e-5)
+    assert conic_bound(study(CASE, MODEL | {"objective": terms})) == pytest.approx(7.0 * plain_bound(), rel=1e-5)
 
 
 def test_impedances_change_the_bound() -> None:
     """The tests above can fail."""
     lossy = [line | {"r_ohm": 3.0 * line["r_ohm"]} for line in CASE["lines"]]
-    assert lp_bound(study(CASE | {"lines": lossy}, MODEL)) > plain_bound() * (1.0 + 1e-4)
+    assert conic_bound(study(CASE | {"lines": lossy}, MODEL)) > plain_bound() * (1.0 + 1e-4)
 
 
 POWER, WIDTH = st.floats(-10.0, 10.0), st.floats(0.01, 2.0)

@@ -97,11 +97,11 @@ def test_plan_of_one_beta_holds_at_every_larger_one() -> None:
     model = hand("connected")
     with Session(ip.load_case("feeder4"), model, None, None, None) as session:
         base = session.baseline()
-        plan, anew = (session.question("robust", beta, None, base, ()).plan for beta in (0.2, 1.0))
+        plan, anew = (session.question("robust", beta, None, base, (), 0.5).plan for beta in (0.2, 1.0))
     with Session(ip.load_case("feeder4"), override(model, stated(plan)), None, None, None) as session:
         own = session.baseline()
         assert own.plan.objective == pytest.approx(base.plan.objective, rel=1e-6)
-        again, larger = (session.question("robust", beta, None, own, ()).plan for beta in (0.2, 1.0))
+        again, larger = (session.question("robust", beta, None, own, (), 0.5).plan for beta in (0.2, 1.0))
     assert again.robustness["alpha"] == pytest.approx(plan.robustness["alpha"], rel=1e-3)
     assert again.robustness["alpha"] < larger.robustness["alpha"] < anew.robustness["alpha"]
 
@@ -161,7 +161,7 @@ def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
     with Session(ip.load_case("feeder4"), hand("connected"), None, None, None) as session:
         base = session.baseline()
         session.time_limit_s = 0.01
-        plan = session.question("robust", 0.2, None, base, ()).plan
+        plan = session.question("robust", 0.2, None, base, (), 0.5).plan
     assert plan.status in ("feasible", "optimal")
     assert plan.robustness["alpha"] >= 0.0
     assert plan.ac is not None and plan.ac.verdict == "feasible"
@@ -170,7 +170,7 @@ def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
 @pytest.fixture(scope="module")
 def asked() -> Iterator[tuple[Session, Candidate]]:
     with Session(ip.load_case("feeder4"), hand("islanded"), None, None, None) as session:
-        yield session, session.question("robust", 0.1, None, session.baseline(), ())
+        yield session, session.question("robust", 0.1, None, session.baseline(), (), 0.5)
 
 
 def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]) -> None:

@@ -25,7 +25,7 @@ from igdt_planner.study import resolve
 RECONFIGURATION = ip.load_model("reconfiguration")
 BEST_LOSSES_MWH = 0.1395514
 """Of ieee33 under that model, rounded up."""
-NO_CONES = Cones(*(np.empty(0, dtype=np.int64) for _ in range(5)), np.empty(0), np.empty(0))
+NO_CONES = Cones(*(np.empty(0, dtype=np.int64) for _ in range(5)), np.empty(0), np.empty(0, dtype=bool), np.empty(0))
 
 
 def tiny(
@@ -53,7 +53,7 @@ def quiet(event: dict[str, Any]) -> None:
 
 
 def value(problem: Problem, **options: Any) -> float | None:
-    answer, _ = solve(problem, None, Options(**options), None, quiet)
+    answer, _ = solve(problem, Options(**options), None, quiet)
     assert answer.status == "optimal"
     verify(problem, answer)
     return answer.value
@@ -146,7 +146,7 @@ def test_small_cases_agree_without_presolve(case: str, model: Model) -> None:
 @pytest.fixture(scope="module")
 def honest() -> tuple[Problem, Answer]:
     problem = problem_of("feeder4", hand("switching"))
-    answer, _ = solve(problem, None, Options(), None, quiet)
+    answer, _ = solve(problem, Options(), None, quiet)
     verify(problem, answer)
     return problem, answer
 
@@ -203,7 +203,7 @@ def with_nan(problem: Problem, place: str) -> Problem:
 @pytest.mark.parametrize("place", ["cost", "offset", "coefficient", "right-hand side", "lower", "upper"])
 def test_nan_in_a_problem_is_refused(honest: tuple[Problem, Answer], place: str) -> None:
     with pytest.raises(ValueError, match="not numbers"):
-        solve(with_nan(honest[0], place), None, Options(), None, quiet)
+        solve(with_nan(honest[0], place), Options(), None, quiet)
 
 
 def test_unknown_option_is_an_error_not_silence(honest: tuple[Problem, Answer]) -> None:
