@@ -17,7 +17,7 @@ from scipy import sparse
 
 from igdt_planner.problem import Array, Problem, Rows
 
-GAP, FEASIBILITY = 1e-5, 1e-6
+GAP, FEASIBILITY = 1e-8, 1e-8
 """Gap, as a share of the scale of the objective, and infeasibility at which interior point stops."""
 LEAST_TIME_S = 1.0
 """Time that a solve gets even after the deadline, so that it says something."""
@@ -181,8 +181,7 @@ def decided(rows: Rows, lower: Array, upper: Array) -> tuple[Array, Array, bool]
         found_lower, found_upper = implied(rows, lower, upper)
         if np.any(found_lower > upper + CONTRADICTION) or np.any(found_upper < lower - CONTRADICTION):
             return lower, upper, False
-        lower, upper = (
-            np.where(found_lower >= upper - FIXED, upper, lower),
-            np.where(found_upper <= lower + FIXED, lower, upper),
-        )
+        found_lower, found_upper = np.maximum(lower, found_lower), np.minimum(upper, found_upper)
+        closed = found_upper - found_lower <= FIXED
+        lower, upper = np.where(closed, found_upper, lower), np.where(closed, found_upper, upper)
     return lower, upper, True

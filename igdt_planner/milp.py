@@ -25,6 +25,7 @@ from igdt_planner.problem import (
     select,
     stack,
     tangents,
+    worst_violation,
 )
 
 Emit = Callable[[dict[str, Any]], None]
@@ -33,6 +34,10 @@ TANGENT_TOLERANCE = 1e-8
 """Loss that all cones together may miss at a decided plan, relative to the objective."""
 LOSS_PRICE = 1e-6
 """Price of a loss that costs nothing, as a share of what it can cost."""
+LP_TOLERANCE = 1e-7
+"""Violation of a row above which an optimal LP is solved again."""
+CHARGE_PRICE = 1e-4
+"""Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
 LEAST_TOLERANCE = 1e-11
 """Shortfall of one cone, in units of the objective, that is never worth a tangent."""
 LARGE_LP_ROWS = 1500
@@ -147,14 +152,19 @@ def relax(
     interior = tolerance > TANGENT_TOLERANCE and len(problem.rows.lower) >= LARGE_LP_ROWS
     status, point, bound = highspy.HighsModelStatus.kNotset, None, -np.inf
     missing: list[float] = []
+    values: list[float] = []
     for _ in range(rounds):
         status, x, value = solve_lp(highs, deadline, interior=interior)
+        if x is not None and not interior and worst_violation(problem, x, integral=False) > LP_TOLERANCE:
+            highs.clearSolver()  # a warm start that HiGHS itself finds without fault
+            status, x, value = solve_lp(highs, deadline, interior=False)
         if x is None:
             break
         point, bound = x, value - INTERIOR_MARGIN * abs(value) * interior
         fresh = needed_tangents(problem, x, value, tolerance)
+        values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
-        if not len(fresh.lower) or stalled(missing) or time.monotonic() > deadline:
+        if not len(fresh.lower) or stalled(missing, values) or time.monotonic() > deadline:
             break
         append(highs, fresh)
         cuts = stack(cuts, fresh)
@@ -163,9 +173,11 @@ def relax(
     return status, point, bound, cuts
 
 
-def stalled(missing: list[float]) -> bool:
-    """Whether the loss that the cones miss has not come down for some rounds: the rest is rounding of the LP."""
-    return len(missing) > PATIENCE and min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
+def stalled(missing: list[float], values: list[float]) -> bool:
+    """Whether neither the loss that cones miss came down for some rounds nor the value rose: the rest is rounding."""
+    if len(missing) <= PATIENCE or values[-1] - values[-1 - PATIENCE] > TANGENT_TOLERANCE * abs(values[-1]):
+        return False
+    return min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
 
 
 def needed_tangents(problem: Problem, x: Array, value: float, tolerance: float) -> Rows:
@@ -208,11 +220,12 @@ def refine(
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
     Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price
-    holds them down. Returns the point (None where the decisions cannot be run), its value and one tangent per cone at
-    it, or the tangents that show why it cannot be run.
+    holds them down, and another one keeps storage from charging and discharging at once. Returns the point (None where
+    the decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why it cannot.
     """
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
+    priced[problem.charging] += CHARGE_PRICE * problem.cones.weight.max(initial=0.0)
     integer = np.flatnonzero(problem.integer)
     held = hold(
         replace(problem, cost=priced),
@@ -304,7 +317,8 @@ def solve(
     if not search.root():
         return search.answer(), search.cuts
     for start in options.starts:
-        search.propose(start)
+        if time.monotonic() < search.deadline:
+            search.propose(start)
     if prove is not None and not search.done():
         prove(search)
     if not search.proven_infeasible:

@@ -36,12 +36,13 @@ class Leaf:
     """What is held of one part at decided sites: integer columns, the bounds of that, one a radius, and its point.
 
     ``point`` are the integer columns of the relaxation, None where it was never solved or has none; ``split`` the place
-    among them and the change of the column that was held last.
+    among them and the change of the column that was held last. ``level`` is that of the radius it was solved at.
     """
 
     values: Array
     held: Held = ()
     point: Array | None = None
+    level: int = 0
     split: tuple[int, float] | None = None
 
     def holding(self, column: tuple[int, float], place: int) -> Leaf:
@@ -100,7 +101,7 @@ class PartBound:
             if nothing[level]:
                 return replace(leaf, values=np.where(nothing, np.inf, leaf.values), point=None)
         values = np.maximum(leaf.values, self.bounds(part, multipliers, level))
-        return replace(leaf, values=values, point=point[self.integers])
+        return replace(leaf, values=values, point=point[self.integers], level=level)
 
     def held(self, units: Units, columns: Held, level: int) -> tuple[Problem, bool]:
         """The part with units in zones and integer columns held, and whether that can be."""

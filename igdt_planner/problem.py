@@ -52,9 +52,9 @@ class Problem:
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
-    zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees. An
-    info-gap question names its ``budget_row`` and the columns of ``alpha`` and of ``built``, its products with the
-    decisive sites.
+    zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees,
+    ``charging`` the columns of power into storage. An info-gap question names its ``budget_row`` and the columns of
+    ``alpha`` and of ``built``, its products with the decisive sites.
     """
 
     cost: Array
@@ -68,6 +68,7 @@ class Problem:
     decisive: Index
     zones: Index
     switches: tuple[Switches, ...] = ()
+    charging: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     alpha: int = -1
     built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
@@ -146,7 +147,7 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
 
 
-def worst_violation(problem: Problem, x: Array) -> float:
+def worst_violation(problem: Problem, x: Array, *, integral: bool = True) -> float:
     """Largest violation of any row, bound or integrality at a point: the check that does not ask the solver."""
     if not np.isfinite(x).all():
         return np.inf
@@ -154,7 +155,7 @@ def worst_violation(problem: Problem, x: Array) -> float:
     scale = 1.0 + abs(problem.rows.matrix) @ np.abs(x)
     rows = np.maximum(problem.rows.lower - activity, activity - problem.rows.upper) / scale
     columns = np.maximum(problem.lower - x, x - problem.upper)
-    fractions = np.abs(x - np.round(x))[problem.integer]
+    fractions = np.abs(x - np.round(x))[problem.integer & integral]
     return float(max(rows.max(initial=0.0), columns.max(initial=0.0), fractions.max(initial=0.0)))
 
 

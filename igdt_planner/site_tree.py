@@ -213,7 +213,11 @@ class SiteTree:
             return
         choice = self.gains.choose(node.lowest)
         if choice is None:
-            self.unite(node, propose)
+            stale = [part for part, leaf in enumerate(node.lowest) if leaf.level != self.level]
+            for part in stale:  # solved at another radius: at this one it bounds more
+                node.replace(part, node.lowest[part], [replace(node.lowest[part], point=None)])
+            if not stale:
+                self.unite(node, propose)
             return
         part, place, fraction = choice
         leaf, column = node.lowest[part], int(self.parts[part].integers[place])

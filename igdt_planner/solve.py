@@ -55,6 +55,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
+        charging=np.array([i for i, name in enumerate(names) if name == "p_charge"], dtype=np.int64),
         switches=switches(formulation.study, columns),
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
         built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),

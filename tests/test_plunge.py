@@ -62,7 +62,7 @@ def proposals(problem: Problem, threads: int = 1, most: int = 1) -> list[Array]:
         found.append(binaries)
         return -np.inf if len(found) >= most else np.inf
 
-    SiteTree(problem, None, np.inf, np.inf, threads).search(time.monotonic() + 120.0, propose)
+    SiteTree(problem, None, np.inf, np.inf, threads, time.monotonic() + 120.0).search(propose)
     return found
 
 
@@ -73,7 +73,7 @@ def cost(problem: Problem, binaries: Array) -> float:
 
 def test_plunge_at_the_root_finds_the_best_topology_of_a_feeder() -> None:
     problem = problem_of("ieee33", "reconfiguration")
-    assert len(SiteTree(problem, None, np.inf, np.inf, 1).parts) == 1
+    assert len(SiteTree(problem, None, np.inf, np.inf, 1, time.monotonic() + 120.0).parts) == 1
     (first,) = proposals(problem)
     assert cost(problem, first) == pytest.approx(BEST_LOSSES_MWH, rel=1e-4)
 

@@ -53,8 +53,8 @@ def linear_bound(problem: Problem) -> float:
 
 
 def tree_of(problem: Problem, cutoff: float, threads: int = 1) -> SiteTree:
-    tree = SiteTree(problem, None, cutoff, np.inf, threads)
-    tree.search(soon())
+    tree = SiteTree(problem, None, cutoff, np.inf, threads, soon())
+    tree.search()
     return tree
 
 
@@ -85,12 +85,12 @@ def test_decided_sites_are_bounded_as_by_tangents_and_below_their_optimum(
     answer, _ = solve(held, Options(gap=1e-4), None, lambda event: None)
     assert answer.value is not None
     units = tuple((site, 1) for site in sites) or ((len(problem.decisive) - 1, 0),)
-    bound = total(SiteTree(problem, None, np.inf, np.inf, 1), units)[0]
+    bound = total(SiteTree(problem, None, np.inf, np.inf, 1, soon()), units)[0]
     assert linear_bound(held) * (1.0 - CONIC) <= bound <= answer.value * (1.0 + 1e-6)
 
 
 def test_a_zone_is_bounded_below_each_of_its_sites(problem: Problem) -> None:
-    tree = SiteTree(problem, None, np.inf, np.inf, 1)
+    tree = SiteTree(problem, None, np.inf, np.inf, 1, soon())
     inside = [total(tree, ((site, 1),))[0] for site in range(len(problem.decisive))]
     assert total(tree, ())[0] <= total(tree, ((tree.zones.whole, 1),))[0] * (1.0 + CONIC)
     assert total(tree, ((tree.zones.whole, 1),))[0] <= min(inside) * (1.0 + CONIC)
@@ -104,7 +104,7 @@ def test_two_threads_prove_what_one_proves(problem: Problem, optimum: float) -> 
 
 
 def test_bound_of_wrong_multipliers_is_lower_and_never_wrong(problem: Problem) -> None:
-    part = SiteTree(problem, None, np.inf, np.inf, 1).parts[0]
+    part = SiteTree(problem, None, np.inf, np.inf, 1, soon()).parts[0]
     held, feasible = part.held(((0, 1),), (), 0)
     assert feasible
     _, found, _ = relaxed(held, part.cones, 0.0, soon())
@@ -122,7 +122,7 @@ def test_bound_of_wrong_multipliers_is_lower_and_never_wrong(problem: Problem) -
 
 
 def test_mended_multipliers_have_the_right_signs(problem: Problem) -> None:
-    part = SiteTree(problem, None, np.inf, np.inf, 1).parts[0]
+    part = SiteTree(problem, None, np.inf, np.inf, 1, soon()).parts[0]
     rng = np.random.default_rng(0)
     wrong = Multipliers(rng.standard_normal(len(part.part.rows.lower)), rng.standard_normal(part.cones.shape[0]))
     constant, _, mended = lagrangian(part.part.rows, part.cones, part.part.cost, wrong)
@@ -151,11 +151,11 @@ def test_columns_get_bounds_that_cut_nothing_off(problem: Problem) -> None:
 
 def test_infeasible_children_are_closed(problem: Problem) -> None:
     nothing = replace(problem, upper=np.where(np.isin(np.arange(len(problem.cost)), problem.sites), 0.0, problem.upper))
-    tree = SiteTree(nothing, None, np.inf, np.inf, 1)
+    tree = SiteTree(nothing, None, np.inf, np.inf, 1, soon())
     for part in tree.parts:
         leaf = part.at(((0, 1),), Leaf(np.full(1, -np.inf)), 0, soon())
         assert leaf.point is None and leaf.values[0] == np.inf
-    tree.search(soon())
+    tree.search()
     assert 0.0 < tree.bound() < np.inf
     assert all(node.units in ((), ((tree.zones.whole, 0),)) for node in tree.settled if np.isfinite(node.total))
 
@@ -171,7 +171,7 @@ def dual_mode(quantity: str) -> Problem:
 
 
 def tree_at(problem: Problem, *at: float) -> SiteTree:
-    return SiteTree(problem, Radius(problem.alpha, problem.built, at), np.inf, np.inf, 1)
+    return SiteTree(problem, Radius(problem.alpha, problem.built, at), np.inf, np.inf, 1, soon())
 
 
 @pytest.mark.parametrize("quantity", ["load", "dg_availability"])
@@ -190,9 +190,9 @@ def test_bounds_at_other_radii_are_bounds_there(quantity: str, units: Units, lev
 def test_radii_beyond_the_one_reached_are_proven_from_far_to_near_and_that_one_never_is(row: dict[str, Any]) -> None:
     costs, alpha = question(hand("connected")), row["alpha"]
     radius = Radius(costs.alpha, costs.built, (1.5 * alpha, 1.1 * alpha, 1.001 * alpha, alpha))
-    tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1)
+    tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1, soon())
     proven: list[float | None] = []
-    tree.search(soon(), None, lambda tree: proven.append(tree.radius_bound(radius, row["budget_mwh"])))
+    tree.search(None, lambda tree: proven.append(tree.radius_bound(radius, row["budget_mwh"])))
     assert tree.level == 2
     assert proven[-1] == radius.at[2]
     known = [alpha for alpha in proven if alpha is not None]
@@ -203,8 +203,8 @@ def test_a_radius_that_a_plan_reaches_is_not_proven_out_of_reach() -> None:
     row = REFERENCE["hand_connected"]["robust"][0]
     costs = question(hand("connected"))
     radius = Radius(costs.alpha, costs.built, (0.999 * row["alpha"], 0.9 * row["alpha"], 0.0))
-    tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1)
-    tree.search(soon())
+    tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1, soon())
+    tree.search()
     assert tree.level == 0
     assert tree.radius_bound(radius, row["budget_mwh"]) is None
 
