@@ -208,7 +208,7 @@ def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Pa
     print(f"\ncomputed in {time.monotonic() - begun:.0f} s; plans, tables and pictures are in {out}")
 
 
-DEMO_LIMIT_S = 150.0
+DEMO_LIMIT_S = 100.0
 """Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""
 
 

@@ -310,6 +310,11 @@ def solve(
         Tangents worth keeping for the next solve over the same columns.
     """
     require_numbers(problem)
+    if np.all(problem.lower[problem.integer] == problem.upper[problem.integer]):
+        search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
+        if np.isfinite(search.propose(problem.lower[problem.integer])):
+            search.bound = search.value  # nothing was left to decide, and the cones are exact
+            return search.answer(), search.cuts
     free = problem.lower[problem.decisive] < problem.upper[problem.decisive]
     if prove is not None and free.any():
         options = replace(options, root_rounds=1)  # the bound comes from branching on sites

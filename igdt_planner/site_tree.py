@@ -422,7 +422,13 @@ def prove_cost(search: Search) -> None:
             return
         deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
     tree = SiteTree(problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, deadline)
-    tree.search(propose, lambda tree: search.raise_bound(tree.bound() + offset))
+
+    def report(tree: SiteTree) -> None:
+        search.raise_bound(tree.bound() + offset)
+        if search.done():
+            tree.deadline = -np.inf
+
+    tree.search(propose, report)
 
 
 def prove_radius(search: Search) -> bool:
@@ -442,6 +448,8 @@ def prove_radius(search: Search) -> bool:
         proven = tree.radius_bound(radius, budget)
         if proven is not None:
             search.raise_bound(-proven if largest else proven)
+        if search.done():
+            tree.deadline = -np.inf
 
     tree = SiteTree(costs, radius, budget, budget, search.options.threads, search.deadline)
     tree.search(propose, report)

@@ -296,7 +296,7 @@ def opportunity_005(share: float) -> list[Measure]:
 def main_job(share: float) -> list[Measure]:
     """The main job: a curve in at most 6 minutes."""
     begun = time.perf_counter()
-    curve = ip.sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=150.0 * share)
+    curve = ip.sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=100.0 * share)
     seconds = time.perf_counter() - begun
     if not curve.plans:
         raise RuntimeError(f"the sweep has no plans; its baseline is {curve.baseline.status}")
