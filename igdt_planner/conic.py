@@ -8,7 +8,7 @@ nothing is feasible is believed only where the multipliers prove it.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import clarabel
@@ -24,7 +24,7 @@ LEAST_TIME_S = 1.0
 FIXED = 1e-12
 """Distance between column bounds that leaves nothing to decide."""
 CONTRADICTION = 1e-7
-"""Distance by which column bounds that follow from rows may cross."""
+"""Distance by which column bounds from rows may cross, and what a proof that nothing is feasible exceeds."""
 PASSES = 3
 """Passes over the rows from which column bounds are taken."""
 
@@ -59,6 +59,24 @@ def cone_rows(problem: Problem) -> sparse.csr_matrix:
     ]
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     return sparse.csr_matrix((value, (row, column)), shape=(4 * len(number), columns))
+
+
+def relaxation(problem: Problem, deadline: float) -> tuple[Array, float]:
+    """A point of the relaxation with its cones exact but for tolerances, and a bound of the problem.
+
+    The bound is infinite where nothing is feasible, and minus infinity where the multipliers prove nothing.
+    """
+    cones = cone_rows(problem)
+    lower, upper, feasible = decided(problem.rows, *limited(problem.rows, problem.lower, problem.upper))
+    if not feasible:
+        return problem.lower, np.inf
+    point, multipliers, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cones, 0.0, deadline)
+    cost = np.zeros_like(problem.cost) if infeasible else problem.cost
+    constant, reduced, _ = lagrangian(problem.rows, cones, cost, multipliers)
+    bound = constant + least(reduced, lower, upper)
+    if infeasible:
+        return point, np.inf if bound > CONTRADICTION else -np.inf
+    return point, bound + problem.offset
 
 
 def relaxed(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import highspy
 import numpy as np
 
-from igdt_planner.conic import cone_rows, decided, relaxed
+from igdt_planner.conic import relaxation
 from igdt_planner.problem import (
     Array,
     Problem,
@@ -22,7 +22,6 @@ from igdt_planner.problem import (
     loss_shortfall,
     no_rows,
     require_numbers,
-    select,
     stack,
     tangents,
     worst_violation,
@@ -32,30 +31,24 @@ Emit = Callable[[dict[str, Any]], None]
 
 TANGENT_TOLERANCE = 1e-8
 """Loss that all cones together may miss at a decided plan, relative to the objective."""
-LOSS_PRICE = 1e-6
-"""Price of a loss that costs nothing, as a share of what it can cost."""
-LP_TOLERANCE = 1e-7
-"""Violation of a row above which an optimal LP is solved again."""
-CHARGE_PRICE = 1e-4
-"""Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
 LEAST_TOLERANCE = 1e-11
 """Shortfall of one cone, in units of the objective, that is never worth a tangent."""
-LARGE_LP_ROWS = 1500
-"""Rows from which an LP is solved by interior point."""
-INTERIOR_MARGIN = 1e-6
-"""Share by which the value of an interior point is lowered to serve as a bound."""
-SMALL_VALUE = 1e-2
-"""Objective below which the tolerance of a relaxation is no longer relative."""
-
-
-ROOT_SHARE, FIRST_ROUND_SHARE = 0.4, 0.1
-"""Shares of the time limit that the relaxation may take with many rounds of tangents, and with one."""
-BOUND_STEP = 1e-5
-"""Rise of a bound that is worth an event, as a share."""
+LP_TOLERANCE = 1e-7
+"""Violation of a row above which an optimal LP is solved again."""
+LOSS_PRICE = 1e-6
+"""Price of a loss that costs nothing, as a share of what it can cost."""
+CHARGE_PRICE = 1e-4
+"""Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
+ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
+"""Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
+ROUNDS = 60
+"""Most rounds of tangents at one LP."""
 PATIENCE, PROGRESS = 4, 0.5
 """Rounds of tangents, and the share that the loss still missed has to fall to within them."""
-INTERIOR_STEPS = 100
-"""Steps after which an interior point is given up; one that gets there takes some 40."""
+ENOUGH = 0.9
+"""Share of the gap that a proof may leave."""
+BOUND_STEP = 1e-5
+"""Rise of a bound that is worth an event, as a share."""
 ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
 """Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
@@ -66,8 +59,8 @@ NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.
 class Options:
     """Limits of one solve.
 
-    ``starts`` are values of the integer columns to try first, ``root_rounds`` the rounds of tangents at the root;
-    branch and bound may stop where nothing below ``cutoff`` is left.
+    ``starts`` are values of the integer columns to try first; branch and bound may stop where nothing below ``cutoff``
+    is left.
     """
 
     time_limit_s: float = 60.0
@@ -76,7 +69,6 @@ class Options:
     seed: int = 0
     presolve: bool = True
     starts: tuple[Array, ...] = ()
-    root_rounds: int = 60
     cutoff: float = np.inf
 
 
@@ -137,40 +129,36 @@ def append(highs: Any, rows: Rows) -> None:
 
 
 def relax(
-    problem: Problem, cuts: Rows, options: Options, tolerance: float, deadline: float, rounds: int
+    problem: Problem, cuts: Rows, options: Options, deadline: float, tolerance: float
 ) -> tuple[Any, Array | None, float, Rows]:
-    """Solve the LP relaxation, adding tangents until the cones hold to ``tolerance`` relative to the objective.
+    """Solve the LP relaxation, adding tangents until the cones hold to a share of the value.
 
-    Returns the model status, the last point, the bound and the tangents that are tight at it (all of them unless the LP
-    was solved). A large LP is solved by interior point: its points lie deep inside the face of optima, so that tangents
-    there cut more, and it needs no basis; its bound is lowered by more than it may be off.
+    Returns the model status, the last point, its value, which no plan can undercut, and the tangents added.
     """
+    added = no_rows(len(problem.cost))
     highs = to_highs(problem, cuts, options, integral=False)
-    if tolerance <= TANGENT_TOLERANCE:
-        set_option(highs, "primal_feasibility_tolerance", 1e-9)
-        set_option(highs, "dual_feasibility_tolerance", 1e-9)
-    interior = tolerance > TANGENT_TOLERANCE and len(problem.rows.lower) >= LARGE_LP_ROWS
+    set_option(highs, "primal_feasibility_tolerance", 1e-9)
+    set_option(highs, "dual_feasibility_tolerance", 1e-9)
     status, point, bound = highspy.HighsModelStatus.kNotset, None, -np.inf
     missing: list[float] = []
     values: list[float] = []
-    for _ in range(rounds):
-        status, x, value = solve_lp(highs, deadline, interior=interior)
-        if x is not None and not interior and worst_violation(problem, x, integral=False) > LP_TOLERANCE:
+    for _ in range(ROUNDS):
+        status, x, value = solve_lp(highs, deadline)
+        if x is not None and worst_violation(problem, x, integral=False) > LP_TOLERANCE:
             highs.clearSolver()  # a warm start that HiGHS itself finds without fault
-            status, x, value = solve_lp(highs, deadline, interior=False)
+            status, x, value = solve_lp(highs, deadline)
         if x is None:
             break
-        point, bound = x, value - INTERIOR_MARGIN * abs(value) * interior
-        fresh = needed_tangents(problem, x, value, tolerance)
+        point, bound = x, value
+        least = tolerance * abs(value) / max(1, len(problem.cones.weight))
+        fresh = tangents(problem, x, max(least, LEAST_TOLERANCE))
         values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
         if not len(fresh.lower) or stalled(missing, values) or time.monotonic() > deadline:
             break
         append(highs, fresh)
-        cuts = stack(cuts, fresh)
-    if point is not None and status == highspy.HighsModelStatus.kOptimal:
-        cuts = select(cuts, cuts.matrix @ point - cuts.lower < 1e-3)
-    return status, point, bound, cuts
+        added = stack(added, fresh)
+    return status, point, bound, added
 
 
 def stalled(missing: list[float], values: list[float]) -> bool:
@@ -180,38 +168,17 @@ def stalled(missing: list[float], values: list[float]) -> bool:
     return min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
 
 
-def needed_tangents(problem: Problem, x: Array, value: float, tolerance: float) -> Rows:
-    """Tangents at the cones that miss more than their share of a tolerance relative to the objective."""
-    scale = abs(value) if tolerance <= TANGENT_TOLERANCE else max(abs(value), SMALL_VALUE)
-    return tangents(problem, x, max(tolerance * scale / max(1, len(problem.cones.weight)), LEAST_TOLERANCE))
-
-
-def solve_lp(highs: Any, deadline: float, *, interior: bool) -> tuple[Any, Array | None, float]:
-    """Run an LP by simplex from the last basis, or by interior point: status, point if optimal, value."""
-    if interior:
-        highs.clearSolver()
-        set_option(highs, "solver", "ipm")
-        set_option(highs, "run_crossover", "off")
-        set_option(highs, "ipm_iteration_limit", INTERIOR_STEPS)
+def solve_lp(highs: Any, deadline: float) -> tuple[Any, Array | None, float]:
+    """Run an LP from the last basis: status, point if optimal, value."""
     set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
     highs.run()
-    if highs.getModelStatus() in ASTRAY:  # a warm start or an interior point that stalls: start afresh by simplex
+    if highs.getModelStatus() in ASTRAY:  # a warm start that leads nowhere: start afresh
         highs.clearSolver()
-        set_option(highs, "solver", "choose")
         highs.run()
     status = highs.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         return status, None, -np.inf
     return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
-
-
-def conic_point(problem: Problem, deadline: float) -> Array | None:
-    """A point of the relaxation with its cones exact but for tolerances; None where there is said to be none."""
-    lower, upper, feasible = decided(problem.rows, problem.lower, problem.upper)
-    if not feasible:
-        return None
-    point, _, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cone_rows(problem), 0.0, deadline)
-    return None if infeasible else point
 
 
 def refine(
@@ -232,12 +199,11 @@ def refine(
         integer,
         np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
     )
-    near = conic_point(held, deadline)
-    cuts = cuts if near is None else tangents(held, near, -np.inf)
-    status, x, _, tight = relax(held, cuts, options, TANGENT_TOLERANCE, deadline, rounds=60)
+    near, bound = relaxation(held, deadline)
+    cuts = cuts if bound == np.inf else tangents(held, near, -np.inf)
+    status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
-        fresh = np.arange(len(tight.lower)) >= len(cuts.lower)
-        return None, np.inf, select(tight, fresh)
+        return None, np.inf, added
     return x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf)
 
 
@@ -287,7 +253,7 @@ def solve(
     branch: Branch = branch,
     prove: Callable[[Search], None] | None = None,
 ) -> tuple[Answer, Rows]:
-    """Plans from starts and the site tree, bounds from both relaxations, the rest from branch and bound.
+    """Plans from starts and the site tree, bounds from the relaxation, the rest from branch and bound.
 
     Parameters
     ----------
@@ -310,20 +276,14 @@ def solve(
         Tangents worth keeping for the next solve over the same columns.
     """
     require_numbers(problem)
-    if np.all(problem.lower[problem.integer] == problem.upper[problem.integer]):
-        search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
-        if np.isfinite(search.propose(problem.lower[problem.integer])):
-            search.bound = search.value  # nothing was left to decide, and the cones are exact
-            return search.answer(), search.cuts
-    free = problem.lower[problem.decisive] < problem.upper[problem.decisive]
-    if prove is not None and free.any():
-        options = replace(options, root_rounds=1)  # the bound comes from branching on sites
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
-    if not search.root():
-        return search.answer(), search.cuts
-    for start in options.starts:
-        if time.monotonic() < search.deadline:
+    search.root()
+    lower, upper = problem.lower[problem.integer], problem.upper[problem.integer]
+    for start in options.starts if np.any(lower < upper) else [lower]:
+        if time.monotonic() < search.deadline and not search.proven_infeasible:
             search.propose(start)
+    if search.x is not None and np.all(lower == upper):
+        return search.answer(), search.cuts
     if prove is not None and not search.done():
         prove(search)
     if not search.proven_infeasible:
@@ -342,17 +302,11 @@ class Search:
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.proven_infeasible, self.told = False, -np.inf
 
-    def root(self) -> bool:
-        """Bound the problem by its LP relaxation in a share of the time; False where even that is infeasible."""
-        gap = min(1e-3, max(1e-5, self.options.gap / 5.0))
-        share = ROOT_SHARE if self.options.root_rounds > 1 else FIRST_ROUND_SHARE
-        deadline = self.begun + share * self.options.time_limit_s
-        status, _, self.bound, self.cuts = relax(
-            self.problem, self.cuts, self.options, gap, deadline, self.options.root_rounds
-        )
-        self.emit({"kind": "bound", "bound": self.bound})
-        self.proven_infeasible = status == highspy.HighsModelStatus.kInfeasible
-        return not self.proven_infeasible
+    def root(self) -> None:
+        """Bound the problem by its relaxation, and take the tangents there."""
+        point, bound = relaxation(self.problem, self.deadline)
+        self.raise_bound(bound)
+        self.cuts = stack(self.cuts, tangents(self.problem, point, -np.inf))
 
     def propose(self, binaries: Array) -> float:
         """Run a plan exactly, keep it if it is the best, and remember its tangents."""
@@ -379,8 +333,8 @@ class Search:
         return (self.value - self.bound) / max(abs(self.value), 1e-9) if np.isfinite(self.value) else np.inf
 
     def cutoff(self) -> float:
-        """A bound that high is proof enough, with half of the gap to spare for rounding."""
-        return self.value - 0.5 * self.options.gap * abs(self.value) if np.isfinite(self.value) else np.inf
+        """A bound that high is proof enough, with some of the gap to spare for rounding."""
+        return self.value - ENOUGH * self.options.gap * abs(self.value) if np.isfinite(self.value) else np.inf
 
     def done(self) -> bool:
         """Whether the gap asked for is reached."""
@@ -388,6 +342,9 @@ class Search:
 
     def branch_until_done(self, branch: Branch) -> None:
         """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time."""
+        if self.done():
+            return
+        self.sharpen(self.problem, ROOT_SHARE * max(self.options.gap, ROOT_GAP))
         columns = np.flatnonzero(self.problem.integer)
         seen: set[bytes] = set()
         while not self.done() and time.monotonic() < self.deadline:
@@ -407,6 +364,12 @@ class Search:
             if binaries.tobytes() in seen:
                 return
             seen.add(binaries.tobytes())
+            self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
+
+    def sharpen(self, problem: Problem, tolerance: float) -> None:
+        """Take in the tangents that the LP of a problem, the whole or one plan of it, asks for."""
+        *_, added = relax(problem, self.cuts, self.options, self.deadline, tolerance)
+        self.cuts = stack(self.cuts, added)
 
     def emit_better(self, event: dict[str, Any]) -> None:
         """Pass a bound on if it is better than the one known."""

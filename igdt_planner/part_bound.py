@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from igdt_planner.conic import Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
+from igdt_planner.conic import CONTRADICTION, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
 from igdt_planner.problem import Array, Index, Problem, Rows, no_rows, stack
 
 Units = tuple[tuple[int, int], ...]
@@ -97,7 +97,7 @@ class PartBound:
         point, multipliers, infeasible = relaxed(part, self.cones, self.scale, deadline)
         if infeasible:
             costless = replace(part, cost=np.zeros_like(part.cost))
-            nothing = self.bounds(costless, multipliers, level) > 0.0
+            nothing = self.bounds(costless, multipliers, level) > CONTRADICTION
             if nothing[level]:
                 return replace(leaf, values=np.where(nothing, np.inf, leaf.values), point=None)
         values = np.maximum(leaf.values, self.bounds(part, multipliers, level))

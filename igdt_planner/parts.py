@@ -6,43 +6,25 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from igdt_planner.problem import Array, Cones, Index, Problem, Rows, entries, select
+from igdt_planner.problem import Cones, Index, Problem, Rows, entries, select
 
 
-def parts(problem: Problem, linking: Index | None = None) -> list[tuple[Problem, Index]]:
-    """Independent parts of a problem once the held columns (or the linking ones) are known, with their columns."""
-    held = problem.lower == problem.upper
-    apart = held.copy()
-    if linking is not None:
-        apart[:] = False
-        apart[linking] = True
-    free = np.flatnonzero(~apart)
+def parts(problem: Problem, linking: Index) -> list[tuple[Problem, Index]]:
+    """Independent parts of a problem once the linking columns are known, each with its columns and the linking ones."""
+    free = np.setdiff1d(np.arange(len(problem.cost)), linking)
     pattern = entries(problem.rows, free)
     count, label = csgraph.connected_components(pattern.T @ pattern, directed=False)
     out = []
     for number in range(count):
         own = free[label == number]
-        columns = with_cones(problem, own) if linking is None else np.concatenate([own, linking])
-        out.append((part_of(problem, own, columns, linking is None), columns))
+        columns = np.concatenate([own, linking])
+        out.append((part_of(problem, own, columns), columns))
     return out
 
 
-def with_cones(problem: Problem, own: Index) -> Index:
-    """A part's own columns, and the held ones (lines without a switch) that its loss cones refer to."""
-    cones = problem.cones
-    mine = np.isin(cones.i_sq, own)
-    named = np.concatenate([cones.p_flow[mine], cones.q_flow[mine], cones.on[mine], cones.v_sq[mine]])
-    return np.union1d(own, named[named >= 0])
-
-
-def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Problem:
-    """The rows and cones over one part's own columns; held columns outside it move to the right-hand side."""
+def part_of(problem: Problem, own: Index, columns: Index) -> Problem:
+    """The rows and cones over one part's own columns."""
     rows = select(problem.rows, np.diff(entries(problem.rows, own).indptr) > 0)
-    shift: Array = np.zeros(len(rows.lower))
-    if drop_held:
-        rest = np.setdiff1d(np.arange(len(problem.cost)), columns)
-        values = np.where(problem.lower[rest] == problem.upper[rest], problem.lower[rest], 0.0)
-        shift = np.asarray(rows.matrix[:, rest] @ values).ravel()
     position = np.full(len(problem.cost) + 1, -1)
     position[columns] = np.arange(len(columns))
     cones = problem.cones
@@ -50,7 +32,7 @@ def part_of(problem: Problem, own: Index, columns: Index, drop_held: bool) -> Pr
     return Problem(
         cost=np.where(np.isin(columns, own), problem.cost[columns], 0.0),
         offset=0.0,
-        rows=Rows(sparse.csr_matrix(rows.matrix[:, columns]), rows.lower - shift, rows.upper - shift),
+        rows=Rows(sparse.csr_matrix(rows.matrix[:, columns]), rows.lower, rows.upper),
         lower=problem.lower[columns],
         upper=problem.upper[columns],
         integer=problem.integer[columns],

@@ -14,7 +14,7 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.session import Candidate, OnEvent, Session, tightened
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
@@ -153,7 +153,8 @@ def sweep(
             found.append(session.question("robust", beta, None, base, found, SWEEP_SHARE))
             if found[-1].plan.status == "cancelled":
                 break
-        return Curve(base.plan, tuple(candidate.plan for candidate in found))
+        plans = tightened((candidate.plan for candidate in found), session.asked_gap)
+        return Curve(base.plan, tuple(plans))
 
 
 def check(plan: Plan) -> Plan:

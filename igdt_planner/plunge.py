@@ -70,6 +70,7 @@ class Plunge:
         """Decisive sites by rounding up the likeliest, one after the other, from the relaxations of all parts."""
         place = {int(column): site for site, column in enumerate(self.problem.decisive)}
         chosen: list[int] = []
+        numbers = range(len(self.parts))
         while True:
             share = np.zeros(len(place))
             for number, leaf in enumerate(leaves):
@@ -83,14 +84,8 @@ class Plunge:
                 return tuple((site, 1) for site in chosen)
             chosen.append(int(np.argmax(share)))
             held = [self.problem.decisive[site] for site in chosen]
-            tasks = [
-                (part, Leaf(leaf.values, self.holding(number, held))) for number, (part, leaf) in self.pairs(leaves)
-            ]
-            leaves = list(self.pool.map(lambda task: task[0].at((), task[1], self.level, self.deadline), tasks))
-
-    def pairs(self, leaves: Sequence[Leaf]) -> list[tuple[int, tuple[PartBound, Leaf]]]:
-        """Number, part and leaf."""
-        return list(enumerate(zip(self.parts, leaves, strict=True)))
+            wanted = [self.holding(number, held) for number in numbers]
+            leaves = list(self.pool.map(self.at, numbers, [()] * len(numbers), wanted))
 
     def holding(self, number: int, columns: Sequence[int]) -> Held:
         """Columns of the problem held at 1 within a part."""

@@ -21,7 +21,7 @@ from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
 from igdt_planner.problem import Rows
 from igdt_planner.solve import Solved, Solver
-from igdt_planner.starts import starts
+from igdt_planner.starts import first_plans
 from igdt_planner.study import Horizon, Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -32,8 +32,8 @@ ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
 VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
-DISPATCH_S = 60.0
-"""Time limit of a dispatch at decided sites and topology."""
+DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
+"""Time limit and gap of a dispatch at decided sites and topology."""
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
@@ -60,11 +60,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plan with what later solves may start from."""
+    """A plan, and its decisions for later solves to start from."""
 
     plan: Plan
     decisions: Decisions | None
-    binaries: Mapping[str, float]
 
 
 class Session:
@@ -106,19 +105,20 @@ class Session:
         """Solve at the forecast in a share of the time limit, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
-        first_plans = starts(self.study)
-        solved = self.solver.solve(self.study, time_limit_s=self.limit(share), gap=self.gap, starts=first_plans)
+        solved = self.solver.solve(
+            self.study, time_limit_s=self.limit(share), gap=self.gap, starts=first_plans(self.study)
+        )
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)
             if plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=explain(self.study, self.solver))
-            return Candidate(plan, None, {})
-        decisions = read_decisions(solved.formulation, solved.values)
+            return Candidate(plan, None)
+        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
         run, redispatched = self.accept(solved, decisions)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
         plan = dataclasses.replace(plan, redispatched=redispatched, seconds=time.monotonic() - begun)
         self.finished(plan)
-        return Candidate(plan, decisions, solved.binaries)
+        return Candidate(plan, decisions)
 
     def finished(self, plan: Plan) -> None:
         """Tell listeners that a plan stands."""
@@ -141,7 +141,15 @@ class Session:
     def decided(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Solved:
         """A study solved at decided sites and topology, exact in its losses."""
         fixed = study.decide(decisions.as_fix(study))
-        return self.solver.solve(fixed, time_limit_s=DISPATCH_S, gap=1e-7, explore=False, hold=schedule, quiet=True)
+        return self.solver.solve(
+            fixed,
+            time_limit_s=DISPATCH_S,
+            gap=DISPATCH_GAP,
+            starts=[decisions.binaries],
+            hold=schedule,
+            explore=False,
+            quiet=True,
+        )
 
     def dispatch(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Run | None:
         """Least-cost dispatch of decisions at a study's realisation; None where they cannot be run."""
@@ -172,7 +180,7 @@ class Session:
         self.beta = beta
         self.on_event({"kind": "started"})
         asked = horizon(self.study, sense, budget)
-        starts = [candidate.binaries for candidate in (base, *pool) if candidate.binaries]
+        starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
         solved = self.solver.solve(
             self.study.ask(asked),
             time_limit_s=self.limit(share),
@@ -190,22 +198,20 @@ class Session:
                 plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
             elif plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
-            return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None, {})
-        decisions, binaries, alpha, run = found
+            return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
+        decisions, alpha, run = found
         plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
         plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
         self.finished(plan)
-        return Candidate(plan, decisions, binaries)
+        return Candidate(plan, decisions)
 
-    def surviving(
-        self, solved: Solved, asked: Horizon, base: Candidate
-    ) -> tuple[Decisions, Mapping[str, float], float, Run] | None:
+    def surviving(self, solved: Solved, asked: Horizon, base: Candidate) -> tuple[Decisions, float, Run] | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
         if solved.answer.x is not None:
-            decisions = read_decisions(solved.formulation, solved.values)
+            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
             survived = self.survive(decisions, asked, abs(solved.answer.value or 0.0), base.plan.objective or 0.0)
             if survived is not None:
-                return decisions, solved.binaries, *survived
+                return decisions, *survived
         plan = base.plan
         meets = plan.objective is not None and plan.objective <= asked.budget * (1.0 + BUDGET_TOLERANCE)
         if (
@@ -218,7 +224,7 @@ class Session:
             return None
         run = self.dispatch(base.decisions, self.study)
         own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
-        return base.decisions, base.binaries, 0.0, own
+        return base.decisions, 0.0, own
 
     def survive(
         self, decisions: Decisions, asked: Horizon, alpha: float, base_objective: float
@@ -361,6 +367,21 @@ def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: 
     if not alpha or bound is None or not reached or reached < 1e-9:
         return None
     return abs(bound - reached) / reached
+
+
+def tightened(plans: Iterable[Plan], asked_gap: float) -> list[Plan]:
+    """Robust plans by increasing budget, each under the least bound of those after it: more budget bounds less."""
+    out: list[Plan] = []
+    for plan in reversed(list(plans)):
+        after, own = (out[-1].bound if out else None), plan.bound
+        if after is not None and own is not None and after < own:
+            reached = own / (1.0 + plan.gap) if plan.gap is not None else 0.0
+            gap = max(0.0, after - reached) / reached if reached else None
+            fields = {**plan.robustness, "alpha_bound": after}
+            status = question_status(plan, fields, gap, asked_gap)
+            plan = dataclasses.replace(plan, robustness=fields, bound=after, gap=gap, status=status)
+        out.append(plan)
+    return out[::-1]
 
 
 def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked_gap: float) -> Status:

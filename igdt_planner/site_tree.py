@@ -170,10 +170,9 @@ class SiteTree:
         units = node.units or plunge.sites(node.lowest)
         trials = plunge.pool.map(lambda leader: plunge.dive(units, node.lowest, leader), range(len(self.parts)))
         best = min((trial for trial in trials if trial is not None), key=lambda trial: trial.total, default=None)
-        if best is None or (self.plunges > 1 and best.total > self.best + PROMISING * abs(self.best)):
+        if best is None or best.total > self.best + PROMISING * abs(self.best):
             return
-        if self.plunges == 1:  # a plan at once, before a better one
-            self.take(best, propose)
+        self.take(best, propose)
         self.take(plunge.improve(best), propose)
 
     def take(self, trial: Trial, propose: Propose) -> None:
@@ -416,12 +415,13 @@ def prove_cost(search: Search) -> None:
         search.propose(binaries)
         return search.cutoff() - offset
 
-    deadline = search.deadline
-    if len(parts(problem, problem.sites)) == 1 and not sites_free(problem):
+    tree = SiteTree(
+        problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, search.deadline
+    )
+    if len(tree.parts) == 1 and not sites_free(problem):
         if np.isfinite(search.value):
             return
-        deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
-    tree = SiteTree(problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, deadline)
+        tree.deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
 
     def report(tree: SiteTree) -> None:
         search.raise_bound(tree.bound() + offset)

@@ -26,8 +26,6 @@ from igdt_planner.worker import Job, Worker
 SITES = ("build_dg", "build_ess")
 ROOT = -1
 """The node at which every tree of a topology begins; no bus has this id."""
-ROOT_ROUNDS, DISPATCH_ROUNDS = 60, 2
-"""Rounds of tangents at the root; where nearly all is decided, branch and bound is too quick to be worth more."""
 ROW_TOLERANCE = 1e-6
 """Largest violation of a row, relative to its terms, that an answer may have."""
 
@@ -213,7 +211,6 @@ class Solver:
             gap=self.choice.gap if gap is None else gap,
             threads=self.choice.threads,
             seed=self.choice.seed,
-            root_rounds=ROOT_ROUNDS if explore or study.horizon is not None else DISPATCH_ROUNDS,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)

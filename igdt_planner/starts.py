@@ -1,4 +1,4 @@
-"""Plans to start from: where nothing is to be built, the search over radial networks finds topologies in a blink."""
+"""Plans to start from: the untouched network, or, where nothing is to be built, what the search over trees finds."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ NEIGHBOURS = 24
 """Topologies near the best that are tried too: the losses there are what a proof has to know."""
 
 
-def starts(study: Study) -> list[dict[str, float]]:
+def first_plans(study: Study) -> list[dict[str, float]]:
     """Integer variables of plans to try first, by name; what is not named is 0."""
     return searched_starts(study) or [untouched(study)]
 
 
 def untouched(study: Study) -> dict[str, float]:
     """Nothing is built, connected lines stay as they are, and islands are dead: a plan, if a poor one, at once."""
-    lines = {name: mode for name, mode in study.modes.items() if not mode.islanded}
+    connected = [name for name, mode in study.modes.items() if not mode.islanded]
     return {
         f"mode[{name}].line_on[{line.id},{t}]": float(line.closed)
-        for name in lines
+        for name in connected
         for line in study.lines.values()
         for t in study.periods
     }

@@ -72,7 +72,7 @@ def test_dg_at_a_dead_bus_is_read_as_resting(live: bool) -> None:
     }
     assert stated.keys() <= set(variables)
     values = dict.fromkeys(variables, 0.0) | stated
-    dispatch = read_dispatch(formulation, values, read_decisions(formulation, values), FORECAST)
+    dispatch = read_dispatch(formulation, values, read_decisions(formulation, values, {}), FORECAST)
     first = dispatch.dg[dispatch.dg["period"] == 1]
     assert first[["p_mw", "q_mvar"]].to_numpy().tolist() == [[0.2, -0.1] if live else [0.0, 0.0]]
     assert dispatch.sources["bus"].tolist() == ([2, 2] if live else [])

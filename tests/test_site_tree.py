@@ -49,7 +49,7 @@ def held_at(problem: Problem, sites: Sequence[int]) -> Problem:
 
 def linear_bound(problem: Problem) -> float:
     """The bound of the relaxation by another path: an LP of the whole problem with tangents."""
-    return relax(problem, no_rows(len(problem.cost)), Options(), 1e-5, soon(), rounds=40)[2]
+    return relax(problem, no_rows(len(problem.cost)), Options(), soon(), 1e-8)[2]
 
 
 def tree_of(problem: Problem, cutoff: float, threads: int = 1) -> SiteTree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -22,11 +22,15 @@ EMPTY = 1e-6
 
 @dataclass(frozen=True)
 class Decisions:
-    """First-stage decisions: sites, and open lines by mode and period."""
+    """First-stage decisions: sites, and open lines by mode and period.
+
+    ``binaries`` are the integer variables by name that they were read from: a point to start from when they are run.
+    """
 
     dg: tuple[Site, ...]
     ess: tuple[Site, ...]
     open_lines: Topology
+    binaries: Mapping[str, float] = field(default_factory=dict)
 
     def as_fix(self, study: Study) -> Fix:
         """The same decisions as a model's ``fix``."""
@@ -37,7 +41,7 @@ class Decisions:
         return Fix(dg=self.dg, ess=self.ess, open_lines=stated)
 
 
-def read_decisions(formulation: Formulation, values: dict[str, float]) -> Decisions:
+def read_decisions(formulation: Formulation, values: Mapping[str, float], binaries: Mapping[str, float]) -> Decisions:
     """Sites and open lines of a point given by variable name."""
     m, study = formulation.model, formulation.study
 
@@ -52,7 +56,7 @@ def read_decisions(formulation: Formulation, values: dict[str, float]) -> Decisi
             t: tuple(line for line in study.lines if values[b.line_on[line, b.topology_of[t]].name] < 0.5)
             for t in study.periods
         }
-    return Decisions(built(m.build_dg, study.dg), built(m.build_ess, study.ess), open_lines)
+    return Decisions(built(m.build_dg, study.dg), built(m.build_ess, study.ess), open_lines, binaries)
 
 
 def read_dispatch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import statistics
 import tempfile
 import time
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -103,16 +101,13 @@ class Listener:
 def straightforward(listener: Listener, limit_s: float) -> None:
     """Our MILP handed to HiGHS as it is: no search beforehand, no bounds by sites.
 
-    It gets as many rounds of tangents at the root as with a search, which a solve without one otherwise does not. Its
-    losses are the MILP's own, which AC power flow confirms to ten digits; they are told when a run of HiGHS is done.
+    Its losses are the MILP's own, which AC power flow confirms; they are told when a run of HiGHS is done.
     """
-    solving = importlib.import_module("igdt_planner.solve")  # the package's own ``solve`` is the verb
     study = resolve(load_case("ieee33"), load_model("reconfiguration"))
     listener.begun = time.perf_counter()
     solver = Solver(study.model.solver, listener)
     try:
-        with patch.object(solving, "DISPATCH_ROUNDS", solving.ROOT_ROUNDS):
-            solved = solver.solve(study, explore=False, time_limit_s=limit_s)
+        solved = solver.solve(study, explore=False, time_limit_s=limit_s)
         listener.close(solved.answer.value, solved.answer.bound)
     finally:
         solver.close()
