@@ -49,6 +49,8 @@ ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
+ROUNDING = 1e-5
+"""Loss missed by all cones together, relative to the objective, that may be left to rounding."""
 ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
 """Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
@@ -162,8 +164,10 @@ def relax(
 
 
 def stalled(missing: list[float], values: list[float]) -> bool:
-    """Whether neither the loss that cones miss came down for some rounds nor the value rose: the rest is rounding."""
+    """Whether neither the little loss that cones miss came down for some rounds nor the value rose: it is rounding."""
     if len(missing) <= PATIENCE or values[-1] - values[-1 - PATIENCE] > TANGENT_TOLERANCE * abs(values[-1]):
+        return False
+    if min(missing[-PATIENCE:]) > ROUNDING * abs(values[-1]):
         return False
     return min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
 
