@@ -61,8 +61,8 @@ NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.
 class Options:
     """Limits of one solve.
 
-    ``starts`` are values of the integer columns to try first; branch and bound may stop where nothing below ``cutoff``
-    is left.
+    ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
+    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left.
     """
 
     time_limit_s: float = 60.0
@@ -71,6 +71,7 @@ class Options:
     seed: int = 0
     presolve: bool = True
     starts: tuple[Array, ...] = ()
+    seek: bool = True
     cutoff: float = np.inf
 
 

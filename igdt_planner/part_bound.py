@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,11 +11,12 @@ from scipy import sparse
 
 from igdt_planner.conic import CONTRADICTION, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
 from igdt_planner.problem import Array, Index, Problem, Rows, no_rows, stack
+from igdt_planner.series import Segment
 
 Units = tuple[tuple[int, int], ...]
 """Zones and how many units each holds; a site in no zone named holds none. No zone at all: any number anywhere."""
 Held = tuple[tuple[int, float], ...]
-"""Integer columns of a part and the values they are held at."""
+"""Handles of a part and the values they are held at: integer columns, and beyond the columns open lines by segment."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
 
@@ -77,13 +79,16 @@ class PartBound:
     Column bounds, and the columns of which nothing is left to decide, are found with alpha free: for every radius.
     """
 
-    def __init__(self, part: Problem, zones: Zones, radius: Radius | None) -> None:
-        self.zones, self.radius, self.scale = zones, radius, 0.0
+    def __init__(self, part: Problem, zones: Zones, radius: Radius | None, segments: Sequence[Segment] = ()) -> None:
+        self.zones, self.radius, self.segments, self.scale = zones, radius, segments, 0.0
         self.radii = len(radius.at) if radius else 1
         self.sites, self.integers = part.decisive, np.flatnonzero(part.integer)
         self.lower, self.upper = limited(part.rows, part.lower, part.upper)
         self.first_zone, many = len(part.rows.lower), len(part.cost)
-        self.rows = stack(part.rows, zone_rows(zones, self.sites, many))
+        self.first_segment = self.first_zone + len(zones.joins)
+        counted = stack(zone_rows(zones, self.sites, many), segment_rows(segments, many))
+        self.rows = stack(part.rows, counted)
+        self.handles = np.concatenate([self.integers, many + np.arange(len(segments))])
         self.cones = cone_rows(part)
         products = [product_rows(radius, alpha, self.sites, many) for alpha in radius.at] if radius else [no_rows(many)]
         self.matrices = [stack(self.rows, rows).matrix for rows in products]
@@ -117,14 +122,27 @@ class PartBound:
                 limits[0][row] = limits[1][row] = count
         lower[self.sites] = np.maximum(at_least, lower[self.sites])
         upper[self.sites] = np.minimum(at_most, upper[self.sites])
-        for column, value in columns:
-            lower[column], upper[column] = max(lower[column], value), min(upper[column], value)
+        for handle, value in columns:
+            if handle < len(lower):
+                lower[handle], upper[handle] = max(lower[handle], value), min(upper[handle], value)
+                continue
+            segment, row = self.segments[handle - len(lower)], self.first_segment + handle - len(lower)
+            limits[0][row] = limits[1][row] = len(segment.columns) - value
+            lower[segment.rest if value else segment.columns] = 1.0
         few = len(self.rows.lower)
         lower, upper, feasible = decided(Rows(self.rows.matrix, limits[0][:few], limits[1][:few]), lower, upper)
         if self.radius is not None:
             lower[self.radius.alpha] = upper[self.radius.alpha] = self.radius.at[level]
         rows = Rows(self.matrices[level], *limits)
         return replace(self.part, lower=lower, upper=upper, rows=rows), feasible
+
+    def fractions(self, leaf: Leaf) -> Array:
+        """Values of the handles at a leaf's point, between 0 and 1."""
+        assert leaf.point is not None
+        whole = np.zeros(len(self.part.cost))
+        whole[self.integers] = leaf.point
+        open_lines = [len(segment.columns) - whole[segment.columns].sum() for segment in self.segments]
+        return np.asarray(np.clip(np.concatenate([leaf.point, open_lines]), 0.0, 1.0))
 
     def bounds(self, part: Problem, multipliers: Multipliers, level: int) -> Array:
         """Bounds of a part held at a level by its multipliers, one a radius."""
@@ -149,6 +167,15 @@ def zone_rows(zones: Zones, sites: Index, columns: int) -> Rows:
     for number, members in enumerate(joined):
         matrix[number, sites[members]] = 1.0
     return Rows(sparse.csr_matrix(matrix), np.full(len(joined), -np.inf), np.full(len(joined), np.inf))
+
+
+def segment_rows(segments: Sequence[Segment], columns: int) -> Rows:
+    """A row for every segment that counts its closed lines: at most one of them is open."""
+    matrix = sparse.lil_matrix((len(segments), columns))
+    for number, segment in enumerate(segments):
+        matrix[number, segment.columns] = 1.0
+    sizes = np.array([float(len(segment.columns)) for segment in segments])
+    return Rows(sparse.csr_matrix(matrix), sizes - 1.0, sizes)
 
 
 def product_rows(radius: Radius, alpha: float, sites: Index, columns: int) -> Rows:

@@ -40,10 +40,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Switches:
-    """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge."""
+    """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge.
+
+    Node -1 is the root of all trees; ``feeds_all`` says that every node has to be joined to it.
+    """
 
     columns: Index
     ends: Index
+    feeds_all: bool
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
 from igdt_planner.problem import Rows
 from igdt_planner.solve import Solved, Solver
-from igdt_planner.starts import first_plans
+from igdt_planner.starts import asks_losses_alone, searched, untouched
 from igdt_planner.study import Horizon, Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -105,8 +105,13 @@ class Session:
         """Solve at the forecast in a share of the time limit, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
+        found = searched(self.study)
         solved = self.solver.solve(
-            self.study, time_limit_s=self.limit(share), gap=self.gap, starts=first_plans(self.study)
+            self.study,
+            time_limit_s=self.limit(share),
+            gap=self.gap,
+            starts=[found or untouched(self.study)],
+            seek=not found or not asks_losses_alone(self.study),
         )
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)

@@ -23,11 +23,10 @@ from igdt_planner.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones
 from igdt_planner.parts import parts
 from igdt_planner.plunge import Plunge, Trial
 from igdt_planner.problem import Array, Index, Problem, Rows, entries, hold, only_over, select, stack
+from igdt_planner.series import Segment, segments
 
 PLUNGE_AFTER = 20
 """Leaves bounded, times the plunges made so far, between one plunge and the next: plans matter most at first."""
-FIRST_PLAN = 0.3
-"""Share of the time that the tree may take where it only finds a first plan."""
 LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
@@ -97,12 +96,20 @@ class SiteTree:
         linking = np.union1d(problem.sites, extra)
         shares = shared_costs(problem, radius, self.columns, linking, deadline)
 
+        series = [segment for graph in problem.switches for segment in segments(graph)]
+
+        def within(columns: Index) -> list[Segment]:
+            place = np.full(len(problem.cost), -1)
+            place[columns] = np.arange(len(columns))
+            mine = [segment for segment in series if place[segment.columns[0]] >= 0]
+            return [Segment(place[segment.columns], place[segment.rest]) for segment in mine]
+
         def part_bound(part: Problem, columns: Index, share: Array) -> PartBound:
             cost = part.cost.copy()
             cost[np.isin(columns, linking)] = share
             own = Rows(sparse.csr_matrix(rules.matrix[:, columns]), rules.lower, rules.upper)
             inside = replace(radius, **places(radius, columns)) if radius else None
-            return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside)
+            return PartBound(replace(part, cost=cost, rows=stack(part.rows, own)), self.zones, inside, within(columns))
 
         self.parts = [part_bound(*one, share) for one, share in zip(split, shares, strict=True)]
         self.order = sorted(range(len(split)), key=lambda number: len(self.columns[number]))
@@ -111,7 +118,7 @@ class SiteTree:
         self.level = 0
         self.open = [Node((), [[nothing] for _ in split], self.level)]
         self.settled: list[Node] = []
-        self.gains = Gains([np.isin(columns[part.integer], problem.sites) for part, columns in split])
+        self.gains = Gains(self.parts, [np.isin(columns[part.integer], problem.sites) for part, columns in split])
         self.bounded, self.plunges, self.due = 0, 0, 0
 
     def search(self, propose: Propose | None = None, report: Report | None = None) -> None:
@@ -219,12 +226,12 @@ class SiteTree:
                 self.unite(node, propose)
             return
         part, place, fraction = choice
-        leaf, column = node.lowest[part], int(self.parts[part].integers[place])
+        leaf, handle = node.lowest[part], int(self.parts[part].handles[place])
         node.replace(
             part,
             leaf,
             [
-                Leaf(leaf.values, (*leaf.held, (column, value)), split=(place, change))
+                Leaf(leaf.values, (*leaf.held, (handle, value)), split=(place, change))
                 for value, change in ((0.0, -fraction), (1.0, 1.0 - fraction))
             ],
         )
@@ -306,15 +313,20 @@ class SiteTree:
 
 
 class Gains:
-    """What splits have brought: bound gained per unit of fraction, by part, column and direction.
+    """What splits have brought: bound gained per unit of fraction, by part, handle and direction.
 
-    Sites and switches are kinds of their own: what is not known of a column is what is known of its kind.
+    Sites, switches and segments are kinds of their own: what is not known of a handle is what is known of its kind.
     """
 
-    def __init__(self, sites: list[npt.NDArray[np.bool_]]) -> None:
-        self.kinds = [(of_sites, ~of_sites) for of_sites in sites]
-        self.sums = [np.zeros((2, len(of_sites))) for of_sites in sites]
-        self.counts = [np.zeros((2, len(of_sites))) for of_sites in sites]
+    def __init__(self, parts: list[PartBound], sites: list[npt.NDArray[np.bool_]]) -> None:
+        self.parts = parts
+        many = [len(part.handles) for part in parts]
+        self.kinds = []
+        for part, of_sites in zip(parts, sites, strict=True):
+            kind = np.concatenate([np.where(of_sites, 0, 1), np.full(len(part.segments), 2)])
+            self.kinds.append([kind == one for one in range(3)])
+        self.sums = [np.zeros((2, count)) for count in many]
+        self.counts = [np.zeros((2, count)) for count in many]
 
     def learn(self, part: int, before: Leaf, after: Leaf, level: int) -> None:
         """Take in what a split has brought."""
@@ -327,12 +339,12 @@ class Gains:
             self.counts[part][int(change > 0), place] += 1
 
     def choose(self, lowest: list[Leaf]) -> tuple[int, int, float] | None:
-        """The part, place among its integer columns and fraction from which most is expected; None if all are whole."""
+        """The part, place among its handles and fraction from which most is expected; None if all are whole."""
         best: tuple[float, int, int, float] | None = None
         for part, leaf in enumerate(lowest):
             if leaf.point is None:
                 continue
-            fraction = np.clip(leaf.point, 0.0, 1.0)
+            fraction = self.parts[part].fractions(leaf)
             expected = self.expected(part)
             score = np.maximum(fraction * expected[0], 1e-9) * np.maximum((1.0 - fraction) * expected[1], 1e-9)
             score[np.minimum(fraction, 1.0 - fraction) < WHOLE] = 0.0
@@ -396,10 +408,7 @@ def cost_problem(problem: Problem) -> tuple[Problem, float]:
 
 
 def prove(search: Search) -> None:
-    """Find plans and raise the bound of a search by its site tree.
-
-    Where all is one part without sites to choose, branch and bound does better: the tree then only finds a first plan.
-    """
+    """Find plans and raise the bound of a search by its site tree."""
     if search.problem.alpha < 0:
         prove_cost(search)
     else:
@@ -418,17 +427,13 @@ def prove_cost(search: Search) -> None:
     tree = SiteTree(
         problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, search.deadline
     )
-    if len(tree.parts) == 1 and not sites_free(problem):
-        if np.isfinite(search.value):
-            return
-        tree.deadline = search.begun + FIRST_PLAN * search.options.time_limit_s
 
     def report(tree: SiteTree) -> None:
         search.raise_bound(tree.bound() + offset)
         if search.done():
             tree.deadline = -np.inf
 
-    tree.search(propose, report)
+    tree.search(propose if search.options.seek else None, report)
 
 
 def prove_radius(search: Search) -> bool:

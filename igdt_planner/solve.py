@@ -16,7 +16,7 @@ from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.milp import Answer, Options
 from igdt_planner.milp import solve as solve_problem
-from igdt_planner.model import SolverChoice
+from igdt_planner.model import ModeName, SolverChoice
 from igdt_planner.other_solver import pyomo_branch
 from igdt_planner.problem import Cones, Index, Problem, Rows, Switches, worst_violation
 from igdt_planner.problem import hold as hold_columns
@@ -67,7 +67,7 @@ def switches(study: Study, columns: list[Any]) -> tuple[Switches, ...]:
 
     All sources of a connected mode are one node: it too stands where an island has its root.
     """
-    found: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
+    found: dict[tuple[ModeName, int], list[tuple[int, int, int]]] = {}
     for column, variable in enumerate(columns):
         name, block = variable.parent_component().local_name, variable.parent_block()
         if name not in ("line_on", "root"):
@@ -77,8 +77,11 @@ def switches(study: Study, columns: list[Any]) -> tuple[Switches, ...]:
         ends = (line.i, line.j) if line is not None else (number, ROOT)
         at = [ROOT if bus in block.mode.sources else bus for bus in ends]
         found.setdefault((block.mode.name, topology), []).append((column, at[0], at[1]))
-    tables = (np.array(edges, dtype=np.int64) for edges in found.values())
-    return tuple(Switches(columns=table[:, 0], ends=table[:, 1:]) for table in tables)
+    tables = {key: np.array(edges, dtype=np.int64) for key, edges in found.items()}
+    return tuple(
+        Switches(columns=table[:, 0], ends=table[:, 1:], feeds_all=not study.modes[mode].islanded)
+        for (mode, _), table in tables.items()
+    )
 
 
 def zones(study: Study, buses: Sequence[int]) -> Index:
@@ -179,6 +182,7 @@ class Solver:
         hold: Mapping[str, float] | None = None,
         tangents: Rows | None = None,
         explore: bool = True,
+        seek: bool = True,
         quiet: bool = False,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
@@ -196,6 +200,8 @@ class Solver:
             Of an earlier solve of the same study under another budget.
         explore : bool
             Whether to look for plans and bounds by a site tree before branch and bound.
+        seek : bool
+            Whether the site tree looks for plans too, or for bounds alone.
         quiet : bool
             Whether to keep events of this solve to itself.
 
@@ -211,6 +217,7 @@ class Solver:
             gap=self.choice.gap if gap is None else gap,
             threads=self.choice.threads,
             seed=self.choice.seed,
+            seek=seek,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)
