@@ -7,7 +7,7 @@ from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, robust, solve, sweep
+from igdt_planner.planner import check, opportunity, robust, search, solve, sweep
 
 __all__ = [
     "Case",
@@ -31,6 +31,7 @@ __all__ = [
     "robust",
     "run",
     "save_plan",
+    "search",
     "solve",
     "sweep",
 ]

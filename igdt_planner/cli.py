@@ -20,10 +20,11 @@ from igdt_planner.errors import InputError, PlannerError
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
-from igdt_planner.planner import MOST_BETAS, check, opportunity, robust, solve, sweep
+from igdt_planner.planner import MOST_BETAS, check, opportunity, robust, search, solve, sweep
 from igdt_planner.progress import Progress
 from igdt_planner.report.results import pictured, report_curve, report_plan
 from igdt_planner.report.text import curve_summary, summary
+from igdt_planner.search.algorithms import ALGORITHMS
 
 DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
 
@@ -133,6 +134,31 @@ def sweep_command(
         chosen = override(load_model(model), parse_settings(set_))
         curve = sweep(case, chosen, grid, time_limit_s=time_limit, gap=gap, on_event=progress)
     show_curve(curve, as_json, out)
+
+
+@app.command("search")
+def search_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    algorithm: Annotated[
+        str, typer.Option("--algorithm", metavar="NAME", help=f"one of {', '.join(ALGORITHMS)}")
+    ] = "hybrid",
+    evaluations: Annotated[
+        int, typer.Option("--evaluations", metavar="N", help="AC power flows that may be used")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed gives the same plan")] = 0,
+    as_json: Json = False,
+    out: Out = None,
+    set_: Set = None,
+) -> None:
+    """Plan found by a search over radial topologies and sites, without a proof."""
+    answer_plan(
+        lambda m, on: search(case, m, algorithm=algorithm, evaluations=evaluations, seed=seed, on_event=on),
+        model,
+        set_,
+        as_json,
+        out,
+    )
 
 
 @app.command("check")

@@ -155,7 +155,7 @@ class NotJudged(Part):
 class PlanDocument(Part):
     """A plan; case, model and AC verdicts are checked on their own."""
 
-    kind: Literal["solve", "robust", "opportunity"]
+    kind: Literal["solve", "robust", "opportunity", "search"]
     status: Status
     objective: Number
     model_objective: Number

@@ -51,6 +51,8 @@ BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
 ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
+FLOATING, SMALL_COST = 1e-5, 1e-3
+"""Loss above what flows cause, relative to the objective (to this, if that is smaller), that AC would not confirm."""
 ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
 """Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
@@ -192,8 +194,9 @@ def refine(
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
     Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price
-    holds them down, and another one keeps storage from charging and discharging at once. Returns the point (None where
-    the decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why it cannot.
+    holds them down, and another one keeps storage from charging and discharging at once. Where they float all the same,
+    because that is of use to the relaxation, the cones are linearised instead. Returns the point (None where the
+    decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why it cannot.
     """
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
@@ -209,7 +212,36 @@ def refine(
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         return None, np.inf, added
+    if floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
+        x = linearised(held, x, options, deadline)
+        if x is None:
+            return None, np.inf, added
     return x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf)
+
+
+def floating(problem: Problem, x: Array) -> float:
+    """Loss that cones hold above what their flows cause, in units of the objective."""
+    return float(np.clip(-loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum())
+
+
+def linearised(problem: Problem, x: Array, options: Options, deadline: float) -> Array | None:
+    """A point on all cones by successive linearisation: LPs in which every loss equals its tangent, until it is one.
+
+    None where an LP has no solution or the points do not settle.
+    """
+    for _ in range(ROUNDS):
+        on_tangents = tangents(problem, x, -np.inf)
+        equal = Rows(on_tangents.matrix, on_tangents.lower, np.zeros(len(on_tangents.lower)))
+        highs = to_highs(problem, equal, options, integral=False)
+        set_option(highs, "primal_feasibility_tolerance", 1e-9)
+        _, found, _ = solve_lp(highs, deadline)
+        if found is None or time.monotonic() > deadline:
+            return None
+        x = found
+        missing = float(np.abs(loss_shortfall(problem, x)[1] * problem.cones.weight).sum())
+        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST):
+            return x
+    return None
 
 
 def branch(

@@ -10,6 +10,7 @@ import pandas as pd
 from igdt_planner.case import Case
 from igdt_planner.model import Model
 
+Step = Literal["milp", "redispatch", "topology", "sites", "none"]
 Status = Literal["optimal", "feasible", "infeasible", "no_plan", "cancelled", "failed"]
 Topology = dict[str, dict[int, tuple[int, ...]]]
 """Open lines by mode and period."""
@@ -122,7 +123,7 @@ class Plan:
 
     Attributes
     ----------
-    kind : "solve", "robust" or "opportunity"
+    kind : "solve", "robust", "opportunity" or "search"
     status : str
         ``optimal`` (gap within what was asked), ``feasible``, ``infeasible``, ``no_plan`` or ``cancelled``.
     open_lines : Topology
@@ -138,11 +139,17 @@ class Plan:
     bound, bound_of, gap
         Proven bound, the problem it belongs to (``ac`` or ``linear``) and the relative gap between like and like.
     ac, ac_forecast : AcVerdict or None
+    decided_by : str
+        The step that found a dispatch which AC confirms: ``milp`` (its own), ``redispatch`` (solved anew, with exact
+        losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew) or ``none``.
     redispatched : bool
         Whether the dispatch was solved anew, with exact losses, after the MILP.
     robustness : dict
         ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast``
-        and ``worst_case``; empty for kind ``solve``.
+        and ``worst_case``; empty for plans at the forecast.
+    search : dict
+        ``algorithm, seed, evaluations`` (AC power flows used) and ``history`` (pairs of evaluations and objective, one
+        a better plan) of a plan that a search found; empty for others.
     """
 
     kind: str
@@ -164,5 +171,7 @@ class Plan:
     redispatched: bool
     seconds: float
     robustness: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
+    decided_by: Step = "none"
     warnings: tuple[str, ...] = ()
     explanation: str = ""

@@ -1,4 +1,4 @@
-"""The verbs: solve, robust, opportunity, sweep, check. Orchestrates study, solver, AC judge and information gap."""
+"""The verbs: solve, robust, opportunity, sweep, search, check. Orchestrates study, solver, AC judge and info-gap."""
 
 from __future__ import annotations
 
@@ -155,6 +155,43 @@ def sweep(
                 break
         plans = tightened((candidate.plan for candidate in found), session.asked_gap)
         return Curve(base.plan, tuple(plans))
+
+
+def search(
+    case: CaseSource,
+    model: ModelSource,
+    *,
+    algorithm: str = "hybrid",
+    evaluations: int = 20_000,
+    seed: int = 0,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """The plan that a search over radial topologies and sites finds: often as good as a proven one, without the proof.
+
+    Parameters
+    ----------
+    case, model, on_event
+        As for :func:`solve`; the model has the connected mode alone.
+    algorithm : str
+        ``hybrid`` (ours), or one of the source papers and their opponents: ``woa``, ``bas``, ``sa_bas``, ``mtta``,
+        ``ga``, ``pso``, ``bpso``, ``sa``, ``bfoa``.
+    evaluations : int
+        AC power flows that may be used, one for each plan and period.
+    seed : int
+        The same seed gives the same plan.
+
+    Returns
+    -------
+    Plan
+        Without a bound. Its dispatch is solved exactly and judged by AC power flow like that of any plan.
+
+    Raises
+    ------
+    InputError
+        Bad input, an unknown algorithm, too few evaluations, or a model that asks for what the search does not decide.
+    """
+    with Session(load_case(case), load_model(model), None, None, on_event) as session:
+        return session.searched(algorithm, evaluations, seed)
 
 
 def check(plan: Plan) -> Plan:

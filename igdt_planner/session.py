@@ -16,10 +16,12 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions, read_dispatch
 from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
 from igdt_planner.infeasible import explain
-from igdt_planner.model import Model
+from igdt_planner.model import Fix, Model, Site
 from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, Step
 from igdt_planner.problem import Rows
+from igdt_planner.search.algorithms import search
+from igdt_planner.search.problem import Choice, Judged, problem_of
 from igdt_planner.solve import Solved, Solver
 from igdt_planner.starts import asks_losses_alone, searched, untouched
 from igdt_planner.study import Horizon, Study, resolve
@@ -34,8 +36,11 @@ VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
 DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
 """Time limit and gap of a dispatch at decided sites and topology."""
+REPAIR_SHARE = 0.25
+"""Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
+NOTHING_WITHIN = "the search found no plan that keeps every limit of the case and the model; nothing is proven"
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -119,23 +124,81 @@ class Session:
                 plan = dataclasses.replace(plan, explanation=explain(self.study, self.solver))
             return Candidate(plan, None)
         decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-        run, redispatched = self.accept(solved, decisions)
+        decisions, run, step = self.accept(solved, decisions)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
-        plan = dataclasses.replace(plan, redispatched=redispatched, seconds=time.monotonic() - begun)
+        plan = dataclasses.replace(plan, redispatched=step != "milp", decided_by=step, seconds=time.monotonic() - begun)
         self.finished(plan)
         return Candidate(plan, decisions)
+
+    def searched(self, algorithm: str, evaluations: int, seed: int) -> Plan:
+        """The plan that a search finds, dispatched exactly and judged."""
+        begun = time.monotonic()
+        self.on_event({"kind": "started"})
+        study, problem = self.study, problem_of(self.study)
+
+        def better(found: Judged) -> None:
+            if found.violation == 0.0:
+                self.on_event({"kind": "incumbent", "objective": found.objective, "bound": None})
+
+        run = search(problem, algorithm, evaluations, seed, better)
+        facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": run.history}
+        decisions = searched_decisions(study, run.best.choice) if run.best is not None else None
+        found = self.dispatch(decisions, study) if decisions is not None else None
+        plan = blank_plan(study, "search", None, decisions)
+        if found is None:
+            plan = dataclasses.replace(plan, explanation=NOTHING_WITHIN)
+        else:
+            plan = dataclasses.replace(
+                plan,
+                status="feasible",
+                dispatch=found.dispatch,
+                dispatch_forecast=found.dispatch,
+                objective=found.verdict.objective,
+                model_objective=found.cost,
+                ac=found.verdict,
+                ac_forecast=found.verdict,
+                redispatched=True,
+                decided_by="redispatch",
+                explanation="",
+            )
+        plan = dataclasses.replace(plan, search=facts, seconds=time.monotonic() - begun)
+        self.finished(plan)
+        return plan
 
     def finished(self, plan: Plan) -> None:
         """Tell listeners that a plan stands."""
         found = {"alpha": plan.robustness["alpha"]} if plan.robustness else {"objective": plan.objective}
         self.on_event({"kind": "finished", **found, "bound": plan.bound, "gap": plan.gap})
 
-    def accept(self, solved: Solved, decisions: Decisions) -> tuple[Run, bool]:
-        """The MILP's own dispatch where AC confirms it, else one re-dispatched at fixed sites and topology."""
+    def accept(self, solved: Solved, decisions: Decisions) -> tuple[Decisions, Run, Step]:
+        """The first plan that AC confirms, and the step that found it: the MILP's own, or one with less held of it.
+
+        What is held is given up in steps: first the dispatch is solved anew with exact losses, then the topology is
+        free too, then the sites. Where AC confirms none, the MILP's own plan comes back with its violations.
+        """
         own = self.judged(solved, decisions, self.study)
         if own.verdict.verdict == "feasible" and self.study.model.losses == "balance":
-            return own, False
-        return self.dispatch(decisions, self.study) or own, True
+            return decisions, own, "milp"
+        whole = decisions.as_fix(self.study)
+        steps: dict[Step, Fix] = {"redispatch": whole, "topology": Fix(dg=whole.dg, ess=whole.ess), "sites": Fix()}
+        for step, fix in steps.items():
+            study = self.study.decide(stated(fix, self.study.model.fix))
+            limit = DISPATCH_S if step == "redispatch" else self.limit(REPAIR_SHARE)
+            again = self.solver.solve(
+                study,
+                time_limit_s=limit,
+                gap=DISPATCH_GAP if step == "redispatch" else self.asked_gap,
+                starts=[decisions.binaries],
+                explore=step != "redispatch",
+                quiet=True,
+            )
+            if again.answer.x is None:
+                continue
+            found = read_decisions(again.formulation, again.values, again.binaries)
+            run = self.judged(again, found, self.study)
+            if run.verdict.verdict == "feasible":
+                return found, run, step
+        return decisions, own, "none"
 
     def judged(self, solved: Solved, decisions: Decisions, study: Study) -> Run:
         """The dispatch of a solve with its AC verdict."""
@@ -294,6 +357,7 @@ class Session:
             bound=fields["alpha_bound"],
             gap=gap,
             redispatched=True,
+            decided_by="redispatch",
             robustness=fields,
             warnings=tuple(warnings),
         )
@@ -357,6 +421,24 @@ class Session:
         }
         text = f"THE ROBUST PLAN BREAKS: inside alpha it costs {costliest:g}, over {asked.budget:g}; please report this"
         return found, [text] if broken else []
+
+
+def stated(held: Fix, by_user: Fix) -> Fix:
+    """What is held of a plan, and what the user states anyway."""
+    return Fix(
+        dg=held.dg if held.dg is not None else by_user.dg,
+        ess=held.ess if held.ess is not None else by_user.ess,
+        open_lines={**by_user.open_lines, **held.open_lines},
+    )
+
+
+def searched_decisions(study: Study, choice: Choice) -> Decisions:
+    """A choice of the search in the words of the case."""
+    buses, lines = list(study.buses), list(study.lines)
+    technology = {site[0]: site[1] for site in study.dg}
+    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(choice.sites.tolist()))
+    opened = tuple(sorted(lines[k] for k in choice.tree.open_lines.tolist()))
+    return Decisions(dg, (), {"connected": dict.fromkeys(study.periods, opened)})
 
 
 def out_of_reach(asked: Horizon) -> str:

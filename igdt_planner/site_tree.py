@@ -31,8 +31,6 @@ LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
 """Shares by which a radius is proven to be out of reach, one after the other."""
-PROMISING = 5e-3
-"""A plunge is worth improving when it ends that close above the best plan, as a share."""
 
 
 class Node:
@@ -96,7 +94,9 @@ class SiteTree:
         linking = np.union1d(problem.sites, extra)
         shares = shared_costs(problem, radius, self.columns, linking, deadline)
 
-        series = [segment for graph in problem.switches for segment in segments(graph)]
+        # where many sites are bounded, few splits are made on the switches of each: single lines then bring more
+        graphs = () if sites_free(problem) else problem.switches
+        series = [segment for graph in graphs for segment in segments(graph)]
 
         def within(columns: Index) -> list[Segment]:
             place = np.full(len(problem.cost), -1)
@@ -164,7 +164,10 @@ class SiteTree:
         return True
 
     def plunge(self, node: Node, plunge: Plunge, propose: Propose) -> None:
-        """Make a plan of a node whose sites are decided, or of the root, when one is due."""
+        """Make a plan of a node whose sites are decided, or of the root, when one is due.
+
+        It is improved where it lies no further above the best plan than the bound lies below it.
+        """
         if node.units and (self.wide(node) or node.total >= self.cutoff):
             return
         if self.bounded < self.due:
@@ -177,7 +180,7 @@ class SiteTree:
         units = node.units or plunge.sites(node.lowest)
         trials = plunge.pool.map(lambda leader: plunge.dive(units, node.lowest, leader), range(len(self.parts)))
         best = min((trial for trial in trials if trial is not None), key=lambda trial: trial.total, default=None)
-        if best is None or best.total > self.best + PROMISING * abs(self.best):
+        if best is None or best.total - self.best > self.best - self.bound():
             return
         self.take(best, propose)
         self.take(plunge.improve(best), propose)

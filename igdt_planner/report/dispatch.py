@@ -103,7 +103,7 @@ def _draw_energy(axes: Axes, view: DispatchView) -> None:
 
 def _realisation(plan: Plan) -> str:
     """Where in the uncertainty set the dispatch stands, in words."""
-    if plan.dispatch is None or plan.kind == "solve":
+    if plan.dispatch is None or not plan.robustness:
         return "at the forecast"
     point = plan.dispatch.realisation
     end = "worst" if plan.kind == "robust" else "best"

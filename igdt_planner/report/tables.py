@@ -53,7 +53,7 @@ def plan_tables(plan: Plan) -> dict[str, pd.DataFrame]:
     ]
     tables = {"dg": plan.dg, "ess": plan.ess, "open_lines": pd.DataFrame(opened, columns=["mode", "period", "line"])}
     tables |= _dispatch_tables(plan.dispatch, "") | _verdict_tables(plan.ac, "")
-    if plan.kind != "solve":
+    if plan.robustness:
         tables |= _dispatch_tables(plan.dispatch_forecast, "_forecast") | _verdict_tables(plan.ac_forecast, "_forecast")
     return tables
 

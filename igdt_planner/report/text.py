@@ -14,7 +14,12 @@ from igdt_planner.plan import AcVerdict, Plan, TermValue
 SHOWN_VIOLATIONS = 5
 LABEL_WIDTH = 18
 
-KIND_WORDS = {"solve": "Baseline plan", "robust": "Robust plan", "opportunity": "Opportunity plan"}
+KIND_WORDS = {
+    "solve": "Baseline plan",
+    "robust": "Robust plan",
+    "opportunity": "Opportunity plan",
+    "search": "Searched plan",
+}
 STATUS_WORDS = {
     "optimal": "proven within the gap asked for",
     "feasible": "a plan, not proven within the gap asked for",
@@ -23,6 +28,12 @@ STATUS_WORDS = {
     "cancelled": "stopped by the user",
     "failed": "the solver failed",
 }
+STEP_WORDS = {
+    "redispatch": "dispatched anew with exact losses",
+    "topology": "refused by AC at its topology: switched anew",
+    "sites": "refused by AC at its sites: sited and switched anew",
+}
+"""What became of the MILP's plan, by the step that decided."""
 BOUND_WORDS = {"ac": "no plan of the AC problem costs less", "linear": "no plan of the linear-loss model costs less"}
 VERDICT_WORDS = {"feasible": "AC: feasible", "violated": "AC: VIOLATED", "not_checked": "AC: not checked"}
 CURVE_WORDS = {
@@ -51,7 +62,7 @@ def summary(plan: Plan) -> str:
         Lines without colour codes, the last one ended. Every objective and every alpha stands beside its AC verdict.
     """
     parts: list[Iterable[str]] = [_head(plan)]
-    if plan.kind != "solve":
+    if plan.robustness:
         parts.append(_uncertainty(plan))
     parts += [_cost(plan), _decisions(plan), _state(plan), _notes(plan)]
     return "\n".join(line for part in parts for line in part) + "\n"
@@ -123,8 +134,11 @@ def _cost(plan: Plan) -> Iterable[str]:
     if plan.kind == "solve":
         words = f"{BOUND_WORDS[plan.bound_of]}; gap {percent(plan.gap)}"
         yield _line("lower bound", f"{number(plan.bound)} {unit}   {words}")
+    if plan.search:
+        used = f"{plan.search['evaluations']} AC power flows, seed {plan.search['seed']}"
+        yield _line("search", f"{plan.search['algorithm']}: {used}; it proves no bound")
     if plan.model_objective is not None:
-        words = "   dispatched anew with exact losses" if plan.redispatched else ""
+        words = f"   {STEP_WORDS[plan.decided_by]}" if plan.decided_by in STEP_WORDS else ""
         yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")
     if plan.ac is not None:
         yield from _labelled("terms, by AC", [_term(term) for term in plan.ac.terms])

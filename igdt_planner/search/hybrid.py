@@ -1,0 +1,204 @@
+"""Our own search: a portfolio of moves, of which those that have paid are chosen more often.
+
+Every move throws the present plan somewhere; closed forms then bring it down (branch exchange at frozen currents, the
+best bus for every generator), and AC power flow judges where it ends. A plan better than all before is settled: all
+exchanges and sites around it are judged, each with generators re-sited. Worse plans are accepted now and then, less and
+less often; a search that finds nothing for a while begins anew elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from igdt_planner.search.branch_exchange import descend, frozen_currents
+from igdt_planner.search.network import Complexes, Ints
+from igdt_planner.search.problem import Choice, Judged
+from igdt_planner.search.run import Run
+from igdt_planner.search.tree import Tree, base_tree, exchanges, nearest_tree, random_tree, shake
+from igdt_planner.search.units import best_sites
+
+CANDIDATES = 16
+"""Plans of a round, judged in one batch."""
+NEIGHBOURS = 24
+"""Neighbours of a settled plan that are judged, the most promising by closed form."""
+DESCENTS = 4
+"""How often lines and sites are brought down in turn."""
+PATIENCE = 2
+"""Rounds without a better plan, a loop or generator, before the search begins elsewhere."""
+RESTARTS = 6
+"""Beginnings without a better plan after which the search ends."""
+HEAT = 0.02
+"""Share of the objective by which a plan may be worse and still be accepted one time in e, at first."""
+MEMORY = 0.7
+"""Weight of what a move has brought before against what it brought last."""
+LEAST_CHANCE = 0.1
+"""Share of rounds that every move gets whatever it brought, all moves together."""
+
+Move = Callable[["Hybrid", Judged], Choice]
+
+
+def hybrid(run: Run) -> None:
+    """Search until the evaluations are used, the target is reached, or new beginnings bring nothing better."""
+    Hybrid(run).search()
+
+
+class Hybrid:
+    """State of the search: the plan it stands at, what the moves have brought, and which plans were met."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.problem, self.rng = run, run.problem, run.rng
+        self.network, self.units = run.problem.network, run.problem.units
+        self.moves: list[Move] = [shake_lines, towards_best]
+        if self.units.count:
+            self.moves += [shake_sites, shake_both]
+        self.reward = np.ones(len(self.moves))
+        self.seen: set[object] = set()
+
+    def search(self) -> None:
+        """Begin at the base topology, then anywhere."""
+        present = self.begin(base_tree(self.network))
+        barren = 0
+        while present is not None and self.run.left and barren < RESTARTS:
+            before = self.run.best
+            self.wander(present)
+            barren = barren + 1 if self.run.best is before else 0
+            present = self.begin(random_tree(self.network, self.rng))
+        self.run.polish()
+
+    def begin(self, tree: Tree) -> Judged | None:
+        """A tree with its best sites, brought down and judged."""
+        none = np.empty(0, dtype=np.int64)
+        found = self.run.judge([self.down(Choice(tree, none), self.run.v)])
+        return self.settle(found[0]) if found else None
+
+    def wander(self, present: Judged) -> None:
+        """Rounds of moves from a plan until nothing better is found for a while."""
+        size = len(present.choice.tree.open_lines) + self.units.count
+        best, idle = present, 0
+        while idle < PATIENCE * size and self.run.left:
+            number = self.choose()
+            drafts = [self.down(self.moves[number](self, present), present.v) for _ in range(CANDIDATES)]
+            found = self.run.judge(self.fresh(drafts))
+            found.sort(key=lambda one: (one.violation, one.objective))
+            better = bool(found) and found[0].beats(best)
+            self.learn(number, best.objective, found)
+            idle = 0 if better else idle + 1
+            if better:
+                best = present = self.settle(found[0])
+            elif found and self.accepts(found[0], present, 1.0 - idle / (PATIENCE * size)):
+                present = found[0]
+            elif idle % size == 0:
+                present = best
+
+    def choose(self) -> int:
+        """A move, drawn by what moves have brought of late."""
+        chance = self.reward / self.reward.sum() * (1.0 - LEAST_CHANCE) + LEAST_CHANCE / len(self.reward)
+        return int(self.rng.choice(len(self.moves), p=chance / chance.sum()))
+
+    def learn(self, number: int, least: float, found: list[Judged]) -> None:
+        """Remember what a move brought: 1 for a plan as good as the best, less for one further from it."""
+        brought = 0.0
+        if found and np.isfinite(found[0].objective) and found[0].violation == 0.0 and np.isfinite(least):
+            brought = float(np.exp(-max(0.0, found[0].objective / least - 1.0) / HEAT)) if least > 0.0 else 1.0
+        self.reward[number] = max(1e-3, MEMORY * self.reward[number] + (1.0 - MEMORY) * brought)
+
+    def accepts(self, found: Judged, present: Judged, heat: float) -> bool:
+        """Whether to go on from a plan that is not better (simulated annealing)."""
+        if found.violation > present.violation or not np.isfinite(found.objective):
+            return False
+        worse = found.objective - present.objective
+        return worse <= 0.0 or self.rng.uniform() < np.exp(-worse / max(HEAT * heat * abs(present.objective), 1e-12))
+
+    def fresh(self, drafts: list[Choice]) -> list[Choice]:
+        """Choices not judged before, each once."""
+        out = []
+        for draft in drafts:
+            if draft.key not in self.seen:
+                self.seen.add(draft.key)
+                out.append(draft)
+        return out
+
+    def down(self, choice: Choice, v: Complexes) -> Choice:
+        """Lines and sites brought down in turn at voltages that stand still."""
+        tree, sites = choice.tree, choice.sites
+        for _ in range(DESCENTS):
+            before = tree
+            losses = self.problem.quadratic(tree, v)
+            sites = best_sites(losses, self.units, sites)
+            net = self.net_draw(Choice(tree, sites), v)
+            tree = descend(self.network, tree, frozen_currents(self.network, net, self.problem.hours))
+            if np.array_equal(tree.open_lines, before.open_lines):
+                break
+        return Choice(tree, np.sort(sites))
+
+    def net_draw(self, choice: Choice, v: Complexes) -> Complexes:
+        """Currents drawn less those that generators deliver, pu."""
+        net = np.conj(self.problem.loads / v)
+        net[:, choice.sites] -= np.conj(self.problem.power(choice, v) / v[:, choice.sites])
+        return net
+
+    def settle(self, judged: Judged) -> Judged:
+        """The plan reached by the best neighbour by AC power flow, until there is none."""
+        while neighbours := self.fresh(self.neighbours(judged)):
+            found = self.run.judge(neighbours)
+            best = min(found, key=lambda one: (one.violation, one.objective), default=judged)
+            if not best.beats(judged):
+                break
+            judged = best
+        return judged
+
+    def neighbours(self, judged: Judged) -> list[Choice]:
+        """The most promising plans one exchange away, with generators re-sited, or one site away."""
+        tree, sites, v = judged.choice.tree, judged.choice.sites, judged.v
+        around = [tree.exchange(int(loop), int(line)) for loop, line in np.argwhere(exchanges(self.network, tree))]
+        choices, worth = [], []
+        for other in around:
+            losses = self.problem.quadratic(other, v)
+            best = best_sites(losses, self.units, sites)
+            choices.append(Choice(other, np.sort(best)))
+            worth.append(losses.total() - float(losses.best(self.units, best[None])[0][0]))
+        order = np.argsort(worth, kind="stable")[:NEIGHBOURS]
+        return [choices[k] for k in order]
+
+
+def shake_lines(search: Hybrid, present: Judged) -> Choice:
+    """A few random exchanges."""
+    tree = present.choice.tree
+    return Choice(shake(search.network, tree, search.rng, steps(search, tree)), present.choice.sites)
+
+
+def shake_sites(search: Hybrid, present: Judged) -> Choice:
+    """Some generators anywhere."""
+    return Choice(present.choice.tree, thrown(search, present.choice.sites))
+
+
+def shake_both(search: Hybrid, present: Judged) -> Choice:
+    """A few random exchanges, and some generators anywhere."""
+    return Choice(shake_lines(search, present).tree, thrown(search, present.choice.sites))
+
+
+def towards_best(search: Hybrid, present: Judged) -> Choice:
+    """Part of the way to the best plan, as a whale to its prey, then a random exchange."""
+    best = search.run.best.choice if search.run.best is not None else present.choice
+    opened = present.choice.tree.open_lines
+    keep = search.rng.uniform(size=len(opened)) < 0.5
+    line_on = np.ones(search.network.n_line, dtype=bool)
+    line_on[opened[keep]] = line_on[best.tree.open_lines[~keep]] = False
+    tree = shake(search.network, nearest_tree(search.network, line_on), search.rng, 1)
+    pool = np.union1d(best.sites, present.choice.sites)
+    return Choice(tree, search.rng.choice(pool, search.units.count, replace=False) if len(pool) else pool)
+
+
+def steps(search: Hybrid, tree: Tree) -> int:
+    """How many exchanges shake a tree; with many loops, more of them have to change together."""
+    return int(search.rng.integers(2, 2 + len(tree.open_lines) // 3, endpoint=True))
+
+
+def thrown(search: Hybrid, sites: Ints) -> Ints:
+    """Sites of which at least one has moved to a random bus."""
+    count = int(search.rng.integers(1, len(sites), endpoint=True))
+    kept = search.rng.permutation(sites)[count:]
+    free = np.setdiff1d(search.units.buses, kept)
+    return np.concatenate([kept, search.rng.choice(free, count, replace=False)])

@@ -1,0 +1,106 @@
+"""One run of an algorithm: what it may spend, what it found, and how it got there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from igdt_planner.search.encoding import Encoding
+from igdt_planner.search.network import Complexes, Floats
+from igdt_planner.search.problem import Choice, Judged, SearchProblem
+
+POPULATION = 50
+"""Individuals of the algorithms that have a population."""
+OUTSIDE, NO_SOLUTION = 1e6, 1e9
+"""Fitness of plans outside their limits, to which the violation is added, and of those without an AC solution."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A search in progress.
+
+    Attributes
+    ----------
+    problem : SearchProblem
+    evaluations : int
+        AC power flows that may be used, one for each plan and period.
+    rng : Generator
+        The only source of chance.
+    target : float
+        The search may end at an objective that low.
+    on_better : callable, optional
+        Is told of every better plan.
+    used : int
+    best : Judged or None
+    history : list of (int, float)
+        Evaluations used and objective at every better plan within limits.
+    """
+
+    problem: SearchProblem
+    evaluations: int
+    rng: np.random.Generator
+    target: float = -np.inf
+    on_better: Callable[[Judged], object] | None = None
+    used: int = 0
+    best: Judged | None = None
+    history: list[tuple[int, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.encoding = Encoding(self.problem)
+
+    @property
+    def left(self) -> int:
+        """Plans that may still be judged; none once the target is reached."""
+        if self.best is not None and self.best.violation == 0.0 and self.best.objective <= self.target:
+            return 0
+        return max(0, (self.evaluations - self.used) // len(self.problem.hours))
+
+    @property
+    def v(self) -> Complexes:
+        """Voltages around which generators are dispatched: those of the best plan."""
+        return self.problem.flat if self.best is None else self.best.v
+
+    def judge(self, choices: Sequence[Choice]) -> list[Judged]:
+        """AC power flow of as many choices as may still be judged, each with the powers that lose least."""
+        choices = choices[: self.left]
+        return self.judge_dispatched(choices, [self.problem.power(choice, self.v) for choice in choices])
+
+    def judge_dispatched(self, choices: Sequence[Choice], powers: Sequence[Complexes]) -> list[Judged]:
+        """AC power flow of choices with given powers."""
+        if not choices:
+            return []
+        judged = self.problem.judge(choices, powers)
+        self.used += len(judged) * len(self.problem.hours)
+        for one in judged:
+            if self.best is None or one.beats(self.best):
+                self.best = one
+                if one.violation == 0.0:
+                    self.history.append((self.used, one.objective))
+                if self.on_better is not None:
+                    self.on_better(one)
+        return judged
+
+    def fitness(self, vectors: Floats) -> Floats:
+        """What vectors are worth, the less the better, shape (vectors,); infinite where no more may be judged."""
+        vectors = np.clip(vectors, 0.0, 1.0)
+        judged = self.judge([self.encoding.decode(vector) for vector in vectors[: self.left]])
+        worth = np.full(len(vectors), np.inf)
+        worth[: len(judged)] = [fitness(one) for one in judged]
+        return worth
+
+    def polish(self) -> None:
+        """Dispatch the best plan around its own voltages, as long as that pays."""
+        while self.best is not None and self.problem.units.count and self.left:
+            before = self.best
+            self.judge([before.choice])
+            if self.best is before:
+                return
+
+
+def fitness(judged: Judged) -> float:
+    """One number for a judged plan: the objective within limits, more than any objective outside."""
+    if not np.isfinite(judged.objective):
+        return NO_SOLUTION
+    return judged.objective if judged.violation == 0.0 else OUTSIDE * (1.0 + judged.violation)

@@ -1,0 +1,162 @@
+"""Generators in closed form: where they stand best in a given tree, and what they deliver there.
+
+As long as the currents drawn by loads stand still, the losses of a tree are a quadratic function of what generators
+deliver. Its matrix holds path resistances: the resistance that the ways of two buses to the root share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from igdt_planner.search.network import Complexes, Floats, Ints, RadialNetwork
+from igdt_planner.search.tree import Tree
+
+SWEEPS = 12
+"""Rounds of coordinate descent over the powers of the generators of one plan: few stand, and they converge fast."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Generators that may be placed: at most one a bus, and ``count`` of them.
+
+    Attributes
+    ----------
+    count : int
+        0 where nothing is to be placed.
+    buses : array of int, shape (candidates,)
+        Where they may stand, by number of the bus.
+    p_max, q_min, q_max : array, shape (periods,)
+        What one may deliver, pu.
+    """
+
+    count: int
+    buses: Ints
+    p_max: Floats
+    q_min: Floats
+    q_max: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """Losses of one tree as a function of what generators deliver, at currents and voltages that stand still.
+
+    Attributes
+    ----------
+    resistance : array, shape (buses, buses)
+        Path resistances, pu.
+    draw, drop : array of complex, shape (periods, buses)
+        Currents that loads draw, and path resistances times these.
+    unit : array of complex, shape (periods, buses)
+        Current of one pu of active power delivered; one of reactive power is -j times that.
+    hours : array, shape (periods,)
+    """
+
+    resistance: Floats
+    draw: Complexes
+    drop: Complexes
+    unit: Complexes
+    hours: Floats
+
+    def total(self) -> float:
+        """Losses without generators, pu hours."""
+        return float(self.hours @ (self.draw.conj() * self.drop).real.sum(axis=1))
+
+    def best(self, units: Units, sites: Ints) -> tuple[Floats, Complexes]:
+        """The largest reduction of losses by each of some sets of sites, pu hours, and the powers that bring it.
+
+        Parameters
+        ----------
+        units : Units
+        sites : array of int, shape (sets, count)
+
+        Returns
+        -------
+        array, shape (sets,)
+        array of complex, shape (sets, periods, count)
+            Power delivered, pu.
+        """
+        twice = np.concatenate([sites, sites], axis=1)
+        unit = self.unit[:, sites].transpose(1, 0, 2)
+        unit = np.concatenate([unit, -1j * unit], axis=2)
+        between = self.resistance[twice[:, :, None], twice[:, None, :]][:, None]
+        matrix = (unit.conj()[..., None] * between * unit[..., None, :]).real
+        linear = (unit.conj() * self.drop[:, twice].transpose(1, 0, 2)).real
+        power = within(matrix, linear, *limits(units))
+        gain = 2.0 * (linear * power).sum(axis=2) - np.einsum("sti,stij,stj->st", power, matrix, power)
+        count = sites.shape[1]
+        return gain @ self.hours, power[..., :count] + 1j * power[..., count:]
+
+
+def limits(units: Units) -> tuple[Floats, Floats]:
+    """Least and largest active, then reactive power of every generator, shape (periods, 2 count)."""
+    ones = np.ones(units.count)
+    lower = np.concatenate([np.outer(0.0 * units.p_max, ones), np.outer(units.q_min, ones)], axis=1)
+    upper = np.concatenate([np.outer(units.p_max, ones), np.outer(units.q_max, ones)], axis=1)
+    return lower, upper
+
+
+SINGULAR = 1e-12
+"""Added to a diagonal so that generators at the same place of no resistance do not stop it."""
+
+
+def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Minimum of ``x' matrix x - 2 linear x`` within bounds, batched over leading axes.
+
+    Solved outright where the bounds do not bind anywhere, else by coordinate descent from there.
+
+    A generator at a root reduces no losses: it delivers nothing.
+    """
+    x = np.zeros_like(linear)
+    diagonal = np.einsum("...ii->...i", matrix)
+    movable = np.flatnonzero((upper > lower).any(axis=0))
+    inner = matrix[..., movable[:, None], movable] + SINGULAR * np.eye(len(movable))
+    x[..., movable] = np.linalg.solve(inner, linear[..., movable, None])[..., 0]
+    if ((x >= lower) & (x <= upper)).all():
+        return x
+    x = np.clip(x, lower, upper)
+    for _ in range(SWEEPS):
+        for i in movable.tolist():
+            rest = linear[..., i] - (matrix[..., i, :] * x).sum(axis=-1) + diagonal[..., i] * x[..., i]
+            free = np.divide(rest, diagonal[..., i], out=np.zeros_like(rest), where=diagonal[..., i] > 0.0)
+            x[..., i] = np.clip(free, lower[:, i], upper[:, i])
+    return x
+
+
+def quadratic(network: RadialNetwork, tree: Tree, draw: Complexes, v: Complexes, hours: Floats) -> Quadratic:
+    """Losses of a tree around currents drawn and voltages, both of shape (periods, buses)."""
+    frame = network.frame_currents(np.eye(network.n_bus, dtype=complex)).real
+    through = frame - frame[:, tree.open_lines] @ tree.loops
+    resistance = (through * network.r) @ through.T
+    return Quadratic(resistance, draw, draw @ resistance, 1.0 / v.conj(), hours)
+
+
+def best_sites(losses: Quadratic, units: Units, sites: Ints) -> Ints:
+    """Sites reached by moving one generator at a time to its best bus, until none moves; missing ones are added first.
+
+    Parameters
+    ----------
+    losses : Quadratic
+    units : Units
+    sites : array of int, shape (at most count,)
+    """
+    while len(sites) < units.count:
+        fewer = Units(len(sites) + 1, units.buses, units.p_max, units.q_min, units.q_max)
+        sites = moved(losses, fewer, np.append(sites, units.buses[0]), len(sites))
+    idle, place = 0, 0
+    while idle < units.count:
+        better = moved(losses, units, sites, place)
+        idle = idle + 1 if np.array_equal(better, sites) else 1
+        sites, place = better, (place + 1) % units.count
+    return sites
+
+
+def moved(losses: Quadratic, units: Units, sites: Ints, place: int) -> Ints:
+    """The sites with one generator where it is worth most."""
+    others = np.delete(sites, place)
+    free = units.buses[~np.isin(units.buses, others)]
+    sets = np.repeat(sites[None], len(free), axis=0)
+    sets[:, place] = free
+    best: Ints = sets[int(losses.best(units, sets)[0].argmax())]
+    return best
