@@ -40,6 +40,7 @@ REPAIR_SHARE = 0.25
 """Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
+CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
 NOTHING_WITHIN = "the search found no plan that keeps every limit of the case and the model; nothing is proven"
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
@@ -122,6 +123,8 @@ class Session:
             plan = blank_plan(self.study, "solve", solved)
             if plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=explain(self.study, self.solver))
+            elif plan.status == "no_plan" and solved.answer.seconds < self.limit(share):
+                plan = dataclasses.replace(plan, explanation=CANNOT_BE_RUN)
             return Candidate(plan, None)
         decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
         decisions, run, step = self.accept(solved, decisions)

@@ -1,4 +1,4 @@
-"""Search over radial topologies on plain arrays: batched AC power flow, tree moves, enumeration, reconfiguration."""
+"""Search over radial topologies on plain arrays: batched AC power flow, moves between trees, a family of algorithms."""
 
 from igdt_planner.search.enumeration import radial_topologies
 from igdt_planner.search.network import RadialNetwork, loads_of, network_of
