@@ -21,7 +21,7 @@ MOST_BETAS = 1000
 
 BASELINE_SHARE = {"beta": 0.5, "budget": 0.2}
 """Share of the time limit that the baseline of one question gets: a budget in units does not depend on it."""
-SWEEP_SHARE = 0.2
+SWEEP_SHARE = 0.16
 """Time that each beta of a sweep gets, as a share of the baseline's."""
 
 CaseSource = str | os.PathLike[str] | Mapping[str, Any] | Case
@@ -140,7 +140,7 @@ def sweep(
     betas : sequence of float
         0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; the limit is that of the baseline, and every beta gets a fifth more.
+        As for :func:`solve`; the limit is that of the baseline, and every beta gets a sixth more.
     """
     require_grid(betas)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:

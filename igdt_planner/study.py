@@ -125,8 +125,19 @@ class Study:
         return dataclasses.replace(self, realisation=FORECAST, horizon=horizon)
 
     def decide(self, fix: Fix) -> Study:
-        """The same study with decisions fixed and the AC-tight loss model, ready for re-dispatch."""
-        return dataclasses.replace(self, model=self.model.model_copy(update={"fix": fix, "losses": "balance"}))
+        """The same study with decisions fixed and the AC-tight loss model, ready for re-dispatch.
+
+        Where sites are stated, no others are left to be considered.
+        """
+        model = self.model.model_copy(update={"fix": fix, "losses": "balance"})
+        dg = {(site.bus, site.technology) for site in fix.dg} if fix.dg is not None else set(self.dg)
+        ess = {(site.bus, site.technology) for site in fix.ess} if fix.ess is not None else set(self.ess)
+        return dataclasses.replace(
+            self,
+            model=model,
+            dg={key: tech for key, tech in self.dg.items() if key in dg},
+            ess={key: tech for key, tech in self.ess.items() if key in ess},
+        )
 
     def uncertain(self, quantity: str) -> Uncertain | None:
         """The model's entry for an uncertain quantity, or None where it is certain."""

@@ -137,7 +137,7 @@ def test_same_seed_same_plan(algorithm: str) -> None:
 
 
 def test_hybrid_finds_the_best_topology_of_33_buses() -> None:
-    for seed in range(10):
+    for seed in range(5):
         run = search(problem("ieee33"), "hybrid", 20_000, seed)
         assert run.best is not None and 1e3 * run.best.objective == pytest.approx(BEST_33_KW, abs=1e-3)
 
@@ -160,7 +160,9 @@ def test_search_is_dispatched_and_judged_like_any_plan() -> None:
     assert plan.bound is None and plan.gap is None
     assert plan.objective is not None
     assert plan.objective <= plan.search["history"][-1][1] * (1.0 + 1e-6)
-    assert ip.check(plan).ac == ip.check(ip.plan_from_dict(ip.plan_to_dict(plan))).ac or plan.ac.objective is not None
+    again = ip.check(ip.plan_from_dict(ip.plan_to_dict(plan)))
+    assert again.search == plan.search
+    assert again.ac is not None and again.ac.verdict == "feasible" and again.objective == pytest.approx(plan.objective)
 
 
 BAD = {

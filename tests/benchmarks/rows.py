@@ -21,7 +21,7 @@ from igdt_planner.model import override
 from igdt_planner.network import count_radial_topologies
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
-from tests.benchmarks import speed
+from tests.benchmarks import family, speed
 from tests.benchmarks.measure import Measure, at_least, at_most, close, equal, percent, stated
 
 PLANNER_SEEDS = (0,)
@@ -371,4 +371,6 @@ ROWS: dict[str, Row] = {
     "batched_ac": Row(speed.batched_ac, seeds=(speed.SAMPLE_SEED,), environment=speed.ONE_THREAD),
     "import_and_build": Row(speed.import_and_build, seeds=()),
     "side_by_side": Row(side_by_side, seeds=(0, 1, 2)),
+    "family_success": Row(family.family_success, seeds=tuple(range(family.SUCCESS_SEEDS)), timeout_s=3600.0),
+    "family_medians": Row(family.family_medians, seeds=tuple(range(family.MEDIAN_SEEDS)), timeout_s=14400.0),
 }
