@@ -16,7 +16,7 @@ from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, robust, solve, sweep
+from igdt_planner.planner import check, opportunity, robust, search, solve, sweep
 
 VERSION = importlib.metadata.version("igdt-planner")
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
@@ -50,13 +50,15 @@ class Source(Part):
 
 
 class StudyRequest(Part):
-    """What is asked. ``plan`` is the plan document of kind ``check``."""
+    """What is asked. ``plan`` is the plan document of kind ``check``; the seed of kind ``search`` is an option."""
 
-    kind: Literal["solve", "robust", "opportunity", "sweep", "check"]
+    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "check"]
     beta: Annotated[float, Field(allow_inf_nan=False)] | None = None
     betas: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     budget: Annotated[float, Field(allow_inf_nan=False)] | None = None
     plan: dict[str, Any] | None = None
+    algorithm: str | None = None
+    evaluations: int | None = None
 
 
 class RunOptions(Part):
@@ -84,6 +86,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "robust": ("beta", "budget"),
     "opportunity": ("beta", "budget"),
     "sweep": ("betas",),
+    "search": ("algorithm", "evaluations"),
     "check": ("plan",),
 }
 """What each kind of study takes."""
@@ -195,7 +198,7 @@ def parse(request: Any) -> Request:
 
 def require_fitting(study: StudyRequest) -> None:
     """Refuse what the kind of study would silently ignore."""
-    given = [name for name in ("beta", "betas", "budget", "plan") if getattr(study, name) is not None]
+    given = [name for name in sorted(StudyRequest.model_fields) if name != "kind" and getattr(study, name) is not None]
     strangers = [name for name in given if name not in TAKES[study.kind]]
     if strangers:
         takes = ", ".join(TAKES[study.kind]) or "none of them"
@@ -313,6 +316,23 @@ def answer_sweep(request: Request, on_event: Any) -> list[Plan]:
     return list(curve.plans) or [curve.baseline]
 
 
+def answer_search(request: Request, on_event: Any) -> list[Plan]:
+    """Kind ``search``."""
+    options = request.options
+    limited = [name for name in ("time_limit_s", "gap") if getattr(options, name) is not None]
+    if limited:
+        raise InputError(
+            [
+                Finding(f"options.{name} does not limit kind search", f"/options/{name}", hint="use study.evaluations")
+                for name in limited
+            ]
+        )
+    case, model = sources(request)
+    asked = {"algorithm": request.study.algorithm, "evaluations": request.study.evaluations}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return [search(case, model, **given, seed=model.solver.seed, on_event=on_event)]
+
+
 def answer_check(request: Request, on_event: Any) -> list[Plan]:
     """Kind ``check``: the plan document judged anew."""
     if request.study.plan is None:
@@ -328,5 +348,6 @@ ANSWERS: dict[str, Callable[[Request, Any], list[Plan]]] = {
     "robust": answer_robust,
     "opportunity": answer_opportunity,
     "sweep": answer_sweep,
+    "search": answer_search,
     "check": answer_check,
 }

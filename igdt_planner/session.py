@@ -144,7 +144,8 @@ class Session:
                 self.on_event({"kind": "incumbent", "objective": found.objective, "bound": None})
 
         run = search(problem, algorithm, evaluations, seed, better)
-        facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": run.history}
+        history = [list(point) for point in run.history]
+        facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": history}
         decisions = searched_decisions(study, run.best.choice) if run.best is not None else None
         found = self.dispatch(decisions, study) if decisions is not None else None
         plan = blank_plan(study, "search", None, decisions)

@@ -145,7 +145,7 @@ def test_hybrid_finds_the_best_topology_of_33_buses() -> None:
 @pytest.mark.parametrize(("units", "most_kw"), [(1, 79.7), (2, 59.95), (3, 50.75)])
 def test_hybrid_places_generators_and_switches_together(units: int, most_kw: float) -> None:
     """Unity power factor, any size (issue 4; a search by swaps and exchanges in turn stays at 60.09 with two)."""
-    plan = ip.search("ieee33", with_dg(units), evaluations=2000, seed=0)
+    plan = ip.search("ieee33", with_dg(units), evaluations=250, seed=0)
     assert plan.ac is not None and plan.ac.verdict == "feasible" and plan.objective is not None
     assert 1e3 * plan.objective <= most_kw
 
@@ -274,3 +274,21 @@ def test_best_of_the_552_is_better_than_the_winner_of_the_whale_paper() -> None:
     assert 1e3 * np.nanmin(radial_power_flow(given.network, plans, given.loads).loss_mw) == pytest.approx(
         139.55, abs=0.005
     )
+
+
+def test_search_by_contract() -> None:
+    request: dict[str, Any] = {
+        "schema": "igdt-planner/1",
+        "case": {"name": "ieee16"},
+        "model": {"name": "reconfiguration"},
+        "study": {"kind": "search", "algorithm": "woa", "evaluations": 300},
+        "options": {"seed": 4},
+    }
+    response = ip.run(request)
+    assert response["error"] is None
+    (plan,) = response["runs"]
+    assert plan["kind"] == "search" and plan["search"]["seed"] == 4 and plan["ac"]["verdict"] == "feasible"
+    refused = ip.run(request | {"options": {"time_limit_s": 3}})
+    assert refused["error"]["fields"][0]["path"] == "/options/time_limit_s"
+    unknown = ip.run(request | {"study": {"kind": "search", "algorithm": "whales"}})
+    assert unknown["error"]["fields"][0]["path"] == "/study/algorithm"

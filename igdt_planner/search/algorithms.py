@@ -68,9 +68,9 @@ def require(problem: SearchProblem, algorithm: str, evaluations: int) -> None:
     findings = []
     if algorithm not in ALGORITHMS:
         message = f"there is no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
-        findings.append(Finding(message, "/options/algorithm", algorithm))
+        findings.append(Finding(message, "/study/algorithm", algorithm))
     if evaluations < len(problem.hours):
         message = f"evaluations {evaluations}: one plan takes {len(problem.hours)}, one for each period"
-        findings.append(Finding(message, "/options/evaluations", evaluations))
+        findings.append(Finding(message, "/study/evaluations", evaluations))
     if findings:
         raise InputError(findings)

@@ -44,4 +44,4 @@ def pymoo(module: str) -> Any:
         return importlib.import_module(f"pymoo.{module}")
     except ModuleNotFoundError:
         message = "this algorithm needs pymoo: pip install 'igdt-planner[pareto]'"
-        raise InputError.of(message, path="/options/algorithm") from None
+        raise InputError.of(message, path="/study/algorithm") from None
