@@ -61,22 +61,22 @@ def cone_rows(problem: Problem) -> sparse.csr_matrix:
     return sparse.csr_matrix((value, (row, column)), shape=(4 * len(number), columns))
 
 
-def relaxation(problem: Problem, deadline: float) -> tuple[Array, float]:
-    """A point of the relaxation with its cones exact but for tolerances, and a bound of the problem.
+def relaxation(problem: Problem, deadline: float) -> tuple[Array, float, Array]:
+    """A point of the relaxation with its cones exact but for tolerances, a bound of the problem, multipliers of rows.
 
     The bound is infinite where nothing is feasible, and minus infinity where the multipliers prove nothing.
     """
     cones = cone_rows(problem)
     lower, upper, feasible = decided(problem.rows, *limited(problem.rows, problem.lower, problem.upper))
     if not feasible:
-        return problem.lower, np.inf
+        return problem.lower, np.inf, np.zeros(len(problem.rows.lower))
     point, multipliers, infeasible = relaxed(replace(problem, lower=lower, upper=upper), cones, 0.0, deadline)
     cost = np.zeros_like(problem.cost) if infeasible else problem.cost
     constant, reduced, _ = lagrangian(problem.rows, cones, cost, multipliers)
     bound = constant + least(reduced, lower, upper)
     if infeasible:
-        return point, np.inf if bound > CONTRADICTION else -np.inf
-    return point, bound + problem.offset
+        return point, np.inf if bound > CONTRADICTION else -np.inf, multipliers.rows
+    return point, bound + problem.offset, multipliers.rows
 
 
 def relaxed(

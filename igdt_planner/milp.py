@@ -41,6 +41,8 @@ CHARGE_PRICE = 1e-4
 """Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
 ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
+ROOT_TIME = 0.3
+"""Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 ROUNDS = 60
 """Most rounds of tangents at one LP."""
 PATIENCE, PROGRESS = 4, 0.5
@@ -207,7 +209,7 @@ def refine(
         integer,
         np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
     )
-    near, bound = relaxation(held, deadline)
+    near, bound, _ = relaxation(held, deadline)
     cuts = cuts if bound == np.inf else tangents(held, near, -np.inf)
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
@@ -314,11 +316,11 @@ def solve(
     """
     require_numbers(problem)
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
-    search.root()
     lower, upper = problem.lower[problem.integer], problem.upper[problem.integer]
     for start in options.starts if np.any(lower < upper) else [lower]:
-        if time.monotonic() < search.deadline and not search.proven_infeasible:
+        if time.monotonic() < search.deadline:
             search.propose(start)
+    search.root()
     if search.x is not None and np.all(lower == upper):
         return search.answer(), search.cuts
     if prove is not None and not search.done():
@@ -337,11 +339,12 @@ class Search:
         self.deadline = self.begun + options.time_limit_s
         self.x: Array | None = None
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
+        self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told = False, -np.inf
 
     def root(self) -> None:
         """Bound the problem by its relaxation, and take the tangents there."""
-        point, bound = relaxation(self.problem, self.deadline)
+        point, bound, self.duals = relaxation(self.problem, self.begun + ROOT_TIME * self.options.time_limit_s)
         self.raise_bound(bound)
         self.cuts = stack(self.cuts, tangents(self.problem, point, -np.inf))
 

@@ -129,7 +129,9 @@ class Session:
         decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
         decisions, run, step = self.accept(solved, decisions)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
-        plan = dataclasses.replace(plan, redispatched=step != "milp", decided_by=step, seconds=time.monotonic() - begun)
+        plan = dataclasses.replace(
+            plan, redispatched=step not in ("milp", "none"), decided_by=step, seconds=time.monotonic() - begun
+        )
         self.finished(plan)
         return Candidate(plan, decisions)
 

@@ -79,10 +79,19 @@ class SiteTree:
         Nodes bounded side by side.
     deadline : float
         Of all that is done here.
+    duals : array, optional
+        Multipliers of the rows of the problem's relaxation, where they are known.
     """
 
     def __init__(
-        self, problem: Problem, radius: Radius | None, cutoff: float, best: float, threads: int, deadline: float
+        self,
+        problem: Problem,
+        radius: Radius | None,
+        cutoff: float,
+        best: float,
+        threads: int,
+        deadline: float,
+        duals: Array | None = None,
     ) -> None:
         self.problem, self.cutoff, self.best, self.threads = problem, cutoff, best, threads
         self.deadline = deadline
@@ -92,7 +101,9 @@ class SiteTree:
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
         linking = np.union1d(problem.sites, extra)
-        shares = shared_costs(problem, radius, self.columns, linking, deadline)
+        if duals is None and len(split) > 1:
+            duals = relaxed_duals(problem, radius, deadline)
+        shares = shared_costs(problem, self.columns, linking, duals)
 
         # where many sites are bounded, few splits are made on the switches of each: single lines then bring more
         graphs = () if sites_free(problem) else problem.switches
@@ -367,24 +378,25 @@ class Gains:
         return np.asarray((sums + mean) / (counts + 1.0))
 
 
-def shared_costs(
-    problem: Problem, radius: Radius | None, columns: list[Index], linking: Index, deadline: float
-) -> list[Array]:
-    """What each part pays for the columns that link them; together they pay what these cost.
-
-    The split at which the parts' bounds add up to that of the whole relaxation: a part gets what its rows would give
-    for the column there, and what is left over is shared alike.
-    """
-    if len(columns) == 1 or not len(linking):
-        return [problem.cost[linking]] * len(columns)
+def relaxed_duals(problem: Problem, radius: Radius | None, deadline: float) -> Array:
+    """Multipliers of the rows of the relaxation, at the nearest radius where there is one."""
     held = problem
     if radius is not None:
         rows = product_rows(radius, radius.at[-1], problem.decisive, len(problem.cost))
         held = hold(
             replace(problem, rows=stack(problem.rows, rows)), np.array([radius.alpha]), np.array(radius.at[-1:])
         )
-    _, multipliers, _ = relaxed(held, cone_rows(held), 0.0, deadline)
-    duals = multipliers.rows[: len(problem.rows.lower)]
+    return relaxed(held, cone_rows(held), 0.0, deadline)[1].rows[: len(problem.rows.lower)]
+
+
+def shared_costs(problem: Problem, columns: list[Index], linking: Index, duals: Array | None) -> list[Array]:
+    """What each part pays for the columns that link them; together they pay what these cost.
+
+    The split at which the parts' bounds add up to that of the whole relaxation: a part gets what its rows would give
+    for the column there, and what is left over is shared alike.
+    """
+    if duals is None:
+        return [problem.cost[linking] / len(columns)] * len(columns)
     given = []
     for part in columns:
         inside = np.diff(entries(problem.rows, np.setdiff1d(part, linking)).indptr) > 0
@@ -428,7 +440,13 @@ def prove_cost(search: Search) -> None:
         return search.cutoff() - offset
 
     tree = SiteTree(
-        problem, None, search.cutoff() - offset, search.value - offset, search.options.threads, search.deadline
+        problem,
+        None,
+        search.cutoff() - offset,
+        search.value - offset,
+        search.options.threads,
+        search.deadline,
+        search.duals,
     )
 
     def report(tree: SiteTree) -> None:

@@ -1,5 +1,6 @@
 """Information gap: what must hold for every answer, without an oracle, and which questions are refused."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import igdt_planner as ip
 from igdt_planner.igdt import corner, horizon
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
-from igdt_planner.session import Candidate, Session
+from igdt_planner.session import Candidate, Session, tightened
 
 BETAS = [0.0, 0.1, 0.4, 1.0]
 
@@ -310,3 +311,18 @@ def test_currency_does_not_matter() -> None:
     assert theirs.robustness["alpha"] == pytest.approx(ours.robustness["alpha"], rel=2e-4)
     assert theirs.robustness["base_objective"] == pytest.approx(150 * ours.robustness["base_objective"], rel=1e-6)
     assert theirs.objective == pytest.approx(150 * (ours.objective or 0.0), rel=1e-5)
+
+
+def test_bound_of_a_curve_falls_to_that_of_a_larger_budget() -> None:
+    """No plan survives more at a smaller budget: the bound 0.3 at the larger one holds for the smaller one too."""
+    plan = ip.robust("feeder4", hand("islanded"), 0.1)
+    asked = [
+        dataclasses.replace(plan, bound=bound, gap=bound / alpha - 1.0, robustness=plan.robustness | facts)
+        for alpha, bound in ((0.2, 0.5), (0.25, 0.3), (0.4, 0.6))
+        for facts in ({"alpha": alpha, "alpha_bound": bound},)
+    ]
+    first, second, third = tightened(asked, 0.6)
+    assert [one.bound for one in (first, second, third)] == [0.3, 0.3, 0.6]
+    assert [one.robustness["alpha_bound"] for one in (first, second, third)] == [0.3, 0.3, 0.6]
+    assert first.gap == pytest.approx(0.5) and first.status == "optimal"
+    assert second.gap == pytest.approx(0.2) and third.gap == pytest.approx(0.5)

@@ -232,3 +232,30 @@ def test_column_bounds_serve_every_radius() -> None:
         for radius, part in ((0.05, one), (0.3, other)):
             held, feasible = part.held(((0, 1),), (), 0)
             assert feasible and held.lower[alpha] == held.upper[alpha] == radius
+
+
+@pytest.mark.parametrize("name", ["connected", "islanded", "switching"])
+def test_bound_of_a_decided_plan_is_below_its_cost_and_close(name: str) -> None:
+    """The dispatch is that of token prices; the bound is not."""
+    problem = compiled(resolve(load_case("feeder4"), hand(name))).problem
+    found, _ = solve(problem, Options(gap=1e-4), None, lambda event: None)
+    assert found.x is not None
+    integers = np.flatnonzero(problem.integer)
+    decided = hold(problem, integers, np.round(found.x[integers]))
+    answer, _ = solve(decided, Options(), None, lambda event: None)
+    assert answer.value is not None and answer.nodes == 0
+    assert answer.value * (1.0 - 1e-5) <= answer.bound <= answer.value
+    assert answer.bound <= linear_bound(decided) * (1.0 + 1e-6)
+
+
+def test_a_start_is_a_plan_however_short_the_time(problem: Problem) -> None:
+    """A large problem may spend its time on the relaxation; what it was given to start from is dispatched before."""
+    found, _ = solve(problem, Options(gap=1e-4), None, lambda event: None)
+    assert found.x is not None
+    start = np.round(found.x[problem.integer])
+    events: list[str] = []
+    answer, _ = solve(
+        problem, Options(time_limit_s=1e-2, starts=(start,)), None, lambda event: events.append(event["kind"])
+    )
+    assert answer.value == pytest.approx(found.value, rel=1e-6)
+    assert events[0] == "incumbent"

@@ -34,6 +34,7 @@ from igdt_planner.search import (
     radial_topologies,
 )
 from igdt_planner.search.tree import closed_lines
+from igdt_planner.search.whale import swim
 from igdt_planner.study import resolve
 
 Floats = npt.NDArray[np.float64]
@@ -123,23 +124,11 @@ def whale(seed: int, evaluations: int) -> Trace:
     best, least = whales[losses.argmin()], losses.min()
     rounds = evaluations // POPULATION - 1
     for number in range(rounds):
-        whales = np.clip(_swim(whales, best, 2.0 * (1.0 - number / rounds), rng), 0, race.largest)
+        whales = np.clip(swim(whales, best, 2.0 * (1.0 - number / rounds), rng), 0, race.largest)
         losses = race.losses_kw(whales)
         if losses.min() < least:
             best, least = whales[losses.argmin()], losses.min()
     return race.finish()
-
-
-def _swim(whales: Floats, best: Floats, a: float, rng: np.random.Generator) -> Floats:
-    """Encircle the best whale or follow a random one, or spiral towards the best, half of the whales each."""
-    size = len(whales)
-    A = a * (2.0 * rng.uniform(size=(size, 1)) - 1.0)
-    C = 2.0 * rng.uniform(size=(size, 1))
-    spiral_at = rng.uniform(-1.0, 1.0, (size, 1))
-    prey = np.where(np.abs(A) < 1.0, best, whales[rng.integers(size, size=size)])
-    encircled = prey - A * np.abs(C * prey - whales)
-    spiralled = np.abs(best - whales) * np.exp(spiral_at) * np.cos(2.0 * np.pi * spiral_at) + best
-    return np.where(rng.uniform(size=(size, 1)) < 0.5, encircled, spiralled)
 
 
 def exhaustive(seed: int, evaluations: int) -> Trace:
