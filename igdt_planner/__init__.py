@@ -5,14 +5,16 @@ from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
+from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, robust, search, solve, sweep
+from igdt_planner.planner import check, opportunity, pareto, robust, search, solve, sweep
 
 __all__ = [
     "Case",
     "Curve",
     "Finding",
+    "Front",
     "InputError",
     "Model",
     "Plan",
@@ -20,12 +22,14 @@ __all__ = [
     "SolverError",
     "case_to_dict",
     "check",
+    "compare_fronts",
     "list_cases",
     "list_models",
     "load_case",
     "load_model",
     "load_plan",
     "opportunity",
+    "pareto",
     "plan_from_dict",
     "plan_to_dict",
     "robust",

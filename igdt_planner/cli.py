@@ -15,15 +15,26 @@ import typer
 from igdt_planner import contract
 from igdt_planner.case import list_cases, load_case
 from igdt_planner.curve import Curve, curve_from_dict
-from igdt_planner.document import load_document, load_plan, plan_from_dict, plan_to_dict, read_json, save_plan, to_json
+from igdt_planner.document import (
+    SCHEMA,
+    load_document,
+    load_plan,
+    plan_from_dict,
+    plan_to_dict,
+    read_json,
+    save_plan,
+    to_json,
+)
 from igdt_planner.errors import InputError, PlannerError
+from igdt_planner.front import OBJECTIVES, Front, compare_fronts, front_from_dict
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
+from igdt_planner.pareto import METHODS
 from igdt_planner.plan import Plan
-from igdt_planner.planner import MOST_BETAS, check, opportunity, robust, search, solve, sweep
+from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import pictured, report_curve, report_plan
-from igdt_planner.report.text import curve_summary, summary
+from igdt_planner.report.results import pictured, report_curve, report_fronts, report_plan
+from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.search.algorithms import ALGORITHMS
 
 DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
@@ -161,6 +172,42 @@ def search_command(
     )
 
 
+@app.command("pareto")
+def pareto_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    objectives: Annotated[
+        str, typer.Option("--objectives", metavar="NAMES", help="two or more of: " + ", ".join(OBJECTIVES))
+    ],
+    methods: Annotated[
+        str, typer.Option("--method", metavar="NAMES", help="one or more of: " + ", ".join(METHODS))
+    ] = "milp",
+    points: Annotated[
+        int, typer.Option("--points", metavar="N", help="limits on every objective but the first (milp, hybrid)")
+    ] = 9,
+    evaluations: Annotated[
+        int, typer.Option("--evaluations", metavar="N", help="AC power flows that a search may use")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed gives the same front")] = 0,
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Front: plans of which none is better in one objective without being worse in another."""
+    require_folder(out)
+    names = [name.strip() for name in objectives.split(",") if name.strip()]
+    found = []
+    for method in [name.strip() for name in methods.split(",")]:
+        with Progress(sys.stderr) as progress:
+            chosen = override(load_model(model), parse_settings(set_))
+            limits: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
+            asked: dict[str, Any] = {"method": method, "points": points, "evaluations": evaluations, "seed": seed}
+            found.append(pareto(case, chosen, names, **asked, **limits))
+    show_fronts(found, as_json, out)
+
+
 @app.command("check")
 def check_command(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="plan JSON")], as_json: Json = False, out: Out = None
@@ -179,6 +226,8 @@ def report_command(
     document = load_document(plan_or_curve)
     if document.get("kind") == "sweep":
         written = report_curve(curve_from_dict(document), out)
+    elif document.get("kind") == "pareto":
+        written = report_fronts([front_from_dict(document)], out)
     else:
         written = report_plan(plan_from_dict(document), out)
     print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
@@ -282,6 +331,23 @@ def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
     if worst:
         raise typer.Exit(worst)
+
+
+def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
+    """Print fronts, write their files, and exit with 3 where no front has a plan."""
+    if out is not None:
+        report_fronts(fronts, out)
+    some = any(front.plans for front in fronts)
+    if as_json:
+        documents = [front.to_dict() for front in fronts]
+        sys.stdout.write(to_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "fronts": documents}))
+    else:
+        shown = [front_summary(front) for front in fronts]
+        if some and len(fronts) > 1:
+            shown.append(comparison(compare_fronts(fronts)))
+        print("\n".join(shown).rstrip())
+    if not some:
+        raise typer.Exit(NO_PLAN)
 
 
 def exit_of_plan(plan: Plan) -> int:

@@ -16,7 +16,7 @@ from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, robust, search, solve, sweep
+from igdt_planner.planner import check, opportunity, pareto, robust, search, solve, sweep
 
 VERSION = importlib.metadata.version("igdt-planner")
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
@@ -52,12 +52,15 @@ class Source(Part):
 class StudyRequest(Part):
     """What is asked. ``plan`` is the plan document of kind ``check``; the seed of kind ``search`` is an option."""
 
-    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "check"]
+    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "pareto", "check"]
     beta: Annotated[float, Field(allow_inf_nan=False)] | None = None
     betas: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     budget: Annotated[float, Field(allow_inf_nan=False)] | None = None
     plan: dict[str, Any] | None = None
     algorithm: str | None = None
+    objectives: list[str] | None = None
+    method: str | None = None
+    points: int | None = None
     evaluations: int | None = None
 
 
@@ -87,6 +90,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "opportunity": ("beta", "budget"),
     "sweep": ("betas",),
     "search": ("algorithm", "evaluations"),
+    "pareto": ("objectives", "method", "points", "evaluations"),
     "check": ("plan",),
 }
 """What each kind of study takes."""
@@ -333,6 +337,16 @@ def answer_search(request: Request, on_event: Any) -> list[Plan]:
     return [search(case, model, **given, seed=model.solver.seed, on_event=on_event)]
 
 
+def answer_pareto(request: Request, on_event: Any) -> list[Plan]:
+    """Kind ``pareto``: one run a point; a front without points is a run without plan."""
+    case, model = sources(request)
+    names = ("method", "points", "evaluations")
+    given = {name: getattr(request.study, name) for name in names if getattr(request.study, name) is not None}
+    asked = request.study.objectives or []
+    found = pareto(case, model, asked, **given, seed=model.solver.seed, **limits(request, on_event))
+    return list(found.plans)
+
+
 def answer_check(request: Request, on_event: Any) -> list[Plan]:
     """Kind ``check``: the plan document judged anew."""
     if request.study.plan is None:
@@ -349,5 +363,6 @@ ANSWERS: dict[str, Callable[[Request, Any], list[Plan]]] = {
     "opportunity": answer_opportunity,
     "sweep": answer_sweep,
     "search": answer_search,
+    "pareto": answer_pareto,
     "check": answer_check,
 }

@@ -75,12 +75,14 @@ def load_faults(study: Study) -> list[Finding]:
         if period.price_per_mwh < 0.0:
             message = f"load up is not the worst corner where a price is negative: period {period.id} has "
             findings.append(Finding(f"{message}{period.price_per_mwh:g}", "/case/profile", period.price_per_mwh))
-    for number, term in enumerate(study.model.objective):
-        if term.term == "voltage_deviation" and term.weight > 0.0:
+    weighed = [("objective", n, term.term) for n, term in enumerate(study.model.objective) if term.weight > 0.0]
+    limited = [("limits", n, limit.term) for n, limit in enumerate(study.model.limits)]
+    for field, number, term in weighed + limited:
+        if term == "voltage_deviation":
             message = (
                 "load up is not the worst corner of voltage_deviation: more load may bring a voltage closer to 1 pu"
             )
-            findings.append(Finding(message, f"/model/objective/{number}/term", term.term))
+            findings.append(Finding(message, f"/model/{field}/{number}/term", term))
     return findings
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+
+import pyomo.environ as pyo
 
 from igdt_planner.case import Case
 from igdt_planner.errors import SolverError
+from igdt_planner.formulation.cost import term_value
 from igdt_planner.solve import Solved, Solver
 from igdt_planner.study import Study, resolve
 
 EXPLAIN_S = 20.0
 """Time limit of each trial without a family of limits."""
+FAR = 1e9
+"""Limit on a term that keeps nobody from a plan."""
 WIDE_PU = (0.5, 1.5)
 """Voltage limits that keep nobody from a plan."""
 
@@ -19,13 +25,17 @@ WIDE_PU = (0.5, 1.5)
 def explain(study: Study, solver: Solver) -> str:
     """Say which limits, if lifted, would allow a plan, and what that plan would look like there.
 
-    Every trial lifts one family (voltage limits, line ratings) and solves the rest.
+    Every trial lifts one family (limits on terms, voltage limits, line ratings) and solves the rest.
     """
-    for family, lift, worst in (
-        ("voltage limits", without_voltage_limits, worst_voltage),
-        ("line ratings", without_ratings, worst_loading),
-    ):
-        lifted = resolve(lift(study.case), study.model)
+    families: list[tuple[str, Study, Callable[[Study, Study, Solved], str]]] = [
+        ("voltage limits", resolve(without_voltage_limits(study.case), study.model), worst_voltage),
+        ("line ratings", resolve(without_ratings(study.case), study.model), worst_loading),
+    ]
+    if study.model.limits:
+        wide = tuple(limit.model_copy(update={"at_most": FAR}) for limit in study.model.limits)
+        lifted = resolve(study.case, study.model.model_copy(update={"limits": wide}))
+        families.insert(0, ("limits on terms", lifted, exceeded))
+    for family, lifted, worst in families:
         try:
             solved = solver.solve(lifted, time_limit_s=EXPLAIN_S, gap=1.0, quiet=True)
         except SolverError:
@@ -57,6 +67,20 @@ def worst_voltage(study: Study, lifted: Study, solved: Solved) -> str:
             side = f"below {low:.4g}" if vm < low else f"above {high:.4g}"
             worst = max(worst, (short, f"bus {bus} at {vm:.4f} pu, {short:.4f} pu {side} pu ({name}, period {t})"))
     return worst[1]
+
+
+def exceeded(study: Study, lifted: Study, solved: Solved) -> str:
+    """Every limit on a term that the plan of least objective exceeds, by the model's values."""
+    m = solved.formulation.model
+    for variable in m.component_data_objects(pyo.Var):
+        variable.set_value(solved.values.get(variable.name, 0.0), skip_validation=True)
+    found = []
+    for limit in study.model.limits:
+        parts = study.model.limited(limit)
+        value = sum(weight * pyo.value(term_value(m, term, mode)) for term, mode, weight in parts)
+        if value > limit.at_most:
+            found.append(f"{limit.term} {value:.4g}, limit {limit.at_most:.4g}")
+    return "; ".join(found)
 
 
 def worst_loading(study: Study, lifted: Study, solved: Solved) -> str:

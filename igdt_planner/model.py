@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,10 @@ TERM_UNITS: dict[str, str] = {
 }
 
 
+MONEY: tuple[TermName, ...] = ("lost_load_cost", "energy_cost", "generation_cost", "investment_cost")
+"""The terms that ``cost`` sums up."""
+
+
 class Strict(BaseModel):
     """Frozen, and every key that is not a field is refused."""
 
@@ -95,6 +99,17 @@ class Term(Strict):
     term: TermName
     mode: ModeName | None = None
     weight: NotNegative = 1.0
+
+
+class TermLimit(Strict):
+    """What a term, or ``cost`` (all money terms together), may come to at most, in its unit.
+
+    Of one mode as it is; without ``mode`` of all modes, each by its weight.
+    """
+
+    term: TermName | Literal["cost"]
+    mode: ModeName | None = None
+    at_most: Finite
 
 
 class Investment(Strict):
@@ -231,11 +246,38 @@ class Model(Strict):
     losses: Literal["none", "objective", "balance"] = "balance"
     modes: dict[ModeName, Mode]
     objective: Annotated[tuple[Term, ...], Field(min_length=1)]
+    limits: tuple[TermLimit, ...] = ()
     dg: DgChoice = DgChoice()
     ess: EssChoice = EssChoice()
     uncertain: tuple[Uncertain, ...] = ()
     fix: Fix = Fix()
     solver: SolverChoice = SolverChoice()
+
+    def summands(self, name: str) -> tuple[tuple[TermName, ModeName | None], ...]:
+        """The terms, each with its mode, that a term over all modes, or ``cost``, consists of."""
+        names: tuple[TermName, ...] = MONEY if name == "cost" else (cast(TermName, name),)
+        by_mode = [(term, mode) for term in names for mode in self.modes if possible(term, mode)]
+        return (*by_mode, *((term, None) for term in names if possible(term, None)))
+
+    def limited(self, limit: TermLimit) -> tuple[tuple[TermName, ModeName | None, float], ...]:
+        """What a limit sums up: terms, each with its mode and weight."""
+        return tuple(
+            (term, mode, self.modes[mode].weight if mode is not None and limit.mode is None else 1.0)
+            for term, mode in self.summands(limit.term)
+            if limit.mode in (None, mode)
+        )
+
+    def asks(self, term: TermName, mode: ModeName) -> bool:
+        """Whether the objective or a limit asks for a term of a mode."""
+        wanted = any(entry.term == term and entry.mode == mode for entry in self.objective)
+        return wanted or any(limit.term == term and limit.mode in (None, mode) for limit in self.limits)
+
+
+def possible(term: TermName, mode: ModeName | None) -> bool:
+    """Whether a term exists in a mode: investment belongs to the whole plan, and no island buys energy."""
+    if term == "investment_cost":
+        return mode is None
+    return mode is not None and not (term == "energy_cost" and mode == "islanded")
 
 
 def load_model(source: str | os.PathLike[str] | Mapping[str, Any] | Model) -> Model:
@@ -349,6 +391,7 @@ def _keys_beside(place: list[str]) -> list[str]:
     owners: dict[str, type[BaseModel]] = {
         "modes": Mode,
         "objective": Term,
+        "limits": TermLimit,
         "dg": DgChoice,
         "ess": EssChoice,
         "uncertain": Uncertain,

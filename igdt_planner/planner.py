@@ -1,4 +1,4 @@
-"""The verbs: solve, robust, opportunity, sweep, search, check. Orchestrates study, solver, AC judge and info-gap."""
+"""The verbs, from solve to pareto and check: they orchestrate study, solver, AC judge, info-gap and search."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from igdt_planner.ac.check import check as judge
 from igdt_planner.case import Case, load_case
 from igdt_planner.curve import Curve
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
+from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
 from igdt_planner.session import Candidate, OnEvent, Session, tightened
 
@@ -192,6 +194,52 @@ def search(
     """
     with Session(load_case(case), load_model(model), None, None, on_event) as session:
         return session.searched(algorithm, evaluations, seed)
+
+
+def pareto(
+    case: CaseSource,
+    model: ModelSource,
+    objectives: Sequence[str],
+    *,
+    method: str = "milp",
+    points: int = 9,
+    evaluations: int = 20_000,
+    seed: int = 0,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Front:
+    """Plans between which no formula can choose: none is better in one objective without being worse in another.
+
+    Parameters
+    ----------
+    case, model, on_event
+        As for :func:`solve`; the objectives take the place of the model's own.
+    objectives : sequence of str
+        Two or more terms (``losses``, ``voltage_deviation``, ``energy_cost``, ``emissions``, ``switching``, ...) or
+        ``cost``, the sum of all money terms. Over all modes, each by its weight; all are minimised.
+    method : str
+        ``milp``: least first objective under limits on the others, each point with its proven gap. ``hybrid`` (our
+        search), ``nsga2`` (pymoo) and ``mtta`` search with AC power flow, without proof, where the model has the
+        connected mode alone.
+    points : int
+        Limits on every objective but the first (``milp`` and ``hybrid``).
+    evaluations, seed : int
+        AC power flows that a search may use, and its seed.
+    time_limit_s, gap : float, optional
+        Of every solve (``milp``).
+
+    Returns
+    -------
+    Front
+
+    Raises
+    ------
+    InputError
+        Bad input: a misspelt objective or method, too few points, or a model that the search does not decide.
+    """
+    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
+        return front(session, objectives, method, points, evaluations, seed)
 
 
 def check(plan: Plan) -> Plan:

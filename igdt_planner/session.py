@@ -16,14 +16,15 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions, read_dispatch
 from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
 from igdt_planner.infeasible import explain
-from igdt_planner.model import Fix, Model, Site
+from igdt_planner.model import Fix, Model
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, Step
 from igdt_planner.problem import Rows
-from igdt_planner.search.algorithms import search
-from igdt_planner.search.problem import Choice, Judged, problem_of
+from igdt_planner.search.algorithms import require, search
+from igdt_planner.search.problem import Judged, problem_of
+from igdt_planner.searched import decisions_of, plan_of_search
 from igdt_planner.solve import Solved, Solver
-from igdt_planner.starts import asks_losses_alone, searched, untouched
+from igdt_planner.starts import searched, untouched
 from igdt_planner.study import Horizon, Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -107,17 +108,17 @@ class Session:
         """A share of the time limit, s."""
         return share * (self.time_limit_s or self.study.model.solver.time_limit_s)
 
-    def baseline(self, share: float = 1.0) -> Candidate:
-        """Solve at the forecast in a share of the time limit, dispatch and judge."""
+    def baseline(self, share: float = 1.0, start: Mapping[str, float] | None = None) -> Candidate:
+        """Solve at the forecast in a share of the time limit, from a start if one is known, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
-        found = searched(self.study)
+        found = start if start is not None else searched(self.study)
         solved = self.solver.solve(
             self.study,
             time_limit_s=self.limit(share),
             gap=self.gap,
             starts=[found or untouched(self.study)],
-            seek=not found or not asks_losses_alone(self.study),
+            seek=not found or bool(self.study.dg or self.study.ess),
         )
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)
@@ -138,8 +139,9 @@ class Session:
     def searched(self, algorithm: str, evaluations: int, seed: int) -> Plan:
         """The plan that a search finds, dispatched exactly and judged."""
         begun = time.monotonic()
-        self.on_event({"kind": "started"})
         study, problem = self.study, problem_of(self.study)
+        require(problem, algorithm, evaluations)
+        self.on_event({"kind": "started"})
 
         def better(found: Judged) -> None:
             if found.violation == 0.0:
@@ -148,26 +150,14 @@ class Session:
         run = search(problem, algorithm, evaluations, seed, better)
         history = [list(point) for point in run.history]
         facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": history}
-        decisions = searched_decisions(study, run.best.choice) if run.best is not None else None
+        decisions = decisions_of(study, run.best.choice) if run.best is not None else None
         found = self.dispatch(decisions, study) if decisions is not None else None
-        plan = blank_plan(study, "search", None, decisions)
-        if found is None:
-            plan = dataclasses.replace(plan, explanation=NOTHING_WITHIN)
+        if found is None or decisions is None:
+            plan = blank_plan(study, "search", None, decisions)
+            plan = dataclasses.replace(plan, explanation=NOTHING_WITHIN, search=facts)
         else:
-            plan = dataclasses.replace(
-                plan,
-                status="feasible",
-                dispatch=found.dispatch,
-                dispatch_forecast=found.dispatch,
-                objective=found.verdict.objective,
-                model_objective=found.cost,
-                ac=found.verdict,
-                ac_forecast=found.verdict,
-                redispatched=True,
-                decided_by="redispatch",
-                explanation="",
-            )
-        plan = dataclasses.replace(plan, search=facts, seconds=time.monotonic() - begun)
+            plan = plan_of_search(study, decisions, found.dispatch, found.verdict, found.cost, facts)
+        plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
         self.finished(plan)
         return plan
 
@@ -436,15 +426,6 @@ def stated(held: Fix, by_user: Fix) -> Fix:
         ess=held.ess if held.ess is not None else by_user.ess,
         open_lines={**by_user.open_lines, **held.open_lines},
     )
-
-
-def searched_decisions(study: Study, choice: Choice) -> Decisions:
-    """A choice of the search in the words of the case."""
-    buses, lines = list(study.buses), list(study.lines)
-    technology = {site[0]: site[1] for site in study.dg}
-    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(choice.sites.tolist()))
-    opened = tuple(sorted(lines[k] for k in choice.tree.open_lines.tolist()))
-    return Decisions(dg, (), {"connected": dict.fromkeys(study.periods, opened)})
 
 
 def out_of_reach(asked: Horizon) -> str:

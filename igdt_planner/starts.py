@@ -35,8 +35,3 @@ def searched(study: Study) -> dict[str, float]:
         names = (f"mode[connected].line_on[{line},{periods[span[0]]}]" for line in study.lines)
         start |= dict(zip(names, states.astype(float).tolist(), strict=True))
     return start
-
-
-def asks_losses_alone(study: Study) -> bool:
-    """Whether the study minimises what the search minimises, so that there is hardly a better plan to be found."""
-    return all(entry.term == "losses" for entry in study.model.objective)

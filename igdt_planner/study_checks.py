@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from igdt_planner.case import Case
 from igdt_planner.errors import Finding
-from igdt_planner.model import DgChoice, EssChoice, Mode, Model, ModeName, Site
+from igdt_planner.model import DgChoice, EssChoice, Mode, Model, ModeName, Site, possible
 from igdt_planner.network import cycle_among, cycle_of, edges, substation_buses, unsupplied
 
 T = TypeVar("T", int, str)
@@ -23,6 +23,7 @@ def mismatches(case: Case, model: Model, periods: Collection[int]) -> list[Findi
         *mode_faults(model),
         *shedding_faults(case, model),
         *term_faults(model),
+        *limit_faults(model),
         *(finding for kind, choice, _ in choices for finding in choice_faults(case, kind, choice)),
         *uncertain_faults(model),
         *(finding for kind, choice, sites in choices for finding in site_faults(case, kind, choice, sites or ())),
@@ -82,6 +83,23 @@ def term_faults(model: Model) -> list[Finding]:
             message = "objective term energy_cost: no energy is bought in islanded mode"
         if message:
             findings.append(Finding(message, f"/model/objective/{number}/mode", term.mode))
+    return findings
+
+
+def limit_faults(model: Model) -> list[Finding]:
+    """Limits on terms of modes that the model does not have, or that do not have the term."""
+    findings = []
+    for number, limit in enumerate(model.limits):
+        message = ""
+        if limit.mode is not None and limit.mode not in model.modes:
+            known = ", ".join(sorted(model.modes))
+            message = f"limit on {limit.term} names mode {limit.mode}, which the model does not have; known: {known}"
+        elif limit.mode is not None and limit.term != "cost" and not possible(limit.term, limit.mode):
+            message = f"limit on {limit.term}: mode {limit.mode} has no such term; leave mode out"
+        elif not any(limit.mode in (None, mode) for _, mode in model.summands(limit.term)):
+            message = f"limit on {limit.term}: no mode of the model has such a term"
+        if message:
+            findings.append(Finding(message, f"/model/limits/{number}/mode", limit.mode))
     return findings
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from igdt_planner.ac import limits, rows, sites, topology, units
 from igdt_planner.ac.operation import AcState, Operation, operate, state
-from igdt_planner.ac.terms import term_values
+from igdt_planner.ac.terms import limits_kept, term_values
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Violation
 
@@ -104,6 +104,8 @@ def check_dispatch(plan: Plan, dispatch: Dispatch) -> AcVerdict:
     operations = operate(plan, dispatch)
     ac = state(operations)
     violations = tuple(_violations(plan, dispatch, operations))
+    if ac.converged:
+        violations += tuple(limits_kept(plan, operations))
     terms = term_values(plan, operations) if ac.converged else ()
     objective = sum(term.value * term.weight for term in terms) if ac.converged else None
     worst = _worst_voltage(ac.buses)

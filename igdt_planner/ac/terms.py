@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from igdt_planner.ac.operation import Operation
 from igdt_planner.ac.topology import count_switching
-from igdt_planner.model import TERM_UNITS, Investment, Term
-from igdt_planner.plan import Plan, TermValue
+from igdt_planner.model import TERM_UNITS, Investment, Term, TermName
+from igdt_planner.plan import Plan, TermValue, Violation
+
+LIMIT_TOLERANCE, LEAST_LIMIT = 1e-3, 1e-6
+"""Share of a limit on a term by which it may be missed: tangents of voltage deviation lie that close. Least limit."""
 
 
 def term_values(plan: Plan, operations: tuple[Operation, ...]) -> tuple[TermValue, ...]:
@@ -19,11 +22,26 @@ def term_values(plan: Plan, operations: tuple[Operation, ...]) -> tuple[TermValu
 
 def _term_value(plan: Plan, term: Term, operations: tuple[Operation, ...]) -> TermValue:
     weight = term.weight * (1.0 if term.mode is None else plan.model.modes[term.mode].weight)
-    if term.term == "investment_cost":
-        value = investment_cost(plan)
-    else:
-        value = sum(OPERATING[term.term](operation) for operation in operations if term.mode in (None, operation.mode))
-    return TermValue(term.term, term.mode, float(value), TERM_UNITS[term.term], weight)
+    value = _raw(plan, term.term, term.mode, operations)
+    return TermValue(term.term, term.mode, value, TERM_UNITS[term.term], weight)
+
+
+def _raw(plan: Plan, term: TermName, mode: str | None, operations: tuple[Operation, ...]) -> float:
+    if term == "investment_cost":
+        return investment_cost(plan)
+    return float(sum(OPERATING[term](operation) for operation in operations if mode in (None, operation.mode)))
+
+
+def limits_kept(plan: Plan, operations: tuple[Operation, ...]) -> Iterator[Violation]:
+    """Terms stay within the limits that the model states, but for a thousandth."""
+    for number, limit in enumerate(plan.model.limits):
+        parts = plan.model.limited(limit)
+        value = sum(weight * _raw(plan, term, mode, operations) for term, mode, weight in parts)
+        if value > limit.at_most + LIMIT_TOLERANCE * max(abs(limit.at_most), LEAST_LIMIT):
+            where = f" ({limit.mode})" if limit.mode else ""
+            unit = TERM_UNITS.get(limit.term, "money")
+            text = f"{limit.term} of {value:.6g} {unit} is above the limit of {limit.at_most:.6g} {unit}{where}"
+            yield Violation("term_limit", limit.mode or "", 0, "model", number, value, limit.at_most, unit, text)
 
 
 def losses(operation: Operation) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from igdt_planner.formulation.bounds import deviation_ub, lowest_load
-from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection
+from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection, term_limit
 from igdt_planner.formulation.distflow import add_distflow
 from igdt_planner.formulation.infogap import add_objective, add_uncertainty
 from igdt_planner.formulation.islanding import add_island_units, add_islands
@@ -63,6 +63,8 @@ def build(study: Study) -> Formulation:
     cones: list[Cone] = []
     for name, mode in study.modes.items():
         cones += add_mode(m.mode[name], study, mode)
+    if study.model.limits:
+        m.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
     add_objective(m, objective_expression(m))
     return Formulation(m, study, tuple(cones))
 
@@ -132,5 +134,5 @@ def burning_may_pay(study: Study) -> bool:
         any(tech.must_take for tech in study.dg.values())
         or any(lowest_load(mode) < 0.0 for mode in study.modes.values())
         or any(period.price_per_mwh < 0.0 for period in study.periods.values())
-        or any(term.term == "voltage_deviation" for term in study.model.objective)
+        or any(study.model.asks("voltage_deviation", mode.name) for mode in study.modes.values())
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyomo.environ as pyo
+
 from igdt_planner.formulation.siting import sites_at
 from igdt_planner.study import Study, StudyMode
 
@@ -14,11 +16,24 @@ def objective_expression(m: Any) -> Any:
     study = m.study
     total: Any = 0.0
     for term in study.model.objective:
-        if term.mode is None:
-            total = total + term.weight * investment_cost(m)
-        else:
-            total = total + term.weight * study.modes[term.mode].settings.weight * TERMS[term.term](m.mode[term.mode])
+        weight = term.weight * (1.0 if term.mode is None else study.modes[term.mode].settings.weight)
+        total = total + weight * term_value(m, term.term, term.mode)
     return total
+
+
+def term_limit(m: Any, k: int) -> Any:
+    """(C12) ``sum mode_weight term <= at_most``, or ``term <= at_most`` of one mode. Enforced over: limits."""
+    model = m.study.model
+    limit = model.limits[k]
+    total = sum(weight * term_value(m, term, mode) for term, mode, weight in model.limited(limit))
+    if isinstance(total, float | int):
+        return pyo.Constraint.Feasible if total <= limit.at_most else pyo.Constraint.Infeasible
+    return total <= limit.at_most
+
+
+def term_value(m: Any, term: str, mode: str | None) -> Any:
+    """Raw value of a term: of a mode, or of the whole plan."""
+    return investment_cost(m) if mode is None else TERMS[term](m.mode[mode])
 
 
 def mwh(b: Any, t: int) -> float:

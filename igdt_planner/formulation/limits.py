@@ -10,6 +10,10 @@ import pyomo.environ as pyo
 from igdt_planner.formulation.bounds import dg_factor_ub
 from igdt_planner.formulation.distflow import switch
 
+DEVIATION_TANGENTS = 9
+"""Tangents of the deviation below 1 pu: with a limit of 0.9 pu they miss it by at most 2e-5 pu."""
+LEAST_TOUCH_PU = 0.5
+"""No tangent touches below: nothing is run there."""
 RATING_POLYGON = 16
 """Sides of the polygon around the apparent-power circle of a rated line."""
 
@@ -105,8 +109,8 @@ def add_switching(b: Any) -> None:
 
 def operations_count(b: Any) -> bool:
     """Whether switching operations of a mode are limited or priced."""
-    priced = any(term.term == "switching" and term.mode == b.mode.name for term in b.study.model.objective)
-    return priced or b.mode.settings.max_switching_operations is not None
+    asked = b.study.model.asks("switching", b.mode.name)
+    return asked or b.mode.settings.max_switching_operations is not None
 
 
 def state_before(b: Any, line: int, k: int) -> Any:
@@ -131,17 +135,22 @@ def switching_limit(b: Any) -> Any:
 
 
 def add_voltage_deviation(b: Any) -> None:
-    """Declare the deviation of voltages from 1 pu where the objective asks for it."""
-    if not any(term.term == "voltage_deviation" and term.mode == b.mode.name for term in b.study.model.objective):
+    """Declare the deviation of voltages from 1 pu where the objective or a limit asks for it."""
+    if not b.study.model.asks("voltage_deviation", b.mode.name):
         return
     b.v_deviation = pyo.Var(b.buses, b.periods, domain=pyo.NonNegativeReals)
-    b.voltage_below = pyo.Constraint(b.buses, b.periods, rule=voltage_below)
+    b.voltage_below = pyo.Constraint(b.buses, b.periods, range(DEVIATION_TANGENTS), rule=voltage_below)
     b.voltage_above = pyo.Constraint(b.buses, b.periods, rule=voltage_above)
 
 
-def voltage_below(b: Any, i: int, t: int) -> Any:
-    """(D9) ``deviation >= (1 - v) / 2``, below 1 pu a lower bound of ``1 - V``. Enforced over: buses, periods."""
-    return b.v_deviation[i, t] >= (1.0 - b.v_sq[i, t]) / 2.0
+def voltage_below(b: Any, i: int, t: int, k: int) -> Any:
+    """(D9) ``deviation >= 1 - V_k / 2 - v / (2 V_k)``, the tangent of ``1 - sqrt(v)`` at ``V_k`` from 1 down to V_lb.
+
+    Enforced over: buses, periods, tangents.
+    """
+    lowest = min(1.0, max(LEAST_TOUCH_PU, math.sqrt(b.study.buses[i].v_sq_lb)))
+    touch = 1.0 - (1.0 - lowest) * k / (DEVIATION_TANGENTS - 1)
+    return b.v_deviation[i, t] >= 1.0 - touch / 2.0 - b.v_sq[i, t] / (2.0 * touch)
 
 
 def voltage_above(b: Any, i: int, t: int) -> Any:

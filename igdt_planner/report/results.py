@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from igdt_planner.curve import Curve
 from igdt_planner.document import save_plan, to_json
+from igdt_planner.front import Front, compare_fronts
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
-from igdt_planner.report.figures import curve_figure, dispatch_figure, feeder_figure, save_png, voltage_figure
+from igdt_planner.report.figures import (
+    curve_figure,
+    dispatch_figure,
+    feeder_figure,
+    front_figure,
+    save_png,
+    voltage_figure,
+)
 from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import write_csv, write_plan_tables
 
@@ -49,6 +60,24 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
         written.append(save_png(curve_figure(curve.table, unit=curve.baseline.model.unit), folder / "curve.png"))
         written += report_plan(pictured(curve), folder, "robust")
     return written
+
+
+def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
+    """Write fronts: each as JSON and its table as CSV, how they compare, and all of them in one picture."""
+    written = []
+    for front in fronts:
+        stem = folder / f"front_{front.method}"
+        written.append(write_whole(stem.with_suffix(".json"), to_json(front.to_dict()).encode()))
+        written.append(write_csv(front.table.map(plain_cell), stem.with_suffix(".csv")))
+    if any(front.plans for front in fronts):
+        written.append(write_csv(compare_fronts(fronts), folder / "fronts.csv"))
+        written.append(save_png(front_figure(fronts), folder / "fronts.png"))
+    return written
+
+
+def plain_cell(value: Any) -> Any:
+    """A cell as a spreadsheet takes it: lists and mappings as JSON."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def pictured(curve: Curve) -> Plan:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from igdt_planner.front import Front
 from igdt_planner.plan import AcVerdict, Plan, TermValue
 
 SHOWN_VIOLATIONS = 5
@@ -36,6 +37,10 @@ STEP_WORDS = {
 """What became of the MILP's plan, by the step that decided."""
 BOUND_WORDS = {"ac": "no plan of the AC problem costs less", "linear": "no plan of the linear-loss model costs less"}
 VERDICT_WORDS = {"feasible": "AC: feasible", "violated": "AC: VIOLATED", "not_checked": "AC: not checked"}
+COMPARISON_WORDS = """
+hypervolume  share of the box from the best values of all fronts to a tenth of the range beyond their worst
+dominated    own points that a plan of another front beats    dominates  points of others that own plans beat
+"""
 CURVE_WORDS = {
     "robust": """
 alpha      uncertainty the plan survives     bound     no plan survives more
@@ -94,6 +99,41 @@ def curve_summary(table: pd.DataFrame, *, kind: Literal["robust", "opportunity"]
         for _, row in table.iterrows()
     ]
     return _grid([titles, *rows], left=(8, 9)) + CURVE_WORDS[kind]
+
+
+def front_summary(front: Front) -> str:
+    """A front as a table of text: objectives by AC, what is proven, what is built and open."""
+    head = f"Front of {len(front.plans)} plans, {front.method}: {' against '.join(front.objectives)}"
+    named = zip(front.objectives, front.units, strict=True)
+    titles = (
+        *(f"{name}, {unit}" for name, unit in named),
+        "bound of the first",
+        "gap",
+        "AC",
+        "DG",
+        "ESS",
+        "open lines",
+    )
+    rows = []
+    for _, row in front.table.iterrows():
+        opened = "; ".join(f"{mode}: {' '.join(map(str, lines))}" for mode, lines in row["open_lines"].items())
+        sites = (" ".join(map(str, row[kind])) or "-" for kind in ("dg", "ess"))
+        proof = decimals(row["bound"]), percent(row["gap"]), plain(row["verdict"])
+        rows.append((*(number(row[name]) for name in front.objectives), *proof, *sites, opened))
+    count = len(front.objectives)
+    grid = _grid([titles, *rows], left=tuple(range(count + 2, count + 6)))
+    missed = "".join(f"\nnot found: {text}" for text in front.missed)
+    return f"{head}\n{'-' * len(head)}\n{grid}{missed}\n"
+
+
+def comparison(table: pd.DataFrame) -> str:
+    """Fronts beside each other as a table of text."""
+    titles = ("method", "points", "hypervolume", "dominated", "dominates")
+    rows = [
+        (row["method"], str(row["points"]), f"{row['hypervolume']:.4f}", str(row["dominated"]), str(row["dominates"]))
+        for _, row in table.iterrows()
+    ]
+    return _grid([titles, *rows], left=(0,)) + COMPARISON_WORDS
 
 
 def _head(plan: Plan) -> Iterable[str]:

@@ -23,6 +23,8 @@ FLIGHT = 0.6
 """Share of a move that is flight; the rest is the step that the antennae advise."""
 CHAOS = 4.0
 """Parameter of the logistic map."""
+NEAR = 3
+"""How far away in the order of aims a beetle may be that draws another one."""
 STRAYS = 0.1
 """Share of the beetles, the worst, that the logistic map throws elsewhere in every round."""
 
@@ -83,7 +85,7 @@ def beetle_swarm(run: Run) -> None:
     while run.left:
         share = run.left / total
         pull = OWN * rng.uniform(size=places.shape) * (own - places)
-        pull += ALL * rng.uniform(size=places.shape) * (own[own_worth.argmin()] - places)
+        pull += ALL * rng.uniform(size=places.shape) * (leaders(run, own, own_worth) - places)
         flight = INERTIA * flight + pull
         step = advice(run, places, max(LEAST_STEP, STEP * share))
         moved = np.clip(places + FLIGHT * flight + (1.0 - FLIGHT) * step, 0.0, 1.0)
@@ -96,3 +98,11 @@ def beetle_swarm(run: Run) -> None:
         better = worth < own_worth
         own[better], own_worth[better] = places[better], worth[better]
         scale = min(scale, abs(float(worth.min())))
+
+
+def leaders(run: Run, own: Floats, own_worth: Floats) -> Floats:
+    """Where the others draw beetles: to the best place of all, or of a neighbour where every beetle has its own aim."""
+    if run.aims is None:
+        return np.asarray(own[own_worth.argmin()])
+    near = np.arange(len(own)) + run.rng.integers(-NEAR, NEAR, len(own), endpoint=True)
+    return np.asarray(own[np.clip(near, 0, len(own) - 1)])

@@ -22,7 +22,7 @@ from igdt_planner.search.units import best_sites
 CANDIDATES = 16
 """Plans of a round, judged in one batch."""
 NEIGHBOURS = 24
-"""Neighbours of a settled plan that are judged, the most promising by closed form."""
+"""Neighbours of a settled plan that are judged, the most promising by closed form; all where not losses are asked."""
 DESCENTS = 4
 """How often lines and sites are brought down in turn."""
 PATIENCE = 2
@@ -150,17 +150,16 @@ class Hybrid:
         return judged
 
     def neighbours(self, judged: Judged) -> list[Choice]:
-        """The most promising plans one exchange away, with generators re-sited, or one site away."""
+        """The most promising plans one exchange away, generators re-sited in each."""
         tree, sites, v = judged.choice.tree, judged.choice.sites, judged.v
         around = [tree.exchange(int(loop), int(line)) for loop, line in np.argwhere(exchanges(self.network, tree))]
-        choices, worth = [], []
-        for other in around:
-            losses = self.problem.quadratic(other, v)
-            best = best_sites(losses, self.units, sites)
-            choices.append(Choice(other, np.sort(best)))
-            worth.append(losses.total() - float(losses.best(self.units, best[None])[0][0]))
-        order = np.argsort(worth, kind="stable")[:NEIGHBOURS]
-        return [choices[k] for k in order]
+        losses = [self.problem.quadratic(other, v) for other in around]
+        left = [each.total() - float(each.best(self.units, sites[None])[0][0]) for each in losses]
+        most = NEIGHBOURS if self.problem.least_losses else len(left)
+        return [
+            Choice(around[k], np.sort(best_sites(losses[k], self.units, sites)))
+            for k in np.argsort(left, kind="stable")[:most].tolist()
+        ]
 
 
 def shake_lines(search: Hybrid, present: Judged) -> Choice:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.model import Fix
-from igdt_planner.search.network import Complexes, Floats, Ints, RadialNetwork, loads_of, network_of
+from igdt_planner.model import Fix, Term, TermName
+from igdt_planner.search.network import Bools, Complexes, Floats, Ints, RadialNetwork, loads_of, network_of
 from igdt_planner.search.radial_flow import RadialFlow, radial_power_flow
 from igdt_planner.search.reconfiguration import MAX_SWEEPS, violations
+from igdt_planner.search.terms import Batch, Rates, measured, total_mw
 from igdt_planner.search.tree import Tree
 from igdt_planner.search.units import Quadratic, Units, quadratic
 from igdt_planner.study import Study
@@ -46,7 +47,9 @@ class Judged:
     objective : float
         Infinite without an AC solution.
     violation : float
-        Of voltage limits and ratings: pu of voltage and shares of ratings, summed.
+        Of voltage limits and ratings: pu of voltage and shares of ratings, summed, and shares of limits on terms.
+    values : array, shape (terms,)
+        Of the terms that the problem asks for; infinite without an AC solution.
     v : array of complex, shape (periods, buses)
         Voltages, pu; 1 without an AC solution.
     """
@@ -55,7 +58,14 @@ class Judged:
     power: Complexes
     objective: float
     violation: float
+    values: Floats
     v: Complexes
+
+    def sums(self, weights: Floats) -> Floats:
+        """Weighted sums of the terms; infinite without an AC solution."""
+        if not np.isfinite(self.objective):
+            return np.full(weights.shape[:-1], np.inf)
+        return np.asarray(weights @ self.values)
 
     def beats(self, other: Judged, margin: float = 1e-9) -> bool:
         """Whether it is better by more than rounding; within limits is better than outside."""
@@ -64,7 +74,7 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class SearchProblem:
-    """Least weighted losses and voltage deviation over trees and sites.
+    """Least weighted sum of terms over trees and sites.
 
     Attributes
     ----------
@@ -73,16 +83,24 @@ class SearchProblem:
         Power drawn, pu.
     hours : array, shape (periods,)
     units : Units
-    losses_weight, deviation_weight : float
-        Of the losses in MWh, and of the deviation of voltages from 1 pu, summed over buses and periods.
+    rates : Rates
+    terms : tuple of str
+        What plans are measured by.
+    weights : array, shape (terms,)
+        The objective is the terms by these.
+    limited, at_most : array, shape (limits, terms) and (limits,)
+        Sums of terms that have a limit, and the limits.
     """
 
     network: RadialNetwork
     loads: Complexes
     hours: Floats
     units: Units
-    losses_weight: float = 1.0
-    deviation_weight: float = 0.0
+    rates: Rates
+    terms: tuple[TermName, ...]
+    weights: Floats
+    limited: Floats
+    at_most: Floats
 
     @property
     def flat(self) -> Complexes:
@@ -108,18 +126,36 @@ class SearchProblem:
         line_on = np.array([choice.tree.line_on for choice in choices])
         flow = radial_power_flow(self.network, line_on, loads, max_sweeps=MAX_SWEEPS)
         solved = np.asarray(flow.converged.all(axis=1))
-        objective = np.where(solved, self.objective(flow), np.inf)
-        violation = np.where(solved, violations(self.network, flow), np.inf)
+        raw = self.measured(choices, powers, line_on, flow)
+        values = np.where(solved[:, None], raw, np.inf)
+        objective = np.where(solved, raw @ self.weights, np.inf)
+        violation = np.where(solved, violations(self.network, flow) + self.excess(raw), np.inf)
         v = np.where(solved[:, None, None], flow.v, 1.0)
-        rows = zip(choices, powers, objective.tolist(), violation.tolist(), v, strict=True)
+        rows = zip(choices, powers, objective.tolist(), violation.tolist(), values, v, strict=True)
         return [Judged(*row) for row in rows]
 
-    def objective(self, flow: RadialFlow) -> Floats:
-        """Objective of every plan."""
-        value = self.losses_weight * (flow.loss_mw @ self.hours)
-        if self.deviation_weight:
-            value = value + self.deviation_weight * np.abs(np.abs(flow.v) - 1.0).sum(axis=(1, 2))
-        return np.asarray(value)
+    def measured(
+        self, choices: Sequence[Choice], powers: Sequence[Complexes], line_on: Bools, flow: RadialFlow
+    ) -> Floats:
+        """Terms of every plan, shape (plans, terms)."""
+        dg = np.array([total_mw(self.network, power) for power in powers])
+        demand = np.broadcast_to(total_mw(self.network, self.loads), dg.shape)
+        units = np.array([len(choice.sites) for choice in choices], dtype=float)
+        batch = Batch(self.network, self.hours, self.rates, line_on, demand, dg, units, flow)
+        return measured(batch, self.terms)
+
+    def excess(self, values: Floats) -> Floats:
+        """By which shares every plan exceeds limits on terms, summed."""
+        if not len(self.at_most):
+            return np.zeros(len(values))
+        above = values @ self.limited.T - self.at_most - LIMIT_ROUNDING * np.abs(self.at_most)
+        return np.asarray((np.maximum(above, 0.0) / np.maximum(np.abs(self.at_most), LEAST_LIMIT)).sum(axis=1))
+
+    @property
+    def least_losses(self) -> bool:
+        """Whether nothing but losses is to be reduced, which is what closed forms do."""
+        priced = [term for term, weight in zip(self.terms, self.weights, strict=True) if weight]
+        return priced == ["losses"] and not len(self.at_most)
 
 
 def problem_of(study: Study) -> SearchProblem:
@@ -129,22 +165,40 @@ def problem_of(study: Study) -> SearchProblem:
     ------
     InputError
         The study asks for what the search does not decide: islands, storage, several technologies, topologies by
-        period, or terms other than losses and voltage deviation; or the network has no radial topology.
+        period, shedding, stated decisions; or the network has no radial topology.
     """
     refuse(study)
     try:
         network = network_of(study)
-        loads, hours = loads_of(study)
-        losses, deviation = (weight_of(study, term) for term in SEARCHED_TERMS)
-        return SearchProblem(network, loads, hours, units_of(study), losses, deviation)
     except ValueError as error:
         raise InputError.of(f"the case has no radial topology to search: {error}", path="/case") from None
+    (loads, hours), model = loads_of(study), study.model
+    sums = [[(entry.term, weight_of(study, entry)) for entry in model.objective]]
+    sums += [[(term, weight) for term, _, weight in model.limited(limit)] for limit in model.limits]
+    terms = tuple(sorted({term for each in sums for term, _ in each}))
+    rows = np.zeros((len(sums), len(terms)))
+    for row, each in zip(rows, sums, strict=True):
+        for term, weight in each:
+            row[terms.index(term)] += weight
+    at_most = np.array([limit.at_most for limit in model.limits])
+    return SearchProblem(network, loads, hours, units_of(study), rates_of(study), terms, rows[0], rows[1:], at_most)
 
 
-def weight_of(study: Study, term: str) -> float:
-    """Weight of a term of the connected mode in the objective."""
-    own = sum(entry.weight for entry in study.model.objective if entry.term == term)
-    return own * study.modes["connected"].settings.weight
+def weight_of(study: Study, entry: Term) -> float:
+    """Weight of a term in the objective."""
+    return entry.weight * (1.0 if entry.mode is None else study.modes[entry.mode].settings.weight)
+
+
+def rates_of(study: Study) -> Rates:
+    """What energy and generators cost and emit."""
+    periods = study.periods.values()
+    price = np.array([period.price_per_mwh for period in periods])
+    emitted = np.array([period.emissions_t_per_mwh for period in periods])
+    technology = next(iter(study.dg.values()), None)
+    if technology is None:
+        return Rates(price, emitted)
+    own = technology.generation_cost_per_mwh, technology.emissions_t_per_mwh, technology.annual_cost
+    return Rates(price, emitted, *own)
 
 
 def units_of(study: Study) -> Units:
@@ -161,7 +215,8 @@ def units_of(study: Study) -> Units:
     return Units(count, buses, p * scale, least_q * scale, most_q * scale)
 
 
-SEARCHED_TERMS = ("losses", "voltage_deviation")
+LIMIT_ROUNDING, LEAST_LIMIT = 1e-9, 1e-6
+"""Share of a limit on a term that rounding may exceed; least limit to which shares refer."""
 
 
 def refuse(study: Study) -> None:
@@ -192,10 +247,6 @@ def refuse(study: Study) -> None:
         fault("places one technology of DG", "/model/dg/technologies", names)
     if any(technology.must_take for technology in study.dg.values()):
         fault("curtails DG where that loses less", "/model/dg/technologies", "must_take")
-    for number, entry in enumerate(model.objective):
-        if entry.term not in SEARCHED_TERMS and entry.weight:
-            known = " and ".join(SEARCHED_TERMS)
-            fault(f"minimises {known}, not {entry.term}", f"/model/objective/{number}/term", entry.term)
     if model.fix != Fix():
         fault("decides all sites and switches itself", "/model/fix", None)
     if findings:

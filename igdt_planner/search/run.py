@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from igdt_planner.search.archive import Archive
 from igdt_planner.search.encoding import Encoding
 from igdt_planner.search.network import Complexes, Floats
 from igdt_planner.search.problem import Choice, Judged, SearchProblem
@@ -32,6 +33,10 @@ class Run:
         The search may end at an objective that low.
     on_better : callable, optional
         Is told of every better plan.
+    archive : Archive, optional
+        Takes in every plan that is judged.
+    aims : array, shape (individuals, terms), optional
+        Weights of the terms, where every individual of a population has its own objective.
     used : int
     best : Judged or None
     history : list of (int, float)
@@ -43,6 +48,8 @@ class Run:
     rng: np.random.Generator
     target: float = -np.inf
     on_better: Callable[[Judged], object] | None = None
+    archive: Archive | None = None
+    aims: Floats | None = None
     used: int = 0
     best: Judged | None = None
     history: list[tuple[int, float]] = field(default_factory=list)
@@ -74,6 +81,8 @@ class Run:
         judged = self.problem.judge(choices, powers)
         self.used += len(judged) * len(self.problem.hours)
         for one in judged:
+            if self.archive is not None:
+                self.archive.add(one)
             if self.best is None or one.beats(self.best):
                 self.best = one
                 if one.violation == 0.0:
@@ -82,13 +91,21 @@ class Run:
                     self.on_better(one)
         return judged
 
+    def judge_vectors(self, vectors: Floats) -> list[Judged]:
+        """AC power flow of the choices that vectors describe, as many as may still be judged."""
+        vectors = np.clip(vectors[: self.left], 0.0, 1.0)
+        return self.judge([self.encoding.decode(vector) for vector in vectors])
+
     def fitness(self, vectors: Floats) -> Floats:
         """What vectors are worth, the less the better, shape (vectors,); infinite where no more may be judged."""
-        vectors = np.clip(vectors, 0.0, 1.0)
-        judged = self.judge([self.encoding.decode(vector) for vector in vectors[: self.left]])
+        judged = self.judge_vectors(vectors)
         worth = np.full(len(vectors), np.inf)
-        worth[: len(judged)] = [fitness(one) for one in judged]
+        worth[: len(judged)] = [fitness(one, self.objective(one, number)) for number, one in enumerate(judged)]
         return worth
+
+    def objective(self, judged: Judged, number: int) -> float:
+        """What a plan is worth to an individual, by its place in the population."""
+        return judged.objective if self.aims is None else float(judged.sums(self.aims[number % len(self.aims)]))
 
     def polish(self) -> None:
         """Dispatch the best plan around its own voltages, as long as that pays."""
@@ -99,8 +116,8 @@ class Run:
                 return
 
 
-def fitness(judged: Judged) -> float:
+def fitness(judged: Judged, objective: float) -> float:
     """One number for a judged plan: the objective within limits, more than any objective outside."""
     if not np.isfinite(judged.objective):
         return NO_SOLUTION
-    return judged.objective if judged.violation == 0.0 else OUTSIDE * (1.0 + judged.violation)
+    return objective if judged.violation == 0.0 else OUTSIDE * (1.0 + judged.violation)

@@ -97,6 +97,8 @@ def limits(units: Units) -> tuple[Floats, Floats]:
     return lower, upper
 
 
+SETTLED = 1e-4
+"""Share of the largest limit: once no power moves by more, what the losses miss is of its second order."""
 SINGULAR = 1e-12
 """Added to a diagonal so that generators at the same place of no resistance do not stop it."""
 
@@ -115,13 +117,17 @@ def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floa
     x[..., movable] = np.linalg.solve(inner, linear[..., movable, None])[..., 0]
     if ((x >= lower) & (x <= upper)).all():
         return x
-    x = np.clip(x, lower, upper)
+    first = np.ascontiguousarray(np.moveaxis(np.clip(x, lower, upper), -1, 0))
+    towards, rows = np.moveaxis(linear, -1, 0), np.ascontiguousarray(np.moveaxis(matrix, (-2, -1), (0, 1)))
+    share = np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
     for _ in range(SWEEPS):
+        before = first.copy()
         for i in movable.tolist():
-            rest = linear[..., i] - (matrix[..., i, :] * x).sum(axis=-1) + diagonal[..., i] * x[..., i]
-            free = np.divide(rest, diagonal[..., i], out=np.zeros_like(rest), where=diagonal[..., i] > 0.0)
-            x[..., i] = np.clip(free, lower[:, i], upper[:, i])
-    return x
+            free = first[i] + (towards[i] - (rows[i] * first).sum(axis=0)) * share[..., i]
+            np.minimum(np.maximum(free, lower[:, i]), upper[:, i], out=first[i])
+        if np.abs(first - before).max() <= SETTLED * np.abs(upper).max():
+            break
+    return np.moveaxis(first, 0, -1)
 
 
 def quadratic(network: RadialNetwork, tree: Tree, draw: Complexes, v: Complexes, hours: Floats) -> Quadratic:

@@ -58,6 +58,7 @@ MODEL: dict[str, Any] = {
         {"term": "generation_cost", "mode": "islanded"},
         {"term": "investment_cost"},
     ],
+    "limits": [{"term": "cost", "at_most": 1e6}],
     "dg": {"max_units": 1, "buses": [2, 3], "technologies": [GAS, WIND]},
     "ess": {"max_units": 1, "buses": [3], "technologies": [BATTERY]},
 }
@@ -71,6 +72,7 @@ SWITCHING = MODEL | {
         {"term": "voltage_deviation", "mode": "connected"},
         {"term": "lost_load_cost", "mode": "connected"},
     ],
+    "limits": [{"term": "voltage_deviation", "mode": "connected", "at_most": 0.2}],
     "losses": "none",
     **NOTHING_TO_BUILD,
 }

@@ -1,0 +1,78 @@
+"""What a search found, in the words of the case: decisions, the dispatch that it judged, and the plan of both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from igdt_planner.ac.check import check_dispatch
+from igdt_planner.document import DISPATCH_COLUMNS
+from igdt_planner.formulation.solution import Decisions
+from igdt_planner.model import Site
+from igdt_planner.outcome import blank_plan
+from igdt_planner.plan import AcVerdict, Dispatch, Plan
+from igdt_planner.search.problem import Choice, Judged
+from igdt_planner.study import Study
+
+
+def decisions_of(study: Study, choice: Choice) -> Decisions:
+    """A choice of the search: sites and open lines by their numbers in the case."""
+    buses, lines = list(study.buses), list(study.lines)
+    technology = {site[0]: site[1] for site in study.dg}
+    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(choice.sites.tolist()))
+    opened = tuple(sorted(lines[k] for k in choice.tree.open_lines.tolist()))
+    built = {f"build_dg[{site.bus},{site.technology}]": 1.0 for site in dg}
+    first = min(study.periods)
+    closed = {f"mode[connected].line_on[{line},{first}]": 1.0 for line in lines if line not in opened}
+    return Decisions(dg, (), {"connected": dict.fromkeys(study.periods, opened)}, built | closed)
+
+
+def dispatch_of(study: Study, judged: Judged) -> Dispatch:
+    """What the generators of a judged choice deliver, in SI."""
+    buses = list(study.buses)
+    power = judged.power * study.base_mva
+    dg = [
+        ("connected", t, buses[k], float(power[row, column].real), float(power[row, column].imag))
+        for row, t in enumerate(study.periods)
+        for column, k in enumerate(judged.choice.sites.tolist())
+    ]
+    fed = study.modes["connected"].sources
+    sources = [("connected", t, bus, v_sq**0.5) for t in study.periods for bus, v_sq in fed.items()]
+    rows: dict[str, list[Any]] = {"dg": dg, "ess": [], "shed": [], "sources": sources}
+    tables = {name: pd.DataFrame(rows[name], columns=columns) for name, columns in DISPATCH_COLUMNS.items()}
+    return Dispatch(study.realisation, **tables)
+
+
+def plan_of_search(
+    study: Study,
+    decisions: Decisions,
+    dispatch: Dispatch,
+    verdict: AcVerdict,
+    model_objective: float,
+    facts: Mapping[str, Any],
+) -> Plan:
+    """The plan of a search: without bound, judged by AC power flow like any plan."""
+    return dataclasses.replace(
+        blank_plan(study, "search", None, decisions),
+        status="feasible",
+        dispatch=dispatch,
+        dispatch_forecast=dispatch,
+        objective=verdict.objective,
+        model_objective=model_objective,
+        ac=verdict,
+        ac_forecast=verdict,
+        redispatched=True,
+        decided_by="redispatch",
+        explanation="",
+        search=dict(facts),
+    )
+
+
+def judged_plan(study: Study, judged: Judged, facts: Mapping[str, Any]) -> Plan:
+    """The plan of a choice as the search dispatched it."""
+    decisions, dispatch = decisions_of(study, judged.choice), dispatch_of(study, judged)
+    verdict = check_dispatch(blank_plan(study, "search", None, decisions), dispatch)
+    return plan_of_search(study, decisions, dispatch, verdict, judged.objective, facts)
