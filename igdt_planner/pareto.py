@@ -162,7 +162,7 @@ class Proven:
         if not within:
             return None
         best = min(within, key=lambda judged: float(judged.sums(self.sums)[0]))
-        return decisions_of(self.session.study, best.choice).binaries
+        return decisions_of(self.session.study, [best.choice.tree], best.choice.sites).binaries
 
 
 def sizes_of(payoff: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,20 +14,30 @@ from igdt_planner.formulation.solution import Decisions
 from igdt_planner.model import Site
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
-from igdt_planner.search.problem import Choice, Judged
+from igdt_planner.search.network import Ints
+from igdt_planner.search.problem import Judged
+from igdt_planner.search.tree import Tree
 from igdt_planner.study import Study
 
 
-def decisions_of(study: Study, choice: Choice) -> Decisions:
-    """A choice of the search: sites and open lines by their numbers in the case."""
+def decisions_of(study: Study, trees: Sequence[Tree], sites: Ints) -> Decisions:
+    """What a search decided, by the numbers of the case: a topology a period, or one for all of them, and sites."""
     buses, lines = list(study.buses), list(study.lines)
     technology = {site[0]: site[1] for site in study.dg}
-    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(choice.sites.tolist()))
-    opened = tuple(sorted(lines[k] for k in choice.tree.open_lines.tolist()))
+    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(sites.tolist()))
+    states = list(trees) * (len(study.periods) // len(trees))
+    by_period = {
+        t: tuple(sorted(lines[k] for k in tree.open_lines.tolist()))
+        for t, tree in zip(study.periods, states, strict=True)
+    }
     built = {f"build_dg[{site.bus},{site.technology}]": 1.0 for site in dg}
-    first = min(study.periods)
-    closed = {f"mode[connected].line_on[{line},{first}]": 1.0 for line in lines if line not in opened}
-    return Decisions(dg, (), {"connected": dict.fromkeys(study.periods, opened)}, built | closed)
+    closed = {
+        f"mode[connected].line_on[{line},{t}]": 1.0
+        for t, opened in by_period.items()
+        for line in lines
+        if line not in opened
+    }
+    return Decisions(dg, (), {"connected": by_period}, built | closed)
 
 
 def dispatch_of(study: Study, judged: Judged) -> Dispatch:
@@ -73,6 +83,6 @@ def plan_of_search(
 
 def judged_plan(study: Study, judged: Judged, facts: Mapping[str, Any]) -> Plan:
     """The plan of a choice as the search dispatched it."""
-    decisions, dispatch = decisions_of(study, judged.choice), dispatch_of(study, judged)
+    decisions, dispatch = decisions_of(study, [judged.choice.tree], judged.choice.sites), dispatch_of(study, judged)
     verdict = check_dispatch(blank_plan(study, "search", None, decisions), dispatch)
     return plan_of_search(study, decisions, dispatch, verdict, judged.objective, facts)

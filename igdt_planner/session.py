@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from igdt_planner.ac.check import check_dispatch
 from igdt_planner.case import Case
 from igdt_planner.errors import Finding, InputError
@@ -20,11 +22,12 @@ from igdt_planner.model import Fix, Model
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, Step
 from igdt_planner.problem import Rows
-from igdt_planner.search.algorithms import require, search
+from igdt_planner.search.algorithms import ALGORITHMS, require, search
+from igdt_planner.search.dynamic import search_series
 from igdt_planner.search.problem import Judged, problem_of
 from igdt_planner.searched import decisions_of, plan_of_search
 from igdt_planner.solve import Solved, Solver
-from igdt_planner.starts import searched, untouched
+from igdt_planner.starts import hard_to_beat, searched, untouched
 from igdt_planner.study import Horizon, Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -39,6 +42,7 @@ DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
 """Time limit and gap of a dispatch at decided sites and topology."""
 REPAIR_SHARE = 0.25
 """Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
+NO_SITES = np.empty(0, dtype=np.int64)
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
 CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
@@ -118,7 +122,7 @@ class Session:
             time_limit_s=self.limit(share),
             gap=self.gap,
             starts=[found or untouched(self.study)],
-            seek=not found or bool(self.study.dg or self.study.ess),
+            seek=not found or not hard_to_beat(self.study),
         )
         if solved.answer.x is None:
             plan = blank_plan(self.study, "solve", solved)
@@ -139,18 +143,25 @@ class Session:
     def searched(self, algorithm: str, evaluations: int, seed: int) -> Plan:
         """The plan that a search finds, dispatched exactly and judged."""
         begun = time.monotonic()
-        study, problem = self.study, problem_of(self.study)
+        study, problem = self.study, problem_of(self.study, dynamic=True)
         require(problem, algorithm, evaluations)
         self.on_event({"kind": "started"})
+        settings = study.modes["connected"].settings
 
         def better(found: Judged) -> None:
             if found.violation == 0.0:
                 self.on_event({"kind": "incumbent", "objective": found.objective, "bound": None})
 
-        run = search(problem, algorithm, evaluations, seed, better)
+        if settings.topology == "dynamic":
+            rng, limit = np.random.default_rng(seed), settings.max_switching_operations
+            series, run = search_series(problem, ALGORITHMS[algorithm], evaluations, rng, limit, better)
+            trees, sites = series.trees, series.sites
+        else:
+            run = search(problem, algorithm, evaluations, seed, better)
+            trees, sites = ([run.best.choice.tree], run.best.choice.sites) if run.best is not None else ([], NO_SITES)
         history = [list(point) for point in run.history]
         facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": history}
-        decisions = decisions_of(study, run.best.choice) if run.best is not None else None
+        decisions = decisions_of(study, trees, sites) if trees else None
         found = self.dispatch(decisions, study) if decisions is not None else None
         if found is None or decisions is None:
             plan = blank_plan(study, "search", None, decisions)

@@ -1,10 +1,22 @@
-"""The plan to start from: the untouched network, or, where nothing is to be built, what the search over trees finds."""
+"""The plan to start from: what the search finds where it has a say, else the untouched network."""
 
 from __future__ import annotations
 
-from igdt_planner.search.network import loads_of, network_of
+import numpy as np
+
+from igdt_planner.errors import InputError
+from igdt_planner.search.dynamic import search_series
+from igdt_planner.search.hybrid import hybrid
+from igdt_planner.search.problem import SearchProblem, problem_of
 from igdt_planner.search.reconfiguration import least_losses
+from igdt_planner.search.run import Run
+from igdt_planner.search.tree import Tree, nearest_tree
+from igdt_planner.searched import decisions_of
 from igdt_planner.study import Study
+
+EVALUATIONS = 400
+"""AC power flows that the search for a plan to start from may use."""
+NO_SITES = np.empty(0, dtype=np.int64)
 
 
 def untouched(study: Study) -> dict[str, float]:
@@ -19,19 +31,38 @@ def untouched(study: Study) -> dict[str, float]:
 
 
 def searched(study: Study) -> dict[str, float]:
-    """Switch states of least AC losses by variable name; empty where the search has no say."""
-    mode = study.modes.get("connected")
-    if mode is None or len(study.modes) > 1 or study.dg or study.ess:
+    """Integer variables of the plan that the search finds, by name; empty where the search has no say."""
+    try:
+        problem = problem_of(study, dynamic=True)
+    except InputError:
         return {}
-    settings, stated = mode.settings, study.model.fix.open_lines
-    if settings.topology == "fixed" or settings.max_switching_operations is not None or "connected" in stated:
+    settings, seed = study.modes["connected"].settings, study.model.solver.seed
+    dynamic, limit = settings.topology == "dynamic", settings.max_switching_operations
+    if problem.least_losses and not problem.units.count and limit is None:
+        return dict(decisions_of(study, trees_of_least_losses(problem, seed, dynamic=dynamic), NO_SITES).binaries)
+    rng = np.random.default_rng(seed)
+    if dynamic:
+        series, _ = search_series(problem, hybrid, EVALUATIONS, rng, limit)
+        return dict(decisions_of(study, series.trees, series.sites).binaries) if series.trees else {}
+    run = Run(problem, EVALUATIONS, rng)
+    hybrid(run)
+    if run.best is None or run.best.violation:
         return {}
-    network, (loads, hours) = network_of(study), loads_of(study)
-    periods, seed = list(study.periods), study.model.solver.seed
-    spans = [[t] for t in range(len(periods))] if settings.topology == "dynamic" else [list(range(len(periods)))]
-    start: dict[str, float] = {}
-    for span in spans:
-        states = least_losses(network, loads[span], hours[span], seed).line_on
-        names = (f"mode[connected].line_on[{line},{periods[span[0]]}]" for line in study.lines)
-        start |= dict(zip(names, states.astype(float).tolist(), strict=True))
-    return start
+    return dict(decisions_of(study, [run.best.choice.tree], run.best.choice.sites).binaries)
+
+
+def trees_of_least_losses(problem: SearchProblem, seed: int, *, dynamic: bool) -> list[Tree]:
+    """The topology of least AC losses of all periods, or of each."""
+    periods = range(len(problem.hours))
+    spans = [[t] for t in periods] if dynamic else [list(periods)]
+    return [
+        nearest_tree(problem.network, least_losses(problem.network, problem.loads[s], problem.hours[s], seed).line_on)
+        for s in spans
+    ]
+
+
+def hard_to_beat(study: Study) -> bool:
+    """Whether the search minimises just what the study does, so that there is hardly a better plan to be found."""
+    model, switched = study.model, study.modes["connected"].settings.max_switching_operations is not None
+    losses = all(entry.term == "losses" for entry in model.objective)
+    return losses and not (switched or model.limits or study.dg or study.ess)

@@ -1,4 +1,4 @@
-"""The plans of a search that no other plan of it dominates."""
+"""What a search keeps of all that it judged: plans that none dominates, or the best topologies."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from igdt_planner.dominance import crowding, dominated
 from igdt_planner.search.network import Floats
 from igdt_planner.search.problem import Judged
+from igdt_planner.search.tree import Tree
 
 MOST = 100
 """Plans kept: where there are more, those that crowd others go."""
@@ -42,3 +43,34 @@ class Archive:
         self.plans.append(judged)
         if len(self.plans) > MOST:
             self.plans.pop(int(crowding(self.points).argmin()))
+
+
+class Pool:
+    """The best plans of a search, each topology once.
+
+    Attributes
+    ----------
+    most : int
+        Plans kept.
+    plans : dict
+        Plan by its open lines.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.plans: dict[frozenset[int], Judged] = {}
+
+    def add(self, judged: Judged) -> None:
+        """Take in a plan within limits; where there are too many, the worst goes."""
+        if judged.violation or not np.isfinite(judged.objective):
+            return
+        key = lines_of(judged.choice.tree)
+        if key not in self.plans or judged.objective < self.plans[key].objective:
+            self.plans[key] = judged
+        if len(self.plans) > self.most:
+            del self.plans[max(self.plans, key=lambda one: self.plans[one].objective)]
+
+
+def lines_of(tree: Tree) -> frozenset[int]:
+    """The open lines of a topology."""
+    return frozenset(tree.open_lines.tolist())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from igdt_planner.errors import InputError
+from igdt_planner.search.archive import Archive
 from igdt_planner.search.run import NO_SOLUTION, POPULATION, Run
 
 
@@ -37,7 +38,7 @@ def nsga2(run: Run, _points: int) -> None:
 
     Vectors that describe the same plan count as the same: else the population is one plan before long.
     """
-    assert run.archive is not None
+    assert isinstance(run.archive, Archive)
     sums, size = run.archive.sums, run.encoding.size
     problem = pymoo("core.problem").Problem(
         n_var=size, n_obj=len(sums), n_ieq_constr=1, xl=np.zeros(size), xu=np.ones(size)

@@ -41,15 +41,15 @@ def search_front(
         Limits of every objective but the first (``hybrid``).
     evaluations, seed : int
     """
-    run = Run(problem, evaluations, np.random.default_rng(seed), archive=Archive(sums))
+    archive = Archive(sums)
+    run = Run(problem, evaluations, np.random.default_rng(seed), archive=archive)
     FRONTS[method](run, points)
-    assert run.archive is not None
-    return sorted(run.archive.plans, key=lambda one: tuple(one.sums(sums)))
+    return sorted(archive.plans, key=lambda one: tuple(one.sums(sums)))
 
 
 def under_limits(run: Run, points: int) -> None:
     """Our own search under a grid of limits; every search gets an equal share of the evaluations."""
-    assert run.archive is not None
+    assert isinstance(run.archive, Archive)
     sums = run.archive.sums
     sizes = sizes_of(run)
     searches = len(sums) + points ** (len(sums) - 1)
@@ -74,7 +74,7 @@ def under_limits(run: Run, points: int) -> None:
 
 def beetles(run: Run, _points: int) -> None:
     """The swarm, every beetle with weights of its own between the objectives."""
-    assert run.archive is not None
+    assert isinstance(run.archive, Archive)
     sums = run.archive.sums
     shares = run.rng.dirichlet(np.ones(len(sums)), POPULATION)
     run.aims = shares[np.lexsort(shares.T)] @ (sums / sizes_of(run)[:, None])
@@ -83,7 +83,7 @@ def beetles(run: Run, _points: int) -> None:
 
 def sizes_of(run: Run) -> Floats:
     """Size of every objective at the base topology without generators; 1 where that has none."""
-    assert run.archive is not None
+    assert isinstance(run.archive, Archive)
     nothing = Choice(base_tree(run.problem.network), np.empty(0, dtype=np.int64))
     (base,) = run.judge_dispatched([nothing], [np.zeros((len(run.problem.hours), 0), dtype=complex)])
     sizes = np.abs(base.sums(run.archive.sums))

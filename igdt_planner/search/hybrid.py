@@ -68,10 +68,14 @@ class Hybrid:
         self.run.polish()
 
     def begin(self, tree: Tree) -> Judged | None:
-        """A tree with its best sites, brought down and judged."""
-        none = np.empty(0, dtype=np.int64)
-        found = self.run.judge([self.down(Choice(tree, none), self.run.v)])
-        return self.settle(found[0]) if found else None
+        """A tree with its best sites, brought down and judged; as it is too where not losses alone are asked for."""
+        start = Choice(tree, np.empty(0, dtype=np.int64))
+        drafts = [self.down(start, self.run.v)]
+        if not self.problem.least_losses:
+            sites = best_sites(self.problem.quadratic(tree, self.run.v), self.units, start.sites)
+            drafts.append(Choice(tree, np.sort(sites)))
+        found = self.run.judge(drafts)
+        return self.settle(min(found, key=lambda one: (one.violation, one.objective))) if found else None
 
     def wander(self, present: Judged) -> None:
         """Rounds of moves from a plan until nothing better is found for a while."""

@@ -7,7 +7,7 @@ searches the same space and is judged alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from igdt_planner.search.network import Bools, Complexes, Floats, Ints, RadialNe
 from igdt_planner.search.radial_flow import RadialFlow, radial_power_flow
 from igdt_planner.search.reconfiguration import MAX_SWEEPS, violations
 from igdt_planner.search.terms import Batch, Rates, measured, total_mw
-from igdt_planner.search.tree import Tree
+from igdt_planner.search.tree import Tree, base_tree
 from igdt_planner.search.units import Quadratic, Units, quadratic
 from igdt_planner.study import Study
 
@@ -158,30 +158,43 @@ class SearchProblem:
         return priced == ["losses"] and not len(self.at_most)
 
 
-def problem_of(study: Study) -> SearchProblem:
+def problem_of(study: Study, *, dynamic: bool = False) -> SearchProblem:
     """The search problem of a study.
+
+    Parameters
+    ----------
+    study : Study
+    dynamic : bool
+        Whether a topology for every period may be asked for; a limit on operations is the caller's then.
 
     Raises
     ------
     InputError
-        The study asks for what the search does not decide: islands, storage, several technologies, topologies by
-        period, shedding, stated decisions; or the network has no radial topology.
+        The study asks for what the search does not decide: islands, storage, several technologies, shedding, stated
+        decisions, or topologies by period where they are not expected; or the network has no radial topology.
     """
-    refuse(study)
+    refuse(study, dynamic)
+    (loads, hours), model, settings = loads_of(study), study.model, study.modes["connected"].settings
     try:
         network = network_of(study)
+        if settings.topology == "fixed":
+            network = replace(network, switchable=np.zeros(network.n_line, dtype=bool))
+        base_tree(network)
     except ValueError as error:
         raise InputError.of(f"the case has no radial topology to search: {error}", path="/case") from None
-    (loads, hours), model = loads_of(study), study.model
-    sums = [[(entry.term, weight_of(study, entry)) for entry in model.objective]]
+    sums: list[list[tuple[TermName, float]]] = [[(entry.term, weight_of(study, entry)) for entry in model.objective]]
     sums += [[(term, weight) for term, _, weight in model.limited(limit)] for limit in model.limits]
+    most = [limit.at_most for limit in model.limits]
+    if settings.max_switching_operations is not None and settings.topology != "dynamic":
+        sums.append([("switching", 1.0)])
+        most.append(float(settings.max_switching_operations))
     terms = tuple(sorted({term for each in sums for term, _ in each}))
     rows = np.zeros((len(sums), len(terms)))
     for row, each in zip(rows, sums, strict=True):
         for term, weight in each:
             row[terms.index(term)] += weight
-    at_most = np.array([limit.at_most for limit in model.limits])
-    return SearchProblem(network, loads, hours, units_of(study), rates_of(study), terms, rows[0], rows[1:], at_most)
+    own = units_of(study), rates_of(study)
+    return SearchProblem(network, loads, hours, *own, terms, rows[0], rows[1:], np.array(most))
 
 
 def weight_of(study: Study, entry: Term) -> float:
@@ -219,7 +232,7 @@ LIMIT_ROUNDING, LEAST_LIMIT = 1e-9, 1e-6
 """Share of a limit on a term that rounding may exceed; least limit to which shares refer."""
 
 
-def refuse(study: Study) -> None:
+def refuse(study: Study, dynamic: bool) -> None:
     """Refuse what the search does not decide, all of it at once."""
     model, findings = study.model, []
 
@@ -233,11 +246,10 @@ def refuse(study: Study) -> None:
         fault("runs the connected mode; the model has none", "/model/modes", sorted(study.modes))
     else:
         settings = connected.settings
-        if settings.topology != "static":
-            fault("finds one topology for all periods", "/model/modes/connected/topology", settings.topology)
-        if settings.max_switching_operations is not None:
-            limit = settings.max_switching_operations
-            fault("does not count operations", "/model/modes/connected/max_switching_operations", limit)
+        if settings.topology == "dynamic" and not dynamic:
+            fault("traces fronts with one topology for all periods", "/model/modes/connected/topology", "dynamic")
+        if settings.topology == "dynamic" and model.limits:
+            fault("keeps no limits on terms with a topology for every period", "/model/limits", None)
         if settings.shedding:
             fault("sheds no load", "/model/modes/connected/shedding", True)
     if study.ess:

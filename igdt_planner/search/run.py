@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from igdt_planner.search.archive import Archive
+from igdt_planner.search.archive import Archive, Pool
 from igdt_planner.search.encoding import Encoding
 from igdt_planner.search.network import Complexes, Floats
 from igdt_planner.search.problem import Choice, Judged, SearchProblem
@@ -33,7 +33,7 @@ class Run:
         The search may end at an objective that low.
     on_better : callable, optional
         Is told of every better plan.
-    archive : Archive, optional
+    archive : Archive or Pool, optional
         Takes in every plan that is judged.
     aims : array, shape (individuals, terms), optional
         Weights of the terms, where every individual of a population has its own objective.
@@ -48,7 +48,7 @@ class Run:
     rng: np.random.Generator
     target: float = -np.inf
     on_better: Callable[[Judged], object] | None = None
-    archive: Archive | None = None
+    archive: Archive | Pool | None = None
     aims: Floats | None = None
     used: int = 0
     best: Judged | None = None

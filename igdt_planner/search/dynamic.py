@@ -1,0 +1,187 @@
+"""A topology for every period: the cheapest way through a pool of good ones, operations priced or limited.
+
+Searches of the whole and of single periods fill the pool; every topology of it is judged by AC power flow in every
+period; dynamic programming finds the best series of them. Sites are those of the best plan with one topology.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from igdt_planner.model import TermName
+from igdt_planner.search.archive import Pool, lines_of
+from igdt_planner.search.network import Floats, Ints
+from igdt_planner.search.problem import Choice, Judged, SearchProblem
+from igdt_planner.search.run import Run
+from igdt_planner.search.tree import Tree, base_tree
+
+KEPT = 30
+"""Topologies of every search that go into the pool."""
+ALONE = 6
+"""Periods that are searched alone, evenly by their load."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A topology for every period.
+
+    Attributes
+    ----------
+    trees : list of Tree
+    sites : array of int
+        Buses of the generators.
+    objective : float
+        With operations at their price; infinite where nothing keeps all limits.
+    operations : int
+    """
+
+    trees: list[Tree]
+    sites: Ints
+    objective: float
+    operations: int
+
+
+def search_series(
+    problem: SearchProblem,
+    algorithm: Callable[[Run], None],
+    evaluations: int,
+    rng: np.random.Generator,
+    limit: int | None,
+    on_better: Callable[[Judged], object] | None = None,
+) -> tuple[Series, Run]:
+    """The best series of topologies, and the run that found the best single one.
+
+    Parameters
+    ----------
+    problem : SearchProblem
+        A weight of ``switching`` in it is the price of an operation, against the base topology and between periods.
+    algorithm : callable
+    evaluations : int
+        AC power flows, one for each plan and period: half for the whole, half for others; the pool comes on top.
+    rng : Generator
+    limit : int, optional
+        On operations.
+    on_better : callable, optional
+        Is told of better plans with one topology.
+    """
+    counted = [term == "switching" for term in problem.terms]
+    price = float(problem.weights @ counted)
+    free = replace(problem, weights=np.where(counted, 0.0, problem.weights))
+    periods = typical(problem)
+    share = max(len(problem.hours), evaluations // 2)
+    pools = [Pool(KEPT)]
+    whole = Run(free, share, rng, on_better=on_better, archive=pools[0])
+    algorithm(whole)
+    sites = whole.best.choice.sites if whole.best is not None else np.empty(0, dtype=np.int64)
+    others = [period_of(free, t) for t in periods]
+    if price:
+        others.append(problem)
+    if limit is not None:
+        others.append(with_operations(free, limit))
+    for other in others:
+        pools.append(Pool(KEPT))
+        own = Run(other, max(len(other.hours), share // len(others)), rng, archive=pools[-1])
+        algorithm(own)
+        whole.used += own.used
+    trees = {lines_of(tree): tree for tree in [base_tree(problem.network)]}
+    for pool in pools:
+        trees |= {key: plan.choice.tree for key, plan in pool.plans.items()}
+    pooled = list(trees.values())
+    costs = np.array([costs_of(period_of(free, t), pooled, sites) for t in range(len(problem.hours))])
+    whole.used += costs.size
+    line_on = np.array([problem.network.closed, *(tree.line_on for tree in pooled)])
+    changes = (line_on[:, None] != line_on[None]).sum(axis=2)
+    way = cheapest_way(costs, changes[1:, 1:], changes[0, 1:], price, limit)
+    if way is None:
+        return Series([], sites, np.inf, 0), whole
+    operations = int(changes[0, 1 + way[0]] + sum(changes[1 + a, 1 + b] for a, b in itertools.pairwise(way)))
+    objective = float(costs[np.arange(len(way)), way].sum() + price * operations)
+    return Series([pooled[k] for k in way], sites, objective, operations), whole
+
+
+def with_operations(problem: SearchProblem, limit: int) -> SearchProblem:
+    """The problem with a limit on operations against the base topology."""
+    terms: tuple[TermName, ...] = (*problem.terms, "switching")
+    padded = np.pad(problem.limited, ((0, 0), (0, 1)))
+    own = np.eye(len(terms))[-1:]
+    return replace(
+        problem,
+        terms=terms,
+        weights=np.append(problem.weights, 0.0),
+        limited=np.vstack([padded, own]),
+        at_most=np.append(problem.at_most, float(limit)),
+    )
+
+
+def typical(problem: SearchProblem) -> list[int]:
+    """Periods of evenly spread load."""
+    order = np.argsort(problem.loads.real.sum(axis=1), kind="stable")
+    return sorted({int(order[k]) for k in np.linspace(0, len(order) - 1, min(ALONE, len(order))).round().astype(int)})
+
+
+def period_of(problem: SearchProblem, t: int) -> SearchProblem:
+    """The problem of one period alone."""
+    units, rates, one = problem.units, problem.rates, slice(t, t + 1)
+    return replace(
+        problem,
+        loads=problem.loads[one],
+        hours=problem.hours[one],
+        units=replace(units, p_max=units.p_max[one], q_min=units.q_min[one], q_max=units.q_max[one]),
+        rates=replace(rates, price=rates.price[one], emissions=rates.emissions[one]),
+    )
+
+
+def costs_of(problem: SearchProblem, trees: list[Tree], sites: Ints) -> Floats:
+    """Objective of topologies in one period; infinite outside limits."""
+    choices = [Choice(tree, sites) for tree in trees]
+    powers = [problem.power(choice, problem.flat) for choice in choices]
+    judged = problem.judge(choices, powers)
+    return np.array([one.objective if one.violation == 0.0 else np.inf for one in judged])
+
+
+def cheapest_way(costs: Floats, changes: Ints, first: Ints, price: float, limit: int | None) -> list[int] | None:
+    """The topology of every period that costs least, operations included; None where nothing keeps the limit.
+
+    Parameters
+    ----------
+    costs : array, shape (periods, topologies)
+    changes : array of int, shape (topologies, topologies)
+        Operations from one topology to another.
+    first : array of int, shape (topologies,)
+        Operations from the base topology.
+    price : float
+        Of an operation.
+    limit : int, optional
+        On operations in all.
+    """
+    periods, count = costs.shape
+    most = int(first.max() + (periods - 1) * changes.max())
+    most = most if limit is None else min(most, limit)
+    used = np.arange(most + 1) if limit is not None else np.zeros(1, dtype=int)
+    best = np.full((len(used), count), np.inf)
+    for k in range(count):
+        if first[k] <= most:
+            best[first[k] if limit is not None else 0, k] = costs[0, k] + price * first[k]
+    came: list[Ints] = []
+    for t in range(1, periods):
+        reach = np.full((len(used), count, count), np.inf)
+        for step in np.unique(changes[changes <= most]).tolist():
+            there = changes == step
+            shift = step if limit is not None else 0
+            moved = best[: len(used) - shift, :, None] + price * step
+            reach[shift:] = np.where(there, moved, reach[shift:])
+        came.append(reach.argmin(axis=1))
+        best = reach.min(axis=1) + costs[t]
+    row, k = (int(index) for index in np.unravel_index(int(best.argmin()), best.shape))
+    if not np.isfinite(best[row, k]):
+        return None
+    way = [k]
+    for origin in reversed(came):
+        before = int(origin[row, way[-1]])
+        row -= int(changes[before, way[-1]]) if limit is not None else 0
+        way.append(before)
+    return way[::-1]
