@@ -43,6 +43,9 @@ DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
 REPAIR_SHARE = 0.25
 """Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
 NO_SITES = np.empty(0, dtype=np.int64)
+REDISPATCH: Step = "redispatch"
+KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
+"""Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
 CORRECTIONS = 8
 """How often alpha is corrected until its AC cost meets the budget."""
 CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
@@ -134,9 +137,8 @@ class Session:
         decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
         decisions, run, step = self.accept(solved, decisions)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.asked_gap)
-        plan = dataclasses.replace(
-            plan, redispatched=step not in ("milp", "none"), decided_by=step, seconds=time.monotonic() - begun
-        )
+        plan = decided(plan, step)
+        plan = dataclasses.replace(plan, redispatched=step not in ("milp", "none"), seconds=time.monotonic() - begun)
         self.finished(plan)
         return Candidate(plan, decisions)
 
@@ -187,7 +189,7 @@ class Session:
         if own.verdict.verdict == "feasible" and self.study.model.losses == "balance":
             return decisions, own, "milp"
         whole = decisions.as_fix(self.study)
-        steps: dict[Step, Fix] = {"redispatch": whole, "topology": Fix(dg=whole.dg, ess=whole.ess), "sites": Fix()}
+        steps: dict[Step, Fix] = {"redispatch": whole, **self.freed(whole)}
         for step, fix in steps.items():
             study = self.study.decide(stated(fix, self.study.model.fix))
             limit = DISPATCH_S if step == "redispatch" else self.limit(REPAIR_SHARE)
@@ -206,6 +208,11 @@ class Session:
             if run.verdict.verdict == "feasible":
                 return found, run, step
         return decisions, own, "none"
+
+    def freed(self, whole: Fix) -> dict[Step, Fix]:
+        """What is held of a plan where its topology is decided anew, and then its sites, if there are any."""
+        steps: dict[Step, Fix] = {"topology": Fix(dg=whole.dg, ess=whole.ess)}
+        return steps | {"sites": Fix()} if self.study.dg or self.study.ess else steps
 
     def judged(self, solved: Solved, decisions: Decisions, study: Study) -> Run:
         """The dispatch of a solve with its AC verdict."""
@@ -274,19 +281,18 @@ class Session:
             elif plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
-        decisions, alpha, run = found
+        decisions, alpha, run, step = found
         plan = self.answered(asked, beta, base.plan, decisions, alpha, run, solved)
-        plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
+        plan = dataclasses.replace(decided(plan, step), seconds=time.monotonic() - begun)
         self.finished(plan)
         return Candidate(plan, decisions)
 
-    def surviving(self, solved: Solved, asked: Horizon, base: Candidate) -> tuple[Decisions, float, Run] | None:
+    def surviving(self, solved: Solved, asked: Horizon, base: Candidate) -> tuple[Decisions, float, Run, Step] | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
         if solved.answer.x is not None:
-            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-            survived = self.survive(decisions, asked, abs(solved.answer.value or 0.0), base.plan.objective or 0.0)
-            if survived is not None:
-                return decisions, *survived
+            found = self.mended(solved, asked, base.plan.objective or 0.0)
+            if found is not None:
+                return found
         plan = base.plan
         meets = plan.objective is not None and plan.objective <= asked.budget * (1.0 + BUDGET_TOLERANCE)
         if (
@@ -299,7 +305,38 @@ class Session:
             return None
         run = self.dispatch(base.decisions, self.study)
         own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
-        return base.decisions, 0.0, own
+        return base.decisions, 0.0, own, "none"
+
+    def mended(
+        self, solved: Solved, asked: Horizon, base_objective: float
+    ) -> tuple[Decisions, float, Run, Step] | None:
+        """The largest alpha that survives AC: at the decisions found, or with topology or sites decided anew.
+
+        Anew where AC leaves little of the alpha that the MILP promised; then with exact losses, so that AC agrees.
+        """
+        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+        promised = abs(solved.answer.value or 0.0)
+        survived = self.survive(decisions, asked, promised, base_objective)
+        best = (decisions, *survived, REDISPATCH) if survived is not None else None
+        whole = decisions.as_fix(self.study)
+        for step, fix in self.freed(whole).items():
+            if best is not None and (asked.sense != "robust" or best[1] >= KEPT_ALPHA * promised - LITTLE_ALPHA):
+                break
+            study = self.study.decide(stated(fix, self.study.model.fix))
+            again = self.solver.solve(
+                study.ask(asked),
+                time_limit_s=self.limit(REPAIR_SHARE),
+                gap=self.gap,
+                starts=[decisions.binaries],
+                quiet=True,
+            )
+            if again.answer.x is None:
+                continue
+            found = read_decisions(again.formulation, again.values, again.binaries)
+            survived = self.survive(found, asked, abs(again.answer.value or 0.0), base_objective)
+            if survived is not None and (best is None or survived[0] > best[1]):
+                best = found, *survived, step
+        return best
 
     def survive(
         self, decisions: Decisions, asked: Horizon, alpha: float, base_objective: float
@@ -308,9 +345,9 @@ class Session:
         towards = -1.0 if asked.sense == "robust" else 1.0
         slope = max(abs(asked.budget - base_objective), 1e-6) / max(alpha, 1e-6)
         before: tuple[float, float] | None = None
-        for _ in range(CORRECTIONS):
+        for number in range(CORRECTIONS):
             run = self.dispatch(decisions, self.study.realise(corner(asked, alpha)))
-            step = 0.01 * alpha + 1e-6
+            step = 0.01 * 2**number * alpha + 1e-6
             if run is not None and run.verdict.objective is not None and run.verdict.verdict == "feasible":
                 excess = run.verdict.objective - asked.budget
                 if excess <= BUDGET_TOLERANCE * asked.budget:
@@ -364,7 +401,6 @@ class Session:
             bound=fields["alpha_bound"],
             gap=gap,
             redispatched=True,
-            decided_by="redispatch",
             robustness=fields,
             warnings=tuple(warnings),
         )
@@ -437,6 +473,12 @@ def stated(held: Fix, by_user: Fix) -> Fix:
         ess=held.ess if held.ess is not None else by_user.ess,
         open_lines={**by_user.open_lines, **held.open_lines},
     )
+
+
+def decided(plan: Plan, step: Step) -> Plan:
+    """A plan with the step that decided it; a proof of the linear problem says nothing of a plan decided anew."""
+    other = step in ("topology", "sites") and plan.bound_of == "linear" and plan.status == "optimal"
+    return dataclasses.replace(plan, decided_by=step, status="feasible" if other else plan.status)
 
 
 def out_of_reach(asked: Horizon) -> str:

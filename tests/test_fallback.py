@@ -103,3 +103,15 @@ def test_losses_that_do_not_flow_are_not_believed(price_per_mwh: float) -> None:
     assert plan.model_objective == pytest.approx(plan.objective, rel=1e-5)
     assert plan.bound is not None and plan.objective is not None and plan.bound <= plan.objective
     assert plan.decided_by == "milp"
+
+
+def test_robust_plan_switched_anew_where_ac_leaves_little_of_alpha() -> None:
+    """With 0.93 pu to be kept, linear losses promise alpha 0.18; AC allows it 0.13, at another topology."""
+    given, settings = raised("ieee33", 0.93), {"beta": 0.3, "time_limit_s": 30.0}
+    plan = ip.robust(given, LINEAR, **settings)
+    accepted(plan)
+    assert plan.decided_by == "topology" and plan.bound_of == "linear" and plan.status == "feasible"
+    exact = ip.robust(given, RECONFIGURATION, **settings)
+    assert exact.decided_by == "redispatch"
+    assert plan.robustness["alpha"] == pytest.approx(exact.robustness["alpha"], rel=1e-3)
+    assert plan.model_objective is not None and plan.model_objective == pytest.approx(exact.model_objective, rel=1e-2)
