@@ -320,7 +320,8 @@ class Session:
         best = (decisions, *survived, REDISPATCH) if survived is not None else None
         whole = decisions.as_fix(self.study)
         for step, fix in self.freed(whole).items():
-            if best is not None and (asked.sense != "robust" or best[1] >= KEPT_ALPHA * promised - LITTLE_ALPHA):
+            reached = best[1] if best is not None else 0.0
+            if reached >= KEPT_ALPHA * promised - LITTLE_ALPHA or (best is not None and asked.sense != "robust"):
                 break
             study = self.study.decide(stated(fix, self.study.model.fix))
             again = self.solver.solve(
