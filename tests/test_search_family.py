@@ -180,13 +180,10 @@ def test_bad_search(name: str) -> None:
 
 
 def test_all_that_the_search_does_not_decide_is_named_at_once() -> None:
-    changed = {"modes.connected.topology": "dynamic", "modes.connected.shedding": True}
+    changed = {"fix.open_lines.connected": [7, 9, 14, 32, 37], "modes.connected.shedding": True}
     with pytest.raises(ip.InputError) as caught:
         ip.search("ieee33", override(load_model("reconfiguration"), changed))
-    assert {fault.path for fault in caught.value.findings} == {
-        "/model/modes/connected/topology",
-        "/model/modes/connected/shedding",
-    }
+    assert {fault.path for fault in caught.value.findings} == {"/model/fix", "/model/modes/connected/shedding"}
 
 
 # The whale-optimisation paper

@@ -16,7 +16,7 @@ from igdt_planner.search import network_of, radial_topologies
 from igdt_planner.series import chains, segments
 from igdt_planner.site_tree import SiteTree
 from igdt_planner.solve import compiled
-from igdt_planner.starts import asks_losses_alone, searched, untouched
+from igdt_planner.starts import hard_to_beat, searched, untouched
 from igdt_planner.study import resolve
 
 
@@ -132,7 +132,11 @@ def test_untouched_network_closes_what_is_closed_and_builds_nothing() -> None:
         assert start[f"mode[connected].line_on[{line['id']},1]"] == float(line["in_service"])
 
 
-def test_search_has_a_say_only_where_nothing_is_built() -> None:
-    assert searched(resolve(load_case("ieee16"), load_model("reconfiguration")))
-    assert not searched(resolve(load_case("feeder4"), hand("connected")))
-    assert asks_losses_alone(resolve(load_case("ieee16"), load_model("reconfiguration")))
+def test_search_has_a_say_where_the_network_is_connected_alone() -> None:
+    pure, sited = (
+        resolve(load_case("ieee16"), load_model("reconfiguration")),
+        resolve(load_case("feeder4"), hand("connected")),
+    )
+    assert searched(pure) and hard_to_beat(pure)
+    assert searched(sited) and not hard_to_beat(sited)
+    assert not searched(resolve(load_case("feeder4"), hand("islanded")))

@@ -27,6 +27,8 @@ DESCENTS = 4
 """How often lines and sites are brought down in turn."""
 PATIENCE = 2
 """Rounds without a better plan, a loop or generator, before the search begins elsewhere."""
+STALE = 4
+"""Rounds in a row that lead to plans met before, before the search begins elsewhere."""
 RESTARTS = 6
 """Beginnings without a better plan after which the search ends."""
 HEAT = 0.02
@@ -80,11 +82,12 @@ class Hybrid:
     def wander(self, present: Judged) -> None:
         """Rounds of moves from a plan until nothing better is found for a while."""
         size = len(present.choice.tree.open_lines) + self.units.count
-        best, idle = present, 0
-        while idle < PATIENCE * size and self.run.left:
+        best, idle, stale = present, 0, 0
+        while idle < PATIENCE * size and stale < STALE and self.run.left:
             number = self.choose()
             drafts = [self.down(self.moves[number](self, present), present.v) for _ in range(CANDIDATES)]
             found = self.run.judge(self.fresh(drafts))
+            stale = 0 if found else stale + 1
             found.sort(key=lambda one: (one.violation, one.objective))
             better = bool(found) and found[0].beats(best)
             self.learn(number, best.objective, found)

@@ -58,11 +58,13 @@ MODEL: dict[str, Any] = {
         {"term": "generation_cost", "mode": "islanded"},
         {"term": "investment_cost"},
     ],
-    "limits": [{"term": "cost", "at_most": 1e6}],
     "dg": {"max_units": 1, "buses": [2, 3], "technologies": [GAS, WIND]},
     "ess": {"max_units": 1, "buses": [3], "technologies": [BATTERY]},
 }
 """Both modes, everything that may be built, losses in the balance."""
+
+BOTH = MODEL | {"limits": [{"term": "cost", "at_most": 300.0}]}
+"""The same with a limit on all money."""
 
 NOTHING_TO_BUILD: dict[str, Any] = {"dg": {}, "ess": {}}
 SWITCHING = MODEL | {
