@@ -112,7 +112,7 @@ ROWS = {
     "C9": "switching switching",
     "C10": "p_injection both",
     "C11": "q_injection both",
-    "C12": "term_limit both switching",
+    "C12": "term_limit limited switching",
     "G1": "dg_capacity robust opportunity",
     "G2": "alpha_built_upper robust",
     "G3": "alpha_built_alpha robust",

@@ -63,7 +63,7 @@ MODEL: dict[str, Any] = {
 }
 """Both modes, everything that may be built, losses in the balance."""
 
-BOTH = MODEL | {"limits": [{"term": "cost", "at_most": 300.0}]}
+LIMITED = MODEL | {"limits": [{"term": "cost", "at_most": 300.0}]}
 """The same with a limit on all money."""
 
 NOTHING_TO_BUILD: dict[str, Any] = {"dg": {}, "ess": {}}
@@ -136,6 +136,7 @@ BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, deviation=
 
 MODELS = {
     "both": MODEL,
+    "limited": LIMITED,
     "switching": SWITCHING,
     "kept": KEPT,
     "one_way": ONE_WAY,
