@@ -238,3 +238,18 @@ def test_search_keeps_limits_on_terms() -> None:
     """Least losses of all 50,751 topologies with at most 1.06 pu, by enumeration: 144.578 kW."""
     plan = ip.search("ieee33", with_limit(term="voltage_deviation", at_most=1.06), evaluations=200)
     assert plan.objective == pytest.approx(0.1445781, rel=1e-5)
+
+
+def test_front_by_the_json_contract() -> None:
+    request: dict[str, Any] = {
+        "schema": "igdt-planner/1",
+        "case": {"name": "feeder4"},
+        "model": {"name": "reconfiguration"},
+        "study": {"kind": "pareto", "objectives": ["losses", "switching"], "method": "hybrid", "evaluations": 200},
+    }
+    response = ip.run(request)
+    assert response["error"] is None and len(response["runs"]) == 2
+    assert {run["kind"] for run in response["runs"]} == {"search"}
+    request["study"]["objectives"] = ["losses", "swithing"]
+    error = ip.run(request)["error"]
+    assert error["code"] == "bad_input" and error["fields"][0]["path"] == "/study/objectives/1"
