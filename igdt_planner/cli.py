@@ -26,10 +26,11 @@ from igdt_planner.document import (
     to_json,
 )
 from igdt_planner.errors import InputError, PlannerError
-from igdt_planner.front import OBJECTIVES, Front, compare_fronts, front_from_dict
+from igdt_planner.front import OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.pareto import METHODS
+from igdt_planner.pareto import require as require_front
 from igdt_planner.plan import Plan
 from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep
 from igdt_planner.progress import Progress
@@ -198,13 +199,17 @@ def pareto_command(
     """Front: plans of which none is better in one objective without being worse in another."""
     require_folder(out)
     names = [name.strip() for name in objectives.split(",") if name.strip()]
+    chosen = override(load_model(model), parse_settings(set_))
+    wanted = [name.strip() for name in methods.split(",")]
+    for method in wanted:
+        require_front(names, method, points, evaluations, seed)
     found = []
-    for method in [name.strip() for name in methods.split(",")]:
+    for method in wanted:
+        proven = method == "milp" or "milp" not in wanted
+        limits: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap} if proven else {}
+        asked: dict[str, Any] = {"method": method, "points": points, "evaluations": evaluations, "seed": seed}
         with Progress(sys.stderr) as progress:
-            chosen = override(load_model(model), parse_settings(set_))
-            limits: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
-            asked: dict[str, Any] = {"method": method, "points": points, "evaluations": evaluations, "seed": seed}
-            found.append(pareto(case, chosen, names, **asked, **limits))
+            found.append(pareto(case, chosen, names, **asked, **limits, on_event=progress))
     show_fronts(found, as_json, out)
 
 
@@ -228,6 +233,8 @@ def report_command(
         written = report_curve(curve_from_dict(document), out)
     elif document.get("kind") == "pareto":
         written = report_fronts([front_from_dict(document)], out)
+    elif document.get("kind") == "fronts":
+        written = report_fronts(fronts_from_dict(document), out)
     else:
         written = report_plan(plan_from_dict(document), out)
     print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
@@ -340,7 +347,9 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
     some = any(front.plans for front in fronts)
     if as_json:
         documents = [front.to_dict() for front in fronts]
-        sys.stdout.write(to_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "fronts": documents}))
+        sys.stdout.write(
+            to_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "kind": "fronts", "fronts": documents})
+        )
     else:
         shown = [front_summary(front) for front in fronts]
         if some and len(fronts) > 1:

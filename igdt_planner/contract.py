@@ -15,8 +15,10 @@ from igdt_planner.case import Case, list_cases, load_case
 from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest
 from igdt_planner.model import Model, list_models, load_model, override
+from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
 from igdt_planner.planner import check, opportunity, pareto, robust, search, solve, sweep
+from igdt_planner.study import resolve
 
 VERSION = importlib.metadata.version("igdt-planner")
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
@@ -338,13 +340,16 @@ def answer_search(request: Request, on_event: Any) -> list[Plan]:
 
 
 def answer_pareto(request: Request, on_event: Any) -> list[Plan]:
-    """Kind ``pareto``: one run a point; a front without points is a run without plan."""
+    """Kind ``pareto``: one run a point, what was not found among the warnings; without points one run without plan."""
     case, model = sources(request)
     names = ("method", "points", "evaluations")
     given = {name: getattr(request.study, name) for name in names if getattr(request.study, name) is not None}
     asked = request.study.objectives or []
     found = pareto(case, model, asked, **given, seed=model.solver.seed, **limits(request, on_event))
-    return list(found.plans)
+    if not found.plans:
+        return [replace(blank_plan(resolve(case, model), "pareto", None), explanation="; ".join(found.missed))]
+    first, *others = found.plans
+    return [replace(first, warnings=(*first.warnings, *found.missed)), *others]
 
 
 def answer_check(request: Request, on_event: Any) -> list[Plan]:

@@ -78,6 +78,7 @@ class Front:
 
 def front_of(objectives: tuple[str, ...], method: str, plans: Sequence[Plan], missed: Sequence[str] = ()) -> Front:
     """The front of some plans: those that AC power flow confirms and no other dominates, each once."""
+    refused = [plan for plan in plans if plan.ac is None or plan.ac.verdict != "feasible"]
     sound = [plan for plan in plans if plan.ac is not None and plan.ac.verdict == "feasible"]
     points = Front(objectives, method, tuple(sound)).points
     lost = dominated(points, points)
@@ -85,6 +86,8 @@ def front_of(objectives: tuple[str, ...], method: str, plans: Sequence[Plan], mi
     for plan, point, out in zip(sound, points, lost, strict=True):
         if not out:
             chosen.setdefault(tuple(float(f"{value:.8g}") for value in point), plan)
+    if refused:
+        missed = [*missed, f"AC power flow refused {len(refused)} of {len(plans)} plans"]
     return Front(objectives, method, tuple(chosen[key] for key in sorted(chosen)), tuple(missed))
 
 
@@ -152,12 +155,31 @@ def front_from_dict(document: Mapping[str, Any]) -> Front:
     InputError
         When the document is not a front of this schema.
     """
-    objectives, runs = document.get("objectives"), document.get("runs")
+    objectives: Any = document.get("objectives")
+    runs: Any = document.get("runs")
+    missed: Any = document.get("missed")
     right = document.get("schema") == SCHEMA and document.get("kind") == "pareto"
-    if not right or not isinstance(objectives, list) or not isinstance(runs, list):
+    if not right or not all(isinstance(part, list) for part in (objectives, runs, missed)):
         raise InputError.of(f"not a front document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
-    if unknown := [name for name in objectives if name not in OBJECTIVES]:
-        raise InputError.of(f"front document: unknown objective {unknown[0]}", path="/objectives", got=unknown[0])
+    if len(objectives) < 2 or any(name not in OBJECTIVES for name in objectives):
+        raise InputError.of("front document: objectives must be two or more terms", path="/objectives", got=objectives)
     plans = tuple(plan_from_dict(run) for run in runs)
-    missed = tuple(str(text) for text in document.get("missed", ()))
-    return Front(tuple(objectives), str(document.get("method", "")), plans, missed)
+    for number, plan in enumerate(plans):
+        known = {(term.term, term.mode) for term in plan.ac.terms} if plan.ac is not None else set()
+        if not all(set(plan.model.summands(name)) <= known for name in objectives):
+            raise InputError.of("front document: a plan without values of the objectives", path=f"/runs/{number}/terms")
+    return Front(tuple(objectives), str(document.get("method", "")), plans, tuple(map(str, missed)))
+
+
+def fronts_from_dict(document: Mapping[str, Any]) -> list[Front]:
+    """Several fronts from one JSON document.
+
+    Raises
+    ------
+    InputError
+        When one is not a front of this schema.
+    """
+    fronts = document.get("fronts")
+    if not isinstance(fronts, list) or not all(isinstance(front, Mapping) for front in fronts):
+        raise InputError.of("fronts document: fronts must be a list of fronts", path="/fronts")
+    return [front_from_dict(front) for front in fronts]

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from igdt_planner.ac.check import check
 from igdt_planner.dominance import Floats
-from igdt_planner.epsilon import trace
-from igdt_planner.errors import Finding, InputError, nearest
+from igdt_planner.epsilon import keeps, trace
+from igdt_planner.errors import Finding, InputError, SolverError, nearest
 from igdt_planner.front import OBJECTIVES, Front, front_of, value_of
 from igdt_planner.model import TERM_UNITS, Model, Term, TermLimit
 from igdt_planner.outcome import relative_gap
-from igdt_planner.plan import Plan
+from igdt_planner.plan import Plan, Status
+from igdt_planner.search.algorithms import require_evaluations
+from igdt_planner.search.evolution import pymoo
 from igdt_planner.search.fronts import FRONTS, search_front
 from igdt_planner.search.problem import Judged, SearchProblem, problem_of
 from igdt_planner.searched import decisions_of, judged_plan
@@ -51,18 +54,24 @@ def front(session: Session, objectives: Sequence[str], method: str, points: int,
         Misspelt or repeated objectives, an unknown method, too few points or evaluations, or a model that the search
         does not decide.
     """
-    require(objectives, method, points, evaluations)
+    require(objectives, method, points, evaluations, seed)
     names = tuple(objectives)
     case, model = session.study.case, session.study.model
-    session.study = resolve(case, measuring(model, names, [1.0] * len(names), {}))
+    session.study = resolve(case, plain(model, names, {}))
     if method == "milp":
-        return Proven(session, model, names, points).front()
-    session.on_event({"kind": "started"})
+        return Proven(session, model, names, points, seed).front()
     problem = problem_of(session.study)
+    require_evaluations(problem, evaluations)
+    session.on_event({"kind": "started"})
     found = search_front(problem, sums_of(session, problem, names), method, points, evaluations, seed)
     facts = {"algorithm": method, "seed": seed, "evaluations": evaluations}
     plans = [judged_plan(session.study, judged, facts) for judged in found]
     return front_of(names, method, plans, () if plans else ("the search found no plan within all limits",))
+
+
+def plain(model: Model, objectives: Sequence[str], limits: Mapping[str, float]) -> Model:
+    """The model that minimises the first objective and measures the others."""
+    return measuring(model, objectives, [1.0] + [0.0] * (len(objectives) - 1), limits)
 
 
 def sums_of(session: Session, problem: SearchProblem, objectives: Sequence[str]) -> Floats:
@@ -78,13 +87,14 @@ def sums_of(session: Session, problem: SearchProblem, objectives: Sequence[str])
 class Proven:
     """The epsilon-constraint method: the MILP at least first objective under limits on the others."""
 
-    def __init__(self, session: Session, model: Model, objectives: tuple[str, ...], points: int) -> None:
+    def __init__(self, session: Session, model: Model, objectives: tuple[str, ...], points: int, seed: int) -> None:
         self.session, self.model, self.objectives, self.points = session, model, objectives, points
         self.plans: list[Plan] = []
         self.missed: list[str] = []
-        self.sizes = np.ones(len(objectives))
+        self.sizes: Floats | None = None
         self.scouted: list[Judged] = []
         self.sums = np.empty((0, 0))
+        self.seed = seed
 
     def front(self) -> Front:
         """All points; an interrupt ends it with those found."""
@@ -99,21 +109,23 @@ class Proven:
         return front_of(self.objectives, "milp", self.plans, self.missed)
 
     def scout(self) -> Floats | None:
-        """The range of the front by a search, whose plans the MILP starts from; None where it has no say."""
-        session = self.session
+        """Plans of a search for the MILP to start from, and the range of the front by them.
+
+        None where the search has no say, or where it searches less than the MILP: it places as many DG as allowed, and
+        runs them for least losses.
+        """
         try:
-            problem = problem_of(session.study)
+            problem = problem_of(self.session.study)
         except InputError:
             return None
-        self.sums = sums_of(session, problem, self.objectives)
-        seed = self.model.solver.seed
-        self.scouted = search_front(problem, self.sums, "hybrid", self.points, SCOUTED, seed)
-        if not self.scouted:
+        self.sums = sums_of(self.session, problem, self.objectives)
+        self.scouted = search_front(problem, self.sums, "hybrid", self.points, SCOUTED, self.seed)
+        if not self.scouted or problem.units.count:
             return None
         values = np.array([judged.sums(self.sums) for judged in self.scouted])
-        payoff = values[values.argmin(axis=0)]
+        payoff: Floats = values[values.argmin(axis=0)]
         self.sizes = sizes_of(payoff)
-        return np.asarray(payoff)
+        return payoff
 
     def extremes(self) -> Floats | None:
         """Every objective minimised alone; None where one has no plan."""
@@ -127,42 +139,70 @@ class Proven:
         return np.array(rows)
 
     def least(self, number: int, limits: Floats | None) -> Floats | None:
-        """The plan of one least objective under limits on all but the first: its objectives by AC, if there is one."""
-        weights = OTHERS * self.sizes[number] / self.sizes
+        """The plan of one least objective under limits on all but the first: its objectives by AC, if there is one.
+
+        The others weigh a little, by their sizes, as soon as those are known.
+        """
+        weights = np.zeros(len(self.objectives)) if self.sizes is None else OTHERS * self.sizes[number] / self.sizes
         weights[number] = 1.0
         bounds = {} if limits is None else dict(zip(self.objectives[1:], limits.tolist(), strict=True))
-        order = [number, *(k for k in range(len(weights)) if k != number)]
-        names = [self.objectives[k] for k in order]
-        model = measuring(self.model, names, weights[order].tolist(), bounds)
-        self.session.study = resolve(self.session.study.case, model)
-        plan = self.session.baseline(start=self.start(limits)).plan
+        self.session.study = resolve(
+            self.session.study.case, measuring(self.model, self.objectives, weights.tolist(), bounds)
+        )
+        try:
+            plan = self.session.baseline(start=self.start(limits)).plan
+        except SolverError as error:
+            self.missed.append(f"{asked(self.objectives[number], bounds)}: {error}")
+            return None
+        bound = self.bound_of_first(plan, weights, limits)
+        values = None
+        if plan.ac is not None and plan.ac.verdict == "feasible":
+            values = np.array([value_of(plan, name) for name in self.objectives])
+            self.plans.append(self.alone(plan, float(values[0]), bound, bounds))
+        else:
+            proven = f"{self.objectives[0]} is at least {bound:.6g} there" if bound is not None else "nothing is proven"
+            proven = "there is none" if plan.status == "infeasible" else proven
+            self.missed.append(f"{asked(self.objectives[number], bounds)}: no plan; {proven}")
         if plan.status == "cancelled":
             raise KeyboardInterrupt
-        if plan.ac is None or plan.ac.verdict != "feasible":
-            within = ", ".join(f"{name} <= {most:.6g}" for name, most in bounds.items())
-            proven = f"{names[0]} is at least {plan.bound:.6g} there" if plan.bound is not None else "nothing is proven"
-            proven = "there is none" if plan.status == "infeasible" else proven
-            self.missed.append(f"no plan with {within or 'least ' + names[0]}: {proven}")
-            return None
-        values = np.array([value_of(plan, name) for name in self.objectives])
-        self.plans.append(self.bounded(plan, values, weights, limits))
         return values
 
-    def bounded(self, plan: Plan, values: Floats, weights: Floats, limits: Floats | None) -> Plan:
-        """The plan with the bound of the first objective alone: the others weigh at most their limits there."""
+    def bound_of_first(self, plan: Plan, weights: Floats, limits: Floats | None) -> float | None:
+        """Bound of the first objective alone: in the sum that was bounded the others weigh at most their limits."""
         if plan.bound is None or limits is None or plan.bound_of != "ac":
-            return dataclasses.replace(plan, bound=None, gap=None)
-        bound = plan.bound - float(weights[1:] @ limits)
-        return dataclasses.replace(plan, bound=bound, gap=relative_gap(float(values[0]), bound))
+            return None
+        return plan.bound - float(weights[1:] @ limits)
+
+    def alone(self, plan: Plan, first: float, bound: float | None, limits: Mapping[str, float]) -> Plan:
+        """The plan as one of least first objective, judged once more by AC under that model."""
+        gap = relative_gap(first, bound) if bound is not None else None
+        proven = gap is not None and gap <= self.session.asked_gap
+        status: Status = "cancelled" if plan.status == "cancelled" else "optimal" if proven else "feasible"
+        own = dataclasses.replace(
+            plan,
+            model=plain(self.model, self.objectives, limits),
+            status=status,
+            objective=first,
+            model_objective=None,
+            bound=bound,
+            gap=gap,
+        )
+        return check(own)
 
     def start(self, limits: Floats | None) -> Mapping[str, float] | None:
         """The plan of the search of least first objective that keeps limits."""
         most = np.full(len(self.objectives) - 1, np.inf) if limits is None else limits
-        within = [judged for judged in self.scouted if (judged.sums(self.sums)[1:] <= most * (1.0 + 1e-9)).all()]
+        within = [one for one in self.scouted if keeps(one.sums(self.sums)[1:], most)]
         if not within:
             return None
         best = min(within, key=lambda judged: float(judged.sums(self.sums)[0]))
         return decisions_of(self.session.study, [best.choice.tree], best.choice.sites).binaries
+
+
+def asked(name: str, limits: Mapping[str, float]) -> str:
+    """What was asked for, in words."""
+    within = ", ".join(f"{other} <= {most:.6g}" for other, most in limits.items())
+    return f"least {name}" + (f" with {within}" if within else "")
 
 
 def sizes_of(payoff: Floats) -> Floats:
@@ -171,7 +211,7 @@ def sizes_of(payoff: Floats) -> Floats:
     return np.where(sizes > 0.0, sizes, 1.0)
 
 
-def require(objectives: Sequence[str], method: str, points: int, evaluations: int) -> None:
+def require(objectives: Sequence[str], method: str, points: int, evaluations: int, seed: int) -> None:
     """Refuse objectives, methods and numbers that mean nothing; all faults at once."""
     findings = []
     if len(objectives) < 2:
@@ -193,5 +233,9 @@ def require(objectives: Sequence[str], method: str, points: int, evaluations: in
     if evaluations < 1:
         message = f"evaluations {evaluations}: at least one AC power flow is needed"
         findings.append(Finding(message, "/study/evaluations", evaluations))
+    if seed < 0:
+        findings.append(Finding(f"seed {seed} must be 0 or more", "/options/seed", seed))
     if findings:
         raise InputError(findings)
+    if method == "nsga2":
+        pymoo("algorithms.moo.nsga2")

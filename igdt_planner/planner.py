@@ -170,6 +170,9 @@ def search(
 ) -> Plan:
     """The plan that a search over radial topologies and sites finds: often as good as a proven one, without the proof.
 
+    As many DG are placed as the model allows. With a topology for every period (``dynamic``) a pool of topologies is
+    judged in every period on top of the evaluations.
+
     Parameters
     ----------
     case, model, on_event
@@ -221,7 +224,7 @@ def pareto(
     method : str
         ``milp``: least first objective under limits on the others, each point with its proven gap. ``hybrid`` (our
         search), ``nsga2`` (pymoo) and ``mtta`` search with AC power flow, without proof, where the model has the
-        connected mode alone.
+        connected mode alone; they place as many DG as allowed, run for least losses.
     points : int
         Limits on every objective but the first (``milp`` and ``hybrid``).
     evaluations, seed : int
@@ -238,6 +241,10 @@ def pareto(
     InputError
         Bad input: a misspelt objective or method, too few points, or a model that the search does not decide.
     """
+    for name, value in (("time_limit_s", time_limit_s), ("gap", gap)):
+        if method != "milp" and value is not None:
+            message = f"{name} limits method milp alone; method {method} is limited by evaluations"
+            raise InputError.of(message, path=f"/options/{name}", got=value)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         return front(session, objectives, method, points, evaluations, seed)
 

@@ -146,7 +146,7 @@ class Session:
         """The plan that a search finds, dispatched exactly and judged."""
         begun = time.monotonic()
         study, problem = self.study, problem_of(self.study, dynamic=True)
-        require(problem, algorithm, evaluations)
+        require(problem, algorithm, evaluations, seed)
         self.on_event({"kind": "started"})
         settings = study.modes["connected"].settings
 
@@ -191,6 +191,8 @@ class Session:
         whole = decisions.as_fix(self.study)
         steps: dict[Step, Fix] = {"redispatch": whole, **self.freed(whole)}
         for step, fix in steps.items():
+            if solved.cancelled and step != "redispatch":
+                break
             study = self.study.decide(stated(fix, self.study.model.fix))
             limit = DISPATCH_S if step == "redispatch" else self.limit(REPAIR_SHARE)
             again = self.solver.solve(
@@ -305,7 +307,7 @@ class Session:
             return None
         run = self.dispatch(base.decisions, self.study)
         own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
-        return base.decisions, 0.0, own, "none"
+        return base.decisions, 0.0, own, plan.decided_by
 
     def mended(
         self, solved: Solved, asked: Horizon, base_objective: float
@@ -320,8 +322,7 @@ class Session:
         best = (decisions, *survived, REDISPATCH) if survived is not None else None
         whole = decisions.as_fix(self.study)
         for step, fix in self.freed(whole).items():
-            reached = best[1] if best is not None else 0.0
-            if reached >= KEPT_ALPHA * promised - LITTLE_ALPHA or (best is not None and asked.sense != "robust"):
+            if solved.cancelled or enough(asked, promised, best[1] if best is not None else None):
                 break
             study = self.study.decide(stated(fix, self.study.model.fix))
             again = self.solver.solve(
@@ -474,6 +475,13 @@ def stated(held: Fix, by_user: Fix) -> Fix:
         ess=held.ess if held.ess is not None else by_user.ess,
         open_lines={**by_user.open_lines, **held.open_lines},
     )
+
+
+def enough(asked: Horizon, promised: float, survived: float | None) -> bool:
+    """Whether AC leaves so much of the promised alpha that it is not worth while to decide anew."""
+    if asked.sense != "robust":
+        return survived is not None
+    return (survived or 0.0) >= KEPT_ALPHA * promised - LITTLE_ALPHA
 
 
 def decided(plan: Plan, step: Step) -> Plan:

@@ -12,6 +12,16 @@ from igdt_planner.network import cycle_among, cycle_of, edges, substation_buses,
 
 T = TypeVar("T", int, str)
 
+NEVER_NEGATIVE = (
+    "losses",
+    "ens",
+    "lost_load_cost",
+    "generation_cost",
+    "investment_cost",
+    "voltage_deviation",
+    "switching",
+)
+
 
 def mismatches(case: Case, model: Model, periods: Collection[int]) -> list[Finding]:
     """Every mismatch between a case and a model that plans ``periods``, in the order of the model."""
@@ -98,6 +108,10 @@ def limit_faults(model: Model) -> list[Finding]:
             message = f"limit on {limit.term}: mode {limit.mode} has no such term; leave mode out"
         elif not any(limit.mode in (None, mode) for _, mode in model.summands(limit.term)):
             message = f"limit on {limit.term}: no mode of the model has such a term"
+        elif limit.at_most < 0.0 and limit.term in NEVER_NEGATIVE:
+            findings.append(
+                Finding(f"limit on {limit.term} of {limit.at_most:g}: it is never below 0", f"/model/limits/{number}")
+            )
         if message:
             findings.append(Finding(message, f"/model/limits/{number}/mode", limit.mode))
     return findings

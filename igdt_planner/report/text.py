@@ -33,6 +33,7 @@ STEP_WORDS = {
     "redispatch": "dispatched anew with exact losses",
     "topology": "refused by AC at its topology: switched anew",
     "sites": "refused by AC at its sites: sited and switched anew",
+    "none": "refused by AC, and no plan decided anew was confirmed; its violations stand below",
 }
 """What became of the MILP's plan, by the step that decided."""
 BOUND_WORDS = {"ac": "no plan of the AC problem costs less", "linear": "no plan of the linear-loss model costs less"}
@@ -178,7 +179,8 @@ def _cost(plan: Plan) -> Iterable[str]:
         used = f"{plan.search['evaluations']} AC power flows, seed {plan.search['seed']}"
         yield _line("search", f"{plan.search['algorithm']}: {used}; it proves no bound")
     if plan.model_objective is not None:
-        words = f"   {STEP_WORDS[plan.decided_by]}" if plan.decided_by in STEP_WORDS else ""
+        refused = plan.decided_by != "none" or (plan.ac is not None and plan.ac.verdict == "violated")
+        words = f"   {STEP_WORDS[plan.decided_by]}" if plan.decided_by in STEP_WORDS and refused else ""
         yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")
     if plan.ac is not None:
         yield from _labelled("terms, by AC", [_term(term) for term in plan.ac.terms])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from igdt_planner.errors import Finding, InputError
+from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.search.annealing import annealing
 from igdt_planner.search.bacteria import bacteria
 from igdt_planner.search.beetle import annealed_antennae, antennae, beetle_swarm
@@ -57,20 +57,33 @@ def search(
     InputError
         Unknown algorithm, or fewer evaluations than one plan takes.
     """
-    require(problem, algorithm, evaluations)
+    require(problem, algorithm, evaluations, seed)
     run = Run(problem, evaluations, np.random.default_rng(seed), on_better=on_better)
     ALGORITHMS[algorithm](run)
     return run
 
 
-def require(problem: SearchProblem, algorithm: str, evaluations: int) -> None:
-    """Refuse an algorithm that is not there, and evaluations that are not enough for one plan."""
+def require(problem: SearchProblem, algorithm: str, evaluations: int, seed: int) -> None:
+    """Refuse an algorithm that is not there, evaluations that are not enough for one plan, and a negative seed."""
     findings = []
     if algorithm not in ALGORITHMS:
         message = f"there is no algorithm {algorithm!r}; known are {', '.join(ALGORITHMS)}"
-        findings.append(Finding(message, "/study/algorithm", algorithm))
+        findings.append(Finding(message, "/study/algorithm", algorithm, hint=nearest(algorithm, tuple(ALGORITHMS))))
     if evaluations < len(problem.hours):
-        message = f"evaluations {evaluations}: one plan takes {len(problem.hours)}, one for each period"
-        findings.append(Finding(message, "/study/evaluations", evaluations))
+        findings.append(too_few(problem, evaluations))
+    if seed < 0:
+        findings.append(Finding(f"seed {seed} must be 0 or more", "/options/seed", seed))
     if findings:
         raise InputError(findings)
+
+
+def require_evaluations(problem: SearchProblem, evaluations: int) -> None:
+    """Refuse evaluations that are not enough for one plan."""
+    if evaluations < len(problem.hours):
+        raise InputError([too_few(problem, evaluations)])
+
+
+def too_few(problem: SearchProblem, evaluations: int) -> Finding:
+    """What is wrong with a number of evaluations."""
+    message = f"evaluations {evaluations}: one plan takes {len(problem.hours)}, one for each period"
+    return Finding(message, "/study/evaluations", evaluations)

@@ -21,6 +21,6 @@ def annealing(run: Run) -> None:
         tried = place.copy()
         tried[rng.integers(size)] = rng.uniform()
         found = float(run.fitness(tried[None])[0])
-        if found <= worth or rng.uniform() < np.exp(-(found - worth) / temperature):
+        if found <= worth or rng.uniform() < np.exp(-(found - worth) / max(temperature, 1e-12)):
             place, worth = tried, found
             scale = min(scale, abs(worth))

@@ -6,7 +6,6 @@ period; dynamic programming finds the best series of them. Sites are those of th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -32,17 +31,13 @@ class Series:
     Attributes
     ----------
     trees : list of Tree
+        Empty where nothing keeps all limits.
     sites : array of int
         Buses of the generators.
-    objective : float
-        With operations at their price; infinite where nothing keeps all limits.
-    operations : int
     """
 
     trees: list[Tree]
     sites: Ints
-    objective: float
-    operations: int
 
 
 def search_series(
@@ -97,10 +92,8 @@ def search_series(
     changes = (line_on[:, None] != line_on[None]).sum(axis=2)
     way = cheapest_way(costs, changes[1:, 1:], changes[0, 1:], price, limit)
     if way is None:
-        return Series([], sites, np.inf, 0), whole
-    operations = int(changes[0, 1 + way[0]] + sum(changes[1 + a, 1 + b] for a, b in itertools.pairwise(way)))
-    objective = float(costs[np.arange(len(way)), way].sum() + price * operations)
-    return Series([pooled[k] for k in way], sites, objective, operations), whole
+        return Series([], sites), whole
+    return Series([pooled[k] for k in way], sites), whole
 
 
 def with_operations(problem: SearchProblem, limit: int) -> SearchProblem:
@@ -168,14 +161,14 @@ def cheapest_way(costs: Floats, changes: Ints, first: Ints, price: float, limit:
             best[first[k] if limit is not None else 0, k] = costs[0, k] + price * first[k]
     came: list[Ints] = []
     for t in range(1, periods):
-        reach = np.full((len(used), count, count), np.inf)
-        for step in np.unique(changes[changes <= most]).tolist():
-            there = changes == step
-            shift = step if limit is not None else 0
-            moved = best[: len(used) - shift, :, None] + price * step
-            reach[shift:] = np.where(there, moved, reach[shift:])
-        came.append(reach.argmin(axis=1))
-        best = reach.min(axis=1) + costs[t]
+        reach, origin = np.full_like(best, np.inf), np.zeros(best.shape, dtype=np.int64)
+        for before in range(count):
+            left = used[:, None] - (changes[before] if limit is not None else 0)
+            moved = np.where(left >= 0, best[np.maximum(left, 0), before], np.inf) + price * changes[before]
+            better = moved < reach
+            reach[better], origin[better] = moved[better], before
+        came.append(origin)
+        best = reach + costs[t]
     row, k = (int(index) for index in np.unravel_index(int(best.argmin()), best.shape))
     if not np.isfinite(best[row, k]):
         return None

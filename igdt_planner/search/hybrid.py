@@ -108,7 +108,8 @@ class Hybrid:
         """Remember what a move brought: 1 for a plan as good as the best, less for one further from it."""
         brought = 0.0
         if found and np.isfinite(found[0].objective) and found[0].violation == 0.0 and np.isfinite(least):
-            brought = float(np.exp(-max(0.0, found[0].objective / least - 1.0) / HEAT)) if least > 0.0 else 1.0
+            worse = max(0.0, found[0].objective - least) / max(abs(least), 1e-12)
+            brought = float(np.exp(-worse / HEAT))
         self.reward[number] = max(1e-3, MEMORY * self.reward[number] + (1.0 - MEMORY) * brought)
 
     def accepts(self, found: Judged, present: Judged, heat: float) -> bool:

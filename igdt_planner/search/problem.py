@@ -69,7 +69,7 @@ class Judged:
 
     def beats(self, other: Judged, margin: float = 1e-9) -> bool:
         """Whether it is better by more than rounding; within limits is better than outside."""
-        return (self.violation, self.objective) < (other.violation, other.objective * (1.0 - margin))
+        return (self.violation, self.objective) < (other.violation, other.objective - margin * abs(other.objective))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +180,10 @@ def problem_of(study: Study, *, dynamic: bool = False) -> SearchProblem:
         if settings.topology == "fixed":
             network = replace(network, switchable=np.zeros(network.n_line, dtype=bool))
         base_tree(network)
+        if not (network.switchable.any() or study.dg):
+            raise ValueError("no line has a switch, and nothing is to be placed")
     except ValueError as error:
-        raise InputError.of(f"the case has no radial topology to search: {error}", path="/case") from None
+        raise InputError.of(f"there is no radial topology to search: {error}", path="/case") from None
     sums: list[list[tuple[TermName, float]]] = [[(entry.term, weight_of(study, entry)) for entry in model.objective]]
     sums += [[(term, weight) for term, _, weight in model.limited(limit)] for limit in model.limits]
     most = [limit.at_most for limit in model.limits]
@@ -219,13 +221,14 @@ def units_of(study: Study) -> Units:
     place = {bus: k for k, bus in enumerate(study.buses)}
     buses = np.array(sorted({place[bus] for bus, _ in study.dg}), dtype=np.int64)
     technology = next(iter(study.dg.values()), None)
-    share = np.array([period.dg_share for period in study.periods.values()]) * study.realisation.dg_availability
+    available = study.realisation.dg_availability / study.base_mva
+    share = np.array([period.dg_share for period in study.periods.values()])
     p, least_q, most_q = (
         (technology.p_mw, technology.q_min_mvar, technology.q_max_mvar) if technology is not None else (0.0, 0.0, 0.0)
     )
-    scale = share / study.base_mva
     count = min(study.model.dg.max_units, len(buses))
-    return Units(count, buses, p * scale, least_q * scale, most_q * scale)
+    steady = np.full(len(share), available)
+    return Units(count, buses, p * share * available, least_q * steady, most_q * steady)
 
 
 LIMIT_ROUNDING, LEAST_LIMIT = 1e-9, 1e-6
@@ -259,6 +262,10 @@ def refuse(study: Study, dynamic: bool) -> None:
         fault("places one technology of DG", "/model/dg/technologies", names)
     if any(technology.must_take for technology in study.dg.values()):
         fault("curtails DG where that loses less", "/model/dg/technologies", "must_take")
+    weighed = {entry.term for entry in model.objective if entry.weight}
+    weighed |= {term for limit in model.limits for term, _ in model.summands(limit.term)}
+    if "investment_cost" in weighed and any(technology.annual_cost for technology in study.dg.values()):
+        fault("places as many DG as allowed, whatever they cost", "/model/objective", "investment_cost")
     if model.fix != Fix():
         fault("decides all sites and switches itself", "/model/fix", None)
     if findings:

@@ -369,8 +369,11 @@ ROWS: dict[str, Row] = {
     "sweep": Row(sweep, timeout_s=2400.0),
     "search": Row(speed.search, seeds=speed.SEEDS),
     "batched_ac": Row(speed.batched_ac, seeds=(speed.SAMPLE_SEED,), environment=speed.ONE_THREAD),
+    "ac_disputes": Row(speed.ac_disputes, seeds=(speed.SAMPLE_SEED,)),
     "import_and_build": Row(speed.import_and_build, seeds=()),
     "side_by_side": Row(side_by_side, seeds=(0, 1, 2)),
     "family_success": Row(family.family_success, seeds=tuple(range(family.SUCCESS_SEEDS)), timeout_s=3600.0),
-    "family_medians": Row(family.family_medians, seeds=tuple(range(family.MEDIAN_SEEDS)), timeout_s=14400.0),
+    "family_success_wind": Row(family.family_success_wind, seeds=tuple(range(family.SUCCESS_SEEDS)), timeout_s=3600.0),
+    "family_sites": Row(family.family_sites, seeds=(0,), timeout_s=1200.0),
+    "family_medians": Row(family.family_medians, seeds=tuple(range(30)), timeout_s=14400.0),
 }
