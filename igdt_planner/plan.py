@@ -10,7 +10,7 @@ import pandas as pd
 from igdt_planner.case import Case
 from igdt_planner.model import Model
 
-Step = Literal["milp", "redispatch", "topology", "sites", "none"]
+Step = Literal["milp", "redispatch", "topology", "sites", "search", "none"]
 Status = Literal["optimal", "feasible", "infeasible", "no_plan", "cancelled", "failed"]
 Topology = dict[str, dict[int, tuple[int, ...]]]
 """Open lines by mode and period."""
@@ -141,7 +141,8 @@ class Plan:
     ac, ac_forecast : AcVerdict or None
     decided_by : str
         The step that found a dispatch which AC confirms: ``milp`` (its own), ``redispatch`` (solved anew, with exact
-        losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew) or ``none``.
+        losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew), ``search`` (which took over) or
+        ``none``.
     redispatched : bool
         Whether the dispatch was solved anew, with exact losses, after the MILP.
     robustness : dict

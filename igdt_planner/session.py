@@ -40,6 +40,8 @@ VERTICES_ATTACKED = 4
 """Random vertices of the uncertainty set at which every robust plan is attacked."""
 DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
 """Time limit and gap of a dispatch at decided sites and topology."""
+RESCUE_EVALUATIONS = 4_000
+"""AC power flows of the search that takes over where AC refuses all that the MILP finds."""
 REPAIR_SHARE = 0.25
 """Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
 NO_SITES = np.empty(0, dtype=np.int64)
@@ -119,7 +121,8 @@ class Session:
         """Solve at the forecast in a share of the time limit, from a start if one is known, dispatch and judge."""
         begun = time.monotonic()
         self.on_event({"kind": "started"})
-        found = start if start is not None else searched(self.study)
+        known = searched(self.study) if start is None else None
+        found = start if known is None else known.binaries
         solved = self.solver.solve(
             self.study,
             time_limit_s=self.limit(share),
@@ -183,7 +186,8 @@ class Session:
         """The first plan that AC confirms, and the step that found it: the MILP's own, or one with less held of it.
 
         What is held is given up in steps: first the dispatch is solved anew with exact losses, then the topology is
-        free too, then the sites. Where AC confirms none, the MILP's own plan comes back with its violations.
+        free too, then the sites; then the search by AC power flow takes over. Where AC confirms none, the MILP's own
+        plan comes back with its violations.
         """
         own = self.judged(solved, decisions, self.study)
         if own.verdict.verdict == "feasible" and self.study.model.losses == "balance":
@@ -209,6 +213,10 @@ class Session:
             run = self.judged(again, found, self.study)
             if run.verdict.verdict == "feasible":
                 return found, run, step
+        rescued = searched(self.study, RESCUE_EVALUATIONS) if not solved.cancelled else None
+        last = self.dispatch(rescued, self.study) if rescued is not None else None
+        if rescued is not None and last is not None and last.verdict.verdict == "feasible":
+            return rescued, last, "search"
         return decisions, own, "none"
 
     def freed(self, whole: Fix) -> dict[Step, Fix]:
@@ -486,7 +494,7 @@ def enough(asked: Horizon, promised: float, survived: float | None) -> bool:
 
 def decided(plan: Plan, step: Step) -> Plan:
     """A plan with the step that decided it; a proof of the linear problem says nothing of a plan decided anew."""
-    other = step in ("topology", "sites") and plan.bound_of == "linear" and plan.status == "optimal"
+    other = step in ("topology", "sites", "search") and plan.bound_of == "linear" and plan.status == "optimal"
     return dataclasses.replace(plan, decided_by=step, status="feasible" if other else plan.status)
 
 

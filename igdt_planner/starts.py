@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from igdt_planner.errors import InputError
+from igdt_planner.formulation.solution import Decisions
 from igdt_planner.search.dynamic import search_series
 from igdt_planner.search.hybrid import hybrid
 from igdt_planner.search.problem import SearchProblem, problem_of
@@ -30,25 +31,25 @@ def untouched(study: Study) -> dict[str, float]:
     }
 
 
-def searched(study: Study) -> dict[str, float]:
-    """Integer variables of the plan that the search finds, by name; empty where the search has no say."""
+def searched(study: Study, evaluations: int = EVALUATIONS) -> Decisions | None:
+    """What the search decides; None where it has no say, or finds nothing that keeps all limits."""
     try:
         problem = problem_of(study, dynamic=True)
     except InputError:
-        return {}
+        return None
     settings, seed = study.modes["connected"].settings, study.model.solver.seed
     dynamic, limit = settings.topology == "dynamic", settings.max_switching_operations
     if problem.least_losses and not problem.units.count and limit is None:
-        return dict(decisions_of(study, trees_of_least_losses(problem, seed, dynamic=dynamic), NO_SITES).binaries)
+        return decisions_of(study, trees_of_least_losses(problem, seed, dynamic=dynamic), NO_SITES)
     rng = np.random.default_rng(seed)
     if dynamic:
-        series, _ = search_series(problem, hybrid, EVALUATIONS, rng, limit)
-        return dict(decisions_of(study, series.trees, series.sites).binaries) if series.trees else {}
-    run = Run(problem, EVALUATIONS, rng)
+        series, _ = search_series(problem, hybrid, evaluations, rng, limit)
+        return decisions_of(study, series.trees, series.sites) if series.trees else None
+    run = Run(problem, evaluations, rng)
     hybrid(run)
     if run.best is None or run.best.violation:
-        return {}
-    return dict(decisions_of(study, [run.best.choice.tree], run.best.choice.sites).binaries)
+        return None
+    return decisions_of(study, [run.best.choice.tree], run.best.choice.sites)
 
 
 def trees_of_least_losses(problem: SearchProblem, seed: int, *, dynamic: bool) -> list[Tree]:

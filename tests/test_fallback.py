@@ -115,3 +115,11 @@ def test_robust_plan_switched_anew_where_ac_leaves_little_of_alpha() -> None:
     assert exact.decided_by == "redispatch"
     assert plan.robustness["alpha"] == pytest.approx(exact.robustness["alpha"], rel=1e-3)
     assert plan.model_objective is not None and plan.model_objective == pytest.approx(exact.model_objective, rel=1e-2)
+
+
+def test_search_takes_over_where_the_milp_finds_nothing_in_time() -> None:
+    """The same 0.9385 pu, and no time to switch anew by MILP."""
+    plan = ip.solve(raised("ieee33", 0.9385), LINEAR, time_limit_s=0.01)
+    accepted(plan)
+    assert plan.decided_by == "search" and plan.status == "feasible"
+    assert plan.objective == pytest.approx(0.139978, rel=1e-4)

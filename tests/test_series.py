@@ -139,4 +139,4 @@ def test_search_has_a_say_where_the_network_is_connected_alone() -> None:
     )
     assert searched(pure) and hard_to_beat(pure)
     assert searched(sited) and not hard_to_beat(sited)
-    assert not searched(resolve(load_case("feeder4"), hand("islanded")))
+    assert searched(resolve(load_case("feeder4"), hand("islanded"))) is None

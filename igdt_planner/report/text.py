@@ -33,6 +33,7 @@ STEP_WORDS = {
     "redispatch": "dispatched anew with exact losses",
     "topology": "refused by AC at its topology: switched anew",
     "sites": "refused by AC at its sites: sited and switched anew",
+    "search": "refused by AC: the search by AC power flow took over",
     "none": "refused by AC, and no plan decided anew was confirmed; its violations stand below",
 }
 """What became of the MILP's plan, by the step that decided."""
