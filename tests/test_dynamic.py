@@ -45,7 +45,7 @@ def test_dynamic_is_never_worse_than_static_and_operations_cost() -> None:
     static = override(sited, {"modes.connected.topology": "static"})
     two = override(sited, {"modes.connected.max_switching_operations": 2})
     found = {
-        name: ip.search(windy("ieee16"), model, evaluations=600, seed=0)
+        name: ip.search(windy("ieee16"), model, evaluations=300, seed=0)
         for name, model in {"free": sited, "static": static, "few": two}.items()
     }
     for plan in found.values():

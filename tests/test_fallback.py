@@ -11,6 +11,7 @@ from hand import hand, inline
 
 import igdt_planner as ip
 from igdt_planner.model import Model, load_model, override
+from igdt_planner.session import Session
 
 RECONFIGURATION = load_model("reconfiguration")
 LINEAR = override(RECONFIGURATION, {"losses": "objective"})
@@ -48,8 +49,7 @@ def test_switched_anew_where_ac_refuses_the_topology() -> None:
     accepted(plan)
     assert plan.decided_by == "topology"
     assert plan.ac is not None and plan.ac.vm_min_pu is not None and plan.ac.vm_min_pu >= 0.9385 - 1e-6
-    exact = ip.solve(raised("ieee33", 0.9385), RECONFIGURATION)
-    assert plan.objective == pytest.approx(exact.objective, rel=2e-3)
+    assert plan.objective == pytest.approx(0.139978, rel=2e-3)
 
 
 def two_branches() -> dict[str, Any]:
@@ -106,20 +106,18 @@ def test_losses_that_do_not_flow_are_not_believed(price_per_mwh: float) -> None:
 
 
 def test_robust_plan_switched_anew_where_ac_leaves_little_of_alpha() -> None:
-    """With 0.93 pu to be kept, linear losses promise alpha 0.18; AC allows it 0.13, at another topology."""
-    given, settings = raised("ieee33", 0.93), {"beta": 0.3, "time_limit_s": 30.0}
-    plan = ip.robust(given, LINEAR, **settings)
+    """With 0.93 pu to be kept, linear losses promise alpha 0.18; with exact ones it is 0.1311, at another topology."""
+    plan = ip.robust(raised("ieee33", 0.93), LINEAR, beta=0.3, time_limit_s=12.0)
     accepted(plan)
     assert plan.decided_by == "topology" and plan.bound_of == "linear" and plan.status == "feasible"
-    exact = ip.robust(given, RECONFIGURATION, **settings)
-    assert exact.decided_by == "redispatch"
-    assert plan.robustness["alpha"] == pytest.approx(exact.robustness["alpha"], rel=1e-3)
-    assert plan.model_objective is not None and plan.model_objective == pytest.approx(exact.model_objective, rel=1e-2)
+    assert plan.open_lines == {"connected": {3: (7, 9, 14, 28, 32)}}
+    assert plan.robustness["alpha"] == pytest.approx(0.13107, rel=1e-3)
 
 
-def test_search_takes_over_where_the_milp_finds_nothing_in_time() -> None:
-    """The same 0.9385 pu, and no time to switch anew by MILP."""
-    plan = ip.solve(raised("ieee33", 0.9385), LINEAR, time_limit_s=0.01)
+def test_search_takes_over_where_the_milp_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same 0.9385 pu, and no steps before the search."""
+    monkeypatch.setattr(Session, "freed", lambda self, whole: {})
+    plan = ip.solve(raised("ieee33", 0.9385), LINEAR, time_limit_s=5.0)
     accepted(plan)
     assert plan.decided_by == "search" and plan.status == "feasible"
     assert plan.objective == pytest.approx(0.139978, rel=1e-4)

@@ -266,7 +266,7 @@ def test_solver_killed_before_a_plan_is_an_error_and_a_new_one_starts() -> None:
 
 def test_solver_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "GRACE_S", 0.5)
-    session, _ = attacked(*hard_to_start(), "bound", signal.SIGSTOP, time_limit_s=10.0)
+    session, _ = attacked(*hard_to_start(), "bound", signal.SIGSTOP, time_limit_s=5.0)
     with session:
         with pytest.raises(ip.SolverError, match="overran its time limit"):
             session.baseline()

@@ -30,7 +30,7 @@ PATIENCE = 2
 STALE = 4
 """Rounds in a row that lead to plans met before, before the search begins elsewhere."""
 RESTARTS = 6
-"""Beginnings without a better plan after which the search ends."""
+"""Beginnings without a better plan after which the search ends; one that meets no new plan counts as half of them."""
 HEAT = 0.02
 """Share of the objective by which a plan may be worse and still be accepted one time in e, at first."""
 MEMORY = 0.7
@@ -63,9 +63,9 @@ class Hybrid:
         present = self.begin(base_tree(self.network))
         barren = 0
         while present is not None and self.run.left and barren < RESTARTS:
-            before = self.run.best
+            before, met = self.run.best, len(self.seen)
             self.wander(present)
-            barren = barren + 1 if self.run.best is before else 0
+            barren = 0 if self.run.best is not before else barren + (1 if len(self.seen) > met else RESTARTS // 2)
             present = self.begin(random_tree(self.network, self.rng))
         self.run.polish()
 
