@@ -375,5 +375,8 @@ ROWS: dict[str, Row] = {
     "family_success": Row(family.family_success, seeds=tuple(range(family.SUCCESS_SEEDS)), timeout_s=3600.0),
     "family_success_wind": Row(family.family_success_wind, seeds=tuple(range(family.SUCCESS_SEEDS)), timeout_s=3600.0),
     "family_sites": Row(family.family_sites, seeds=(0,), timeout_s=1200.0),
-    "family_medians": Row(family.family_medians, seeds=tuple(range(30)), timeout_s=14400.0),
+    **{
+        name: Row(measure, seeds=tuple(range(family.MEDIAN_SEEDS)), timeout_s=14400.0)
+        for name, measure in family.MEDIANS.items()
+    },
 }
