@@ -165,7 +165,7 @@ def test_report_draws_saved_results(cli: Cli, saved: Path, tmp_path: Path, name:
 
 
 def test_time_limit_without_a_plan_ends_with_3(cli: Cli, tmp_path: Path) -> None:
-    ended = cli("solve", "ieee33", "dual_mode", "--time-limit", 1e-6, "--out", tmp_path)
+    ended = cli("solve", "feeder4", "dual_mode", "--time-limit", 1e-6, "--out", tmp_path)
     assert ended.status == 3
     assert "no_plan" in ended.out
     assert [path.name for path in tmp_path.iterdir()] == ["solve.json"]

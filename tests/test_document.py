@@ -36,7 +36,7 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "robust, with storage": lambda: ip.robust("feeder4", hand("islanded"), 0.1),
     "opportunity": lambda: ip.opportunity("feeder4", hand("connected"), 0.05),
     "infeasible": lambda: ip.robust("feeder4", hand("islanded"), budget=1.0),
-    "no plan": lambda: ip.solve("ieee33", "dual_mode", time_limit_s=1e-6),
+    "no plan": lambda: ip.solve("feeder4", "dual_mode", time_limit_s=1e-6),
 }
 
 

@@ -62,7 +62,7 @@ def test_time_limit_with_a_plan_is_a_plan_with_a_gap() -> None:
 
 
 def test_time_limit_without_a_plan_is_a_bound_and_no_plan() -> None:
-    plan = ip.solve("ieee33", "dual_mode", time_limit_s=1e-6)
+    plan = ip.solve("feeder4", "dual_mode", time_limit_s=1e-6)
     assert plan.status == "no_plan"
     assert plan.objective is None and plan.gap is None and plan.dispatch is None and plan.ac is None
     assert "time limit" in plan.explanation and "not proven infeasible" in plan.explanation

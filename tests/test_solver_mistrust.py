@@ -131,7 +131,6 @@ def problem_of(case: str, model: Model) -> Problem:
         ("feeder4", hand("connected")),
         ("feeder4", hand("islanded")),
         ("ieee16", RECONFIGURATION),
-        ("ieee33_14sw", RECONFIGURATION),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
