@@ -26,7 +26,7 @@ from igdt_planner.document import (
     to_json,
 )
 from igdt_planner.errors import InputError, PlannerError
-from igdt_planner.front import OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.pareto import METHODS
@@ -341,7 +341,7 @@ def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
 
 
 def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
-    """Print fronts, write their files, and exit with 3 where no front has a plan."""
+    """Print fronts, write their files, and exit with 1 where none is proven to exist, with 3 where none was found."""
     if out is not None:
         report_fronts(fronts, out)
     some = any(front.plans for front in fronts)
@@ -356,7 +356,8 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
             shown.append(comparison(compare_fronts(fronts)))
         print("\n".join(shown).rstrip())
     if not some:
-        raise typer.Exit(NO_PLAN)
+        none = all(text.endswith(NONE_THERE) for front in fronts for text in front.missed)
+        raise typer.Exit(NOT_AS_ASKED if none else NO_PLAN)
 
 
 def exit_of_plan(plan: Plan) -> int:

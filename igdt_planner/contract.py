@@ -329,7 +329,12 @@ def answer_search(request: Request, on_event: Any) -> list[Plan]:
     if limited:
         raise InputError(
             [
-                Finding(f"options.{name} does not limit kind search", f"/options/{name}", hint="use study.evaluations")
+                Finding(
+                    f"options.{name} does not limit kind search",
+                    f"/options/{name}",
+                    getattr(options, name),
+                    hint="use study.evaluations",
+                )
                 for name in limited
             ]
         )

@@ -12,18 +12,20 @@ ROUNDING = 1e-9
 """Share of a value below which two are the same."""
 
 
-def dominated(points: Floats, by: Floats) -> Bools:
+def dominated(points: Floats, by: Floats, rounding: float = ROUNDING) -> Bools:
     """Which points another set dominates: nowhere worse, somewhere better by more than rounding.
 
     Parameters
     ----------
     points, by : array, shape (points, objectives)
+    rounding : float
+        Share of a value below which two are the same.
 
     Returns
     -------
     array of bool, shape (points,)
     """
-    slack = ROUNDING * np.abs(points)[:, None]
+    slack = rounding * np.abs(points)[:, None]
     nowhere_worse: Bools = np.all(by[None] <= points[:, None] + slack, axis=2)
     somewhere_better: Bools = np.any(by[None] < points[:, None] - slack, axis=2)
     return np.asarray(np.any(nowhere_worse & somewhere_better, axis=1))

@@ -18,6 +18,10 @@ from igdt_planner.plan import Plan
 OBJECTIVES = (*TERM_UNITS, "cost")
 """What may be an objective of a front: every term, and ``cost``, the sum of the money terms."""
 COLUMNS = ["bound", "gap", "verdict", "dg", "ess", "open_lines"]
+NONE_THERE = "there is none"
+"""How a text ends that says of plans that none exists."""
+SAME = 1e-6
+"""Share of a value that AC power flow and solvers leave open: no reason to keep a plan."""
 MARGIN = 0.1
 """Share of the range of all fronts by which the reference of a hypervolume lies beyond their worst values."""
 
@@ -81,7 +85,7 @@ def front_of(objectives: tuple[str, ...], method: str, plans: Sequence[Plan], mi
     refused = [plan for plan in plans if plan.ac is None or plan.ac.verdict != "feasible"]
     sound = [plan for plan in plans if plan.ac is not None and plan.ac.verdict == "feasible"]
     points = Front(objectives, method, tuple(sound)).points
-    lost = dominated(points, points)
+    lost = dominated(points, points, SAME)
     chosen: dict[tuple[float, ...], Plan] = {}
     for plan, point, out in zip(sound, points, lost, strict=True):
         if not out:

@@ -11,7 +11,7 @@ from igdt_planner.ac.check import check
 from igdt_planner.dominance import Floats
 from igdt_planner.epsilon import keeps, trace
 from igdt_planner.errors import Finding, InputError, SolverError, nearest
-from igdt_planner.front import OBJECTIVES, Front, front_of, value_of
+from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, front_of, value_of
 from igdt_planner.model import TERM_UNITS, Model, Term, TermLimit
 from igdt_planner.outcome import relative_gap
 from igdt_planner.plan import Plan, Status
@@ -161,7 +161,7 @@ class Proven:
             self.plans.append(self.alone(plan, float(values[0]), bound, bounds))
         else:
             proven = f"{self.objectives[0]} is at least {bound:.6g} there" if bound is not None else "nothing is proven"
-            proven = "there is none" if plan.status == "infeasible" else proven
+            proven = NONE_THERE if plan.status == "infeasible" else proven
             self.missed.append(f"{asked(self.objectives[number], bounds)}: no plan; {proven}")
         if plan.status == "cancelled":
             raise KeyboardInterrupt
@@ -169,8 +169,10 @@ class Proven:
 
     def bound_of_first(self, plan: Plan, weights: Floats, limits: Floats | None) -> float | None:
         """Bound of the first objective alone: in the sum that was bounded the others weigh at most their limits."""
-        if plan.bound is None or limits is None or plan.bound_of != "ac":
+        if plan.bound is None or plan.bound_of != "ac":
             return None
+        if limits is None:
+            return plan.bound if not weights[1:].any() else None
         return plan.bound - float(weights[1:] @ limits)
 
     def alone(self, plan: Plan, first: float, bound: float | None, limits: Mapping[str, float]) -> Plan:
@@ -214,6 +216,8 @@ def sizes_of(payoff: Floats) -> Floats:
 def require(objectives: Sequence[str], method: str, points: int, evaluations: int, seed: int) -> None:
     """Refuse objectives, methods and numbers that mean nothing; all faults at once."""
     findings = []
+    if isinstance(objectives, str):
+        raise InputError.of("objectives is a text: give a list of names", path="/study/objectives", got=objectives)
     if len(objectives) < 2:
         findings.append(Finding("objectives: a front needs at least two", "/study/objectives", list(objectives)))
     for number, name in enumerate(objectives):

@@ -347,8 +347,9 @@ class Gains:
         if before.split is None:
             return
         place, change = before.split
-        gain = max(0.0, float(after.values[level] - before.values[level]))
-        if np.isfinite(gain):
+        low, high = float(before.values[level]), float(after.values[level])
+        if np.isfinite(low) and np.isfinite(high):
+            gain = max(0.0, high - low)
             self.sums[part][int(change > 0), place] += gain / abs(change)
             self.counts[part][int(change > 0), place] += 1
 

@@ -179,7 +179,7 @@ def _cost(plan: Plan) -> Iterable[str]:
     if plan.search:
         used = f"{plan.search['evaluations']} AC power flows, seed {plan.search['seed']}"
         yield _line("search", f"{plan.search['algorithm']}: {used}; it proves no bound")
-    if plan.model_objective is not None:
+    if plan.model_objective is not None and plan.kind != "search":
         refused = plan.decided_by != "none" or (plan.ac is not None and plan.ac.verdict == "violated")
         words = f"   {STEP_WORDS[plan.decided_by]}" if plan.decided_by in STEP_WORDS and refused else ""
         yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")

@@ -1,11 +1,13 @@
 """A topology for every period: the cheapest way through a pool of good ones, operations priced or limited.
 
-Searches of the whole and of single periods fill the pool; every topology of it is judged by AC power flow in every
-period; dynamic programming finds the best series of them. Sites are those of the best plan with one topology.
+Searches of the whole, with what operations cost and without, and of single periods fill the pool; every topology of it
+is judged by AC power flow in every period; dynamic programming finds the best series of them. Sites are those of the
+best plans with one topology, so that no series is worse than such a plan.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -68,32 +70,39 @@ def search_series(
     free = replace(problem, weights=np.where(counted, 0.0, problem.weights))
     periods = typical(problem)
     share = max(len(problem.hours), evaluations // 2)
-    pools = [Pool(KEPT)]
-    whole = Run(free, share, rng, on_better=on_better, archive=pools[0])
+    asked = problem if limit is None else with_operations(problem, limit)
+    whole = Run(asked, share, rng, on_better=on_better, archive=Pool(KEPT))
     algorithm(whole)
-    sites = whole.best.choice.sites if whole.best is not None else np.empty(0, dtype=np.int64)
-    others = [period_of(free, t) for t in periods]
-    if price:
-        others.append(problem)
-    if limit is not None:
-        others.append(with_operations(free, limit))
-    for other in others:
-        pools.append(Pool(KEPT))
-        own = Run(other, max(len(other.hours), share // len(others)), rng, archive=pools[-1])
+    others = [free, *(period_of(free, t) for t in periods)]
+    runs = [Run(other, max(len(other.hours), share // len(others)), rng, archive=Pool(KEPT)) for other in others]
+    for own in runs:
         algorithm(own)
         whole.used += own.used
     trees = {lines_of(tree): tree for tree in [base_tree(problem.network)]}
-    for pool in pools:
-        trees |= {key: plan.choice.tree for key, plan in pool.plans.items()}
+    for own in (whole, *runs):
+        assert isinstance(own.archive, Pool)
+        trees |= {key: plan.choice.tree for key, plan in own.archive.plans.items()}
     pooled = list(trees.values())
-    costs = np.array([costs_of(period_of(free, t), pooled, sites) for t in range(len(problem.hours))])
-    whole.used += costs.size
     line_on = np.array([problem.network.closed, *(tree.line_on for tree in pooled)])
     changes = (line_on[:, None] != line_on[None]).sum(axis=2)
-    way = cheapest_way(costs, changes[1:, 1:], changes[0, 1:], price, limit)
-    if way is None:
-        return Series([], sites), whole
-    return Series([pooled[k] for k in way], sites), whole
+    best, found = np.inf, Series([], np.empty(0, dtype=np.int64))
+    for sites in sites_of([whole, runs[0]]):
+        costs = np.array([costs_of(period_of(free, t), pooled, sites) for t in range(len(problem.hours))])
+        whole.used += costs.size
+        way = cheapest_way(costs, changes[1:, 1:], changes[0, 1:], price, limit)
+        if way is None:
+            continue
+        operations = changes[0, 1 + way[0]] + sum(changes[1 + a, 1 + b] for a, b in itertools.pairwise(way))
+        total = float(costs[np.arange(len(way)), way].sum() + price * operations)
+        if total < best:
+            best, found = total, Series([pooled[k] for k in way], sites)
+    return found, whole
+
+
+def sites_of(runs: list[Run]) -> list[Ints]:
+    """The sites of the best plans of some runs, each once."""
+    sites = {tuple(run.best.choice.sites.tolist()): run.best.choice.sites for run in runs if run.best is not None}
+    return list(sites.values())
 
 
 def with_operations(problem: SearchProblem, limit: int) -> SearchProblem:
