@@ -17,7 +17,7 @@ from igdt_planner.outcome import relative_gap
 from igdt_planner.plan import Plan, Status
 from igdt_planner.search.algorithms import require_evaluations
 from igdt_planner.search.evolution import pymoo
-from igdt_planner.search.fronts import FRONTS, search_front
+from igdt_planner.search.fronts import FRONTS, OTHERS, search_front
 from igdt_planner.search.problem import Judged, SearchProblem, problem_of
 from igdt_planner.searched import decisions_of, judged_plan
 from igdt_planner.session import Session
@@ -25,8 +25,6 @@ from igdt_planner.study import resolve
 
 METHODS = ("milp", *FRONTS)
 """``milp`` gives proven points; the others are searches."""
-OTHERS = 1e-3
-"""Weight of the other objectives, each by its size, where one is minimised: of equal plans the better one is wanted."""
 SCOUTED = 2_000
 """AC power flows of the search that finds the range of a front, and plans for the MILP to start from."""
 MOST_POINTS = 1000
@@ -63,8 +61,8 @@ def front(session: Session, objectives: Sequence[str], method: str, points: int,
     problem = problem_of(session.study)
     require_evaluations(problem, evaluations)
     session.on_event({"kind": "started"})
-    found = search_front(problem, sums_of(session, problem, names), method, points, evaluations, seed)
-    facts = {"algorithm": method, "seed": seed, "evaluations": evaluations}
+    found, used = search_front(problem, sums_of(session, problem, names), method, points, evaluations, seed)
+    facts = {"algorithm": method, "seed": seed, "evaluations": used}
     plans = [judged_plan(session.study, judged, facts) for judged in found]
     return front_of(names, method, plans, () if plans else ("the search found no plan within all limits",))
 
@@ -119,7 +117,7 @@ class Proven:
         except InputError:
             return None
         self.sums = sums_of(self.session, problem, self.objectives)
-        self.scouted = search_front(problem, self.sums, "hybrid", self.points, SCOUTED, self.seed)
+        self.scouted, _ = search_front(problem, self.sums, "hybrid", self.points, SCOUTED, self.seed)
         if not self.scouted or problem.units.count:
             return None
         values = np.array([judged.sums(self.sums) for judged in self.scouted])

@@ -85,4 +85,5 @@ def judged_plan(study: Study, judged: Judged, facts: Mapping[str, Any]) -> Plan:
     """The plan of a choice as the search dispatched it."""
     decisions, dispatch = decisions_of(study, [judged.choice.tree], judged.choice.sites), dispatch_of(study, judged)
     verdict = check_dispatch(blank_plan(study, "search", None, decisions), dispatch)
-    return plan_of_search(study, decisions, dispatch, verdict, judged.objective, facts)
+    plan = plan_of_search(study, decisions, dispatch, verdict, judged.objective, facts)
+    return dataclasses.replace(plan, redispatched=False, decided_by="search")

@@ -355,9 +355,10 @@ class Session:
         towards = -1.0 if asked.sense == "robust" else 1.0
         slope = max(abs(asked.budget - base_objective), 1e-6) / max(alpha, 1e-6)
         before: tuple[float, float] | None = None
-        for number in range(CORRECTIONS):
+        refusals = 0
+        for _ in range(CORRECTIONS):
             run = self.dispatch(decisions, self.study.realise(corner(asked, alpha)))
-            step = 0.01 * 2**number * alpha + 1e-6
+            step = 0.01 * 2**refusals * alpha + 1e-6
             if run is not None and run.verdict.objective is not None and run.verdict.verdict == "feasible":
                 excess = run.verdict.objective - asked.budget
                 if excess <= BUDGET_TOLERANCE * asked.budget:
@@ -366,6 +367,8 @@ class Session:
                     slope = (before[1] - excess) / abs(alpha - before[0])
                 before = alpha, excess
                 step = 1.02 * excess / slope + 1e-9
+            else:
+                refusals += 1
             alpha = min(asked.alpha_ub, alpha + towards * step)
             if alpha < 0.0:
                 return None

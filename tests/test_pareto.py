@@ -122,11 +122,12 @@ def test_front_is_saved_shown_and_drawn(proven: ip.Front) -> None:
 def test_search_finds_the_front_of_all_topologies(method: str, true_front: Any) -> None:
     model = override(RECONFIGURATION, {"objective": [{"term": name, "mode": "connected"} for name in NAMES]})
     problem = problem_of(resolve(ip.load_case("ieee16"), model))
-    found = search_front(problem, np.eye(2), method, 9, 400, seed=1)
+    found, used = search_front(problem, np.eye(2), method, 9, 400, seed=1)
+    assert 0 < used <= 400
     points = np.array([one.values for one in found])
     reference = true_front.max(axis=0) * 1.05
     assert hypervolume(points, reference) >= 0.95 * hypervolume(true_front, reference)
-    again = search_front(problem, np.eye(2), method, 9, 400, seed=1)
+    again, _ = search_front(problem, np.eye(2), method, 9, 400, seed=1)
     assert [one.choice.key for one in again] == [one.choice.key for one in found]
 
 

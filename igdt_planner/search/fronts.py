@@ -26,8 +26,8 @@ OTHERS = 1e-3
 
 def search_front(
     problem: SearchProblem, sums: Floats, method: str, points: int, evaluations: int, seed: int
-) -> list[Judged]:
-    """Plans that no other plan found dominates.
+) -> tuple[list[Judged], int]:
+    """Plans that no other plan found dominates, and the AC power flows used.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def search_front(
     archive = Archive(sums)
     run = Run(problem, evaluations, np.random.default_rng(seed), archive=archive)
     FRONTS[method](run, points)
-    return sorted(archive.plans, key=lambda one: tuple(one.sums(sums)))
+    return sorted(archive.plans, key=lambda one: tuple(one.sums(sums))), run.used
 
 
 def under_limits(run: Run, points: int) -> None:
@@ -56,6 +56,7 @@ def under_limits(run: Run, points: int) -> None:
     share = max(len(run.problem.hours), run.evaluations // searches)
 
     def least(number: int, limits: Floats | None) -> Floats | None:
+        """Objectives of the plan of one least objective under limits on all but the first, if there is one."""
         weights = sums[number] + OTHERS * sizes[number] * (sums / sizes[:, None]).sum(axis=0)
         problem = replace(run.problem, weights=weights)
         if limits is not None:
