@@ -16,7 +16,8 @@ from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
 from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
-from igdt_planner.session import Candidate, OnEvent, Session, tightened
+from igdt_planner.question import answer, tightened
+from igdt_planner.session import Candidate, OnEvent, Session
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
@@ -123,7 +124,7 @@ def _one(
         base = session.baseline(share)
         if base.plan.objective is None:
             return dataclasses.replace(base.plan, kind=sense)
-        return session.question(sense, beta, budget, base, (), 1.0 - share).plan
+        return answer(session, sense, beta, budget, base, (), 1.0 - share).plan
 
 
 def sweep(
@@ -152,7 +153,7 @@ def sweep(
             return Curve(base.plan, ())
         found: list[Candidate] = []
         for beta in sorted(betas):
-            found.append(session.question("robust", beta, None, base, found, SWEEP_SHARE))
+            found.append(answer(session, "robust", beta, None, base, found, SWEEP_SHARE))
             if found[-1].plan.status == "cancelled":
                 break
         plans = tightened((candidate.plan for candidate in found), session.asked_gap)

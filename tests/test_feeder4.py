@@ -11,6 +11,7 @@ from hand import REFERENCE, hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.plan import Plan
+from igdt_planner.question import answer
 from igdt_planner.session import Candidate, Session
 
 AC, DIFFERENCE, EXACT = 5e-3, 2e-2, 2e-4
@@ -26,7 +27,7 @@ def open_lines(plan: Plan) -> dict[str, list[int]]:
 
 def asked(session: Session, base: Candidate, row: dict[str, Any], sense: Any) -> Plan:
     """The answer to one row of the reference, judged by AC and unbroken."""
-    plan = session.question(sense, None, row["budget_mwh"], base, (), 0.5).plan
+    plan = answer(session, sense, None, row["budget_mwh"], base, (), 0.5).plan
     assert plan.kind == sense
     assert plan.status == "optimal"
     assert plan.ac is not None and plan.ac.verdict == "feasible"
@@ -101,10 +102,10 @@ def test_opportunity_siting_and_switching(connected: tuple[Session, Candidate], 
 
 def test_robust_at_the_printed_budget_of_beta(connected: tuple[Session, Candidate]) -> None:
     session, base = connected
-    by_beta = session.question("robust", 0.1, None, base, (), 0.5).plan
+    by_beta = answer(session, "robust", 0.1, None, base, (), 0.5).plan
     budget = by_beta.robustness["budget"]
     assert budget == pytest.approx(1.1 * base.plan.objective, rel=1e-12)
-    by_budget = session.question("robust", None, budget, base, (), 0.5).plan
+    by_budget = answer(session, "robust", None, budget, base, (), 0.5).plan
     assert by_budget.robustness["alpha"] == pytest.approx(by_beta.robustness["alpha"], rel=1e-3)
     assert open_lines(by_budget) == open_lines(by_beta)
 

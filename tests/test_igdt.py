@@ -12,7 +12,8 @@ import igdt_planner as ip
 from igdt_planner.igdt import corner, horizon
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
-from igdt_planner.session import Candidate, Session, tightened
+from igdt_planner.question import Question, answer, tightened
+from igdt_planner.session import Candidate, Session
 
 BETAS = [0.0, 0.1, 0.4, 1.0]
 
@@ -98,11 +99,11 @@ def test_plan_of_one_beta_holds_at_every_larger_one() -> None:
     model = hand("connected")
     with Session(ip.load_case("feeder4"), model, None, None, None) as session:
         base = session.baseline()
-        plan, anew = (session.question("robust", beta, None, base, (), 0.5).plan for beta in (0.2, 1.0))
+        plan, anew = (answer(session, "robust", beta, None, base, (), 0.5).plan for beta in (0.2, 1.0))
     with Session(ip.load_case("feeder4"), override(model, stated(plan)), None, None, None) as session:
         own = session.baseline()
         assert own.plan.objective == pytest.approx(base.plan.objective, rel=1e-6)
-        again, larger = (session.question("robust", beta, None, own, (), 0.5).plan for beta in (0.2, 1.0))
+        again, larger = (answer(session, "robust", beta, None, own, (), 0.5).plan for beta in (0.2, 1.0))
     assert again.robustness["alpha"] == pytest.approx(plan.robustness["alpha"], rel=1e-3)
     assert again.robustness["alpha"] < larger.robustness["alpha"] < anew.robustness["alpha"]
 
@@ -162,7 +163,7 @@ def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
     with Session(ip.load_case("feeder4"), hand("connected"), None, None, None) as session:
         base = session.baseline()
         session.time_limit_s = 0.01
-        plan = session.question("robust", 0.2, None, base, (), 0.5).plan
+        plan = answer(session, "robust", 0.2, None, base, (), 0.5).plan
     assert plan.status in ("feasible", "optimal")
     assert plan.robustness["alpha"] >= 0.0
     assert plan.ac is not None and plan.ac.verdict == "feasible"
@@ -171,7 +172,7 @@ def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
 @pytest.fixture(scope="module")
 def asked() -> Iterator[tuple[Session, Candidate]]:
     with Session(ip.load_case("feeder4"), hand("islanded"), None, None, None) as session:
-        yield session, session.question("robust", 0.1, None, session.baseline(), (), 0.5)
+        yield session, answer(session, "robust", 0.1, None, session.baseline(), (), 0.5)
 
 
 def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]) -> None:
@@ -182,8 +183,9 @@ def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]
     question = horizon(session.study, "robust", fields["budget"])
     run = session.dispatch(found.decisions, session.study.realise(corner(question, fields["alpha"])))
     assert run is not None
-    assert not session.attack(question, fields["alpha"], found.decisions, run.schedule)[0]["broken"]
-    attack, warnings = session.attack(question, 0.5, found.decisions, run.schedule)
+    against = Question(session, question, 0.1, found)
+    assert not against.attack(fields["alpha"], found.decisions, run.schedule)[0]["broken"]
+    attack, warnings = against.attack(0.5, found.decisions, run.schedule)
     assert attack["broken"] is True
     assert attack["costliest_attack"] > fields["budget"]
     assert "BREAKS" in warnings[0]
