@@ -103,6 +103,8 @@ TABLES: Final[dict[str, dict[str, Column]]] = {
         "duration_h": _POSITIVE,
         "load": _NOT_NEGATIVE,
         "dg": Column("number", default=1.0, low=0.0, high=1.0),
+        "pv": Column("number", default=1.0, low=0.0, high=1.0),
+        "wind": Column("number", default=1.0, low=0.0, high=1.0),
         "price_per_mwh": Column("number", default=0.0),
         "emissions_t_per_mwh": Column("number", default=0.0, low=0.0),
     },

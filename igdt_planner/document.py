@@ -16,7 +16,7 @@ from igdt_planner.case import case_to_dict, load_case
 from igdt_planner.document_schema import require_plan_document
 from igdt_planner.errors import InputError
 from igdt_planner.model import load_model
-from igdt_planner.plan import AcVerdict, Dispatch, Plan, Realisation, TermValue, Topology, Violation
+from igdt_planner.plan import AcVerdict, Dispatch, Factors, Plan, Realisation, TermValue, Topology, Violation
 from igdt_planner.report.files import write_whole
 
 SCHEMA = "igdt-planner/1"
@@ -106,7 +106,35 @@ def dispatch_to_dict(dispatch: Dispatch | None) -> dict[str, Any] | None:
     if dispatch is None:
         return None
     tables = {name: records(getattr(dispatch, name)) for name in DISPATCH_COLUMNS}
-    return {"realisation": dataclasses.asdict(dispatch.realisation), **tables}
+    return {"realisation": realisation_to_dict(dispatch.realisation), **tables}
+
+
+def realisation_to_dict(realisation: Realisation) -> dict[str, Any]:
+    """Factors on the forecasts: a number, or rows by component and period; those of 1 but the first are left out."""
+    found: dict[str, Any] = {"load": 1.0, "dg_availability": 1.0}
+    for name, factors in vars(realisation).items():
+        if isinstance(factors, float | int):
+            if factors != 1.0 or name in found:
+                found[name] = factors
+        else:
+            keys = [key if isinstance(key, tuple) else (None, key) for key in factors]
+            found[name] = [
+                {"component": component, "period": period, "factor": factor}
+                for (component, period), factor in zip(keys, factors.values(), strict=True)
+            ]
+    return found
+
+
+def realisation_from_dict(document: Mapping[str, Any]) -> Realisation:
+    """The realisation that :func:`realisation_to_dict` wrote."""
+
+    def read(factors: Any) -> Factors:
+        if not isinstance(factors, list):
+            return float(factors)
+        rows = [(row["component"], row["period"], row["factor"]) for row in factors]
+        return {period if component is None else (component, period): factor for component, period, factor in rows}
+
+    return Realisation(**{name: read(factors) for name, factors in document.items()})
 
 
 def verdict_to_dict(verdict: AcVerdict | None) -> dict[str, Any]:
@@ -212,7 +240,7 @@ def _dispatch(document: Mapping[str, Any] | None) -> Dispatch | None:
     if document is None:
         return None
     tables = {name: table(document[name], columns) for name, columns in DISPATCH_COLUMNS.items()}
-    return Dispatch(realisation=Realisation(**document["realisation"]), **tables)
+    return Dispatch(realisation=realisation_from_dict(document["realisation"]), **tables)
 
 
 def _verdict(document: Mapping[str, Any]) -> AcVerdict | None:

@@ -87,11 +87,25 @@ class LineState(Part):
     loss_mw: Number
 
 
-class Realisation(Part):
-    """Factors on the forecasts."""
+class Factor(Part):
+    """The factor on the forecast of a component, or of all, in a period."""
 
-    load: float = 1.0
-    dg_availability: float = 1.0
+    component: int | None
+    period: int
+    factor: float
+
+
+class Realisation(Part):
+    """Factors on the forecasts: one for all, or by component and period."""
+
+    load: float | list[Factor] = 1.0
+    active_load: float | list[Factor] = 1.0
+    reactive_load: float | list[Factor] = 1.0
+    dg_availability: float | list[Factor] = 1.0
+    pv: float | list[Factor] = 1.0
+    wind: float | list[Factor] = 1.0
+    price: float | list[Factor] = 1.0
+    line_rating: float | list[Factor] = 1.0
 
 
 class Dispatch(Part):

@@ -1,66 +1,162 @@
-"""Information gap: the corner of the uncertainty set, why it is the worst, and an adversary who doubts it."""
+"""Information gap: which points of the uncertainty set are the worst, and why the structure of a model says so."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import Realisation
-from igdt_planner.study import Horizon, Study
+from igdt_planner.study import Direction, Horizon, Study
+from igdt_planner.uncertainty import LOADS, Ray, UncertaintySet, set_of
 
 Sense = Literal["robust", "opportunity"]
-WORSE = {"dg_availability": -1.0, "load": 1.0}
-"""Sign of the deviation that costs more, by quantity."""
+WORSE: dict[Quantity, float] = {
+    "load": 1.0,
+    "active_load": 1.0,
+    "reactive_load": 1.0,
+    "dg_availability": -1.0,
+    "pv": -1.0,
+    "wind": -1.0,
+    "price": 1.0,
+    "line_rating": -1.0,
+}
+"""Sign of the deviation that costs more, by quantity, where the structure of the model justifies it."""
+MOST_RAYS = 1024
+"""More combinations of vertices are not listed: there the worst case is searched."""
 
 
-def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
-    """The info-gap question of a study: signed deviations at the corner, and the physical limit of alpha.
+@dataclass(frozen=True)
+class Ambiguity:
+    """Where the worst case of a study has to be looked for.
+
+    Attributes
+    ----------
+    uncertainty : UncertaintySet
+    doubts : tuple of Finding
+        Why a deviation to the worse side need not be worse; empty where the structure of the model says that it is.
+    rays : list of Ray or None
+        Directions one of which is the worst: at any alpha no other point of the set costs more. None where they are too
+        many to list.
+    first : Direction
+        The first guess of the worst: the corner, where there is one.
+    """
+
+    uncertainty: UncertaintySet
+    doubts: tuple[Finding, ...]
+    rays: list[Ray] | None
+    first: Direction
+
+    @property
+    def corner(self) -> bool:
+        """Whether one point of the set is known to be the worst."""
+        return not self.doubts and self.rays is not None and len(self.rays) == 1
+
+
+def ambiguity(study: Study, sense: Sense) -> Ambiguity:
+    """The uncertainty set of a study and its worst directions (for an opportunity its best ones).
 
     Raises
     ------
     InputError
-        When the model has no uncertain quantity, or its structure does not justify the corner.
+        When the model has no uncertain quantity, or asks for what is not answered.
     """
     if not study.model.uncertain:
         raise InputError.of(
-            "the model names no uncertain quantity: add [[uncertain]] with quantity = dg_availability or load",
+            "the model names no uncertain quantity: add [[uncertain]] with quantity = dg_availability, load, ...",
             path="/model/uncertain",
         )
-    findings = corner_faults(study)
-    if findings:
-        raise InputError(findings)
+    if not any(entry.weight for entry in study.model.uncertain):
+        message = "the weights of all uncertain quantities are 0: nothing may deviate"
+        raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
+    uncertainty, doubts = set_of(study), tuple(corner_faults(study))
     side = 1.0 if sense == "robust" else -1.0
-    deviation: dict[str, float] = {
-        entry.quantity: side * WORSE[entry.quantity] * entry.weight for entry in study.model.uncertain
+    outermost = {q: shape.farthest(side * WORSE[q]) for q, shape in uncertainty.shapes.items()}
+    extreme = {
+        (q, c): uncertainty.shapes[q].extreme(np.full(len(study.periods), side * WORSE[q]))
+        for q, c in uncertainty.series()
     }
-    return Horizon(sense, budget, alpha_limit(study, deviation), deviation)
+    lists = {q: shape.vertices() for q, shape in uncertainty.shapes.items()} if doubts else outermost
+    found = Ambiguity(uncertainty, doubts, uncertainty.combined(lists, MOST_RAYS), uncertainty.direction(extreme))
+    if not found.corner and (sense == "opportunity" or study.model.stages.topology == "wait_and_see"):
+        raise InputError([*doubts, *no_corner(study, sense)])
+    return found
 
 
-def alpha_limit(study: Study, deviation: dict[str, float]) -> float:
+def no_corner(study: Study, sense: Sense) -> list[Finding]:
+    """What needs a corner and has none."""
+    what = "an opportunity" if sense == "opportunity" else "topology = wait_and_see"
+    curved = [entry.shape for entry in study.model.uncertain if entry.shape in ("energy", "minkowski", "budgeted")]
+    reason = f"shape {curved[0]} has more than one extreme point" if curved else "the corner is not justified"
+    return [Finding(f"{what} is answered where one corner of the set decides; {reason}", "/model/uncertain")]
+
+
+def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
+    """The info-gap question of a study at its corner, or at the first guess of the worst.
+
+    Raises
+    ------
+    InputError
+        As :func:`ambiguity`.
+    """
+    found = ambiguity(study, sense)
+    return Horizon(sense, budget, alpha_limit(study, found, sense), (found.first,))
+
+
+def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
     """Alpha at which the first quantity stands at its physical range: 0 or ``physical_max``, times the forecast.
 
     Beyond it that quantity would stay and only the others would go on. Such an alpha is not searched: where this limit
-    is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs.
+    is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs. Where a corner decides,
+    the side to which it does not lie does not limit alpha.
     """
     limits = []
-    for entry in study.model.uncertain:
-        slope = deviation[entry.quantity]
-        if slope:
-            limits.append((1.0 if slope < 0.0 else entry.physical_max - 1.0) / abs(slope))
+    side = 1.0 if sense == "robust" else -1.0
+    for quantity, shape in found.uncertainty.shapes.items():
+        down, up = (float(reach.max(initial=0.0)) for reach in shape.reach())
+        towards = 0.0 if found.doubts else side * WORSE[quantity]
+        if down and towards <= 0.0:
+            limits.append(1.0 / down)
+        if up and towards >= 0.0:
+            limits.append((shape.entry.physical_max - 1.0) / up)
     return min(limits, default=0.0)
 
 
 def corner_faults(study: Study) -> list[Finding]:
-    """Why "DG down, load up" need not be the worst corner of this study; empty where it is."""
+    """Why "less DG, more load, higher price" need not be the worst of this study; empty where it is."""
     findings = []
+    uncertain = {entry.quantity for entry in study.model.uncertain}
     for name in sorted({tech.name for tech in study.dg.values() if tech.must_take}):
         message = f"the worst case is not a corner with must-take DG ({name}): more power can cost more"
         findings.append(Finding(message, "/model/dg/technologies", name, hint="set must_take = false"))
-    return findings if study.uncertain("load") is None else findings + load_faults(study)
+    if uncertain & set(LOADS):
+        findings += load_faults(study)
+    if "price" in uncertain and may_export(study):
+        message = "price up is not the worst corner where power may flow back: there a higher price earns more"
+        findings.append(Finding(message, "/model/uncertain", "price"))
+    return findings
+
+
+def may_export(study: Study) -> bool:
+    """Whether units or negative loads may give more than is taken in some period."""
+    most_dg = max((tech.p_mw for tech in study.dg.values()), default=0.0) * study.model.dg.max_units
+    most_ess = max((tech.p_mw for tech in study.ess.values()), default=0.0) * study.model.ess.max_units
+    given = (most_dg * max([1.0, *availability_max(study)]) + most_ess) / study.base_mva
+    load_falls = any(e.quantity in LOADS and e.direction != "up" for e in study.model.uncertain)
+    for mode in (mode for mode in study.modes.values() if not mode.islanded):
+        for t, period in study.periods.items():
+            taken = 0.0 if load_falls else sum(mode.p_load[bus, t] for bus in study.buses)
+            if period.price_per_mwh < 0.0 or given > taken:
+                return True
+    return False
+
+
+def availability_max(study: Study) -> list[float]:
+    """Largest physical factors on the availability of units."""
+    return [entry.physical_max for entry in study.model.uncertain if entry.quantity in AVAILABILITY.values()]
 
 
 def load_faults(study: Study) -> list[Finding]:
@@ -86,52 +182,67 @@ def load_faults(study: Study) -> list[Finding]:
     return findings
 
 
-def corner(question: Horizon, alpha: float) -> Realisation:
+def corner(found: Ambiguity, alpha: float) -> Realisation:
     """The corner of the uncertainty set at a radius."""
-    factors = {quantity: max(0.0, 1.0 + slope * alpha) for quantity, slope in question.deviation.items()}
-    return Realisation(**factors)
+    return found.uncertainty.realise(found.first, alpha)
 
 
-def justification(question: Horizon) -> str:
-    """The corner used, in words, with the reason why it may be used."""
-    reasons = {
-        "dg_availability": "less of curtailable DG only takes choices away",
-        "load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
-    }
-    moved = {quantity: slope for quantity, slope in question.deviation.items() if slope}
-    words = [f"{quantity} {'up' if slope > 0.0 else 'down'}" for quantity, slope in moved.items()]
-    return f"corner ({', '.join(words)}), justified: {'; '.join(reasons[quantity] for quantity in moved)}"
+REASONS: dict[Quantity, str] = {
+    "dg_availability": "curtailable DG: less of it only takes choices away",
+    "pv": "curtailable PV: less of it only takes choices away",
+    "wind": "curtailable wind: less of it only takes choices away",
+    "load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
+    "active_load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
+    "reactive_load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
+    "price": "nothing can be sold",
+    "line_rating": "a lower rating only takes choices away",
+}
+SHORT: dict[Quantity, str] = {
+    "dg_availability": "DG",
+    "pv": "PV",
+    "active_load": "active load",
+    "reactive_load": "reactive load",
+    "line_rating": "line rating",
+}
 
 
-def matters(study: Study, dg_built: int, question: Horizon) -> bool:
+def justification(found: Ambiguity, sense: Sense) -> str:
+    """How the worst (or best) case is known, in words: the corner used and why it may be, or what takes its place."""
+    side = 1.0 if sense == "robust" else -1.0
+    moved: list[Quantity] = []
+    for quantity, shape in found.uncertainty.shapes.items():
+        down, up = shape.reach()
+        if (up if side * WORSE[quantity] > 0.0 else down).any():
+            moved.append(quantity)
+    words = [f"{SHORT.get(q, q)} {'up' if side * WORSE[q] > 0.0 else 'down'}" for q in moved]
+    reasons = "; ".join(dict.fromkeys(REASONS[quantity] for quantity in moved))
+    if found.corner:
+        return f"corner ({', '.join(words)}), justified: {reasons}"
+    listed = "too many vertices to list" if found.rays is None else f"{len(found.rays)} extreme points"
+    if found.doubts:
+        return f"column-and-constraint generation, {listed}: {found.doubts[0].message}"
+    return f"column-and-constraint generation, {listed} ({', '.join(words)}: {reasons})"
+
+
+def matters(study: Study, dg_built: int, found: Ambiguity) -> bool:
     """Whether any uncertain quantity touches a plan at all."""
     loads = any(load for mode in study.modes.values() for load in mode.p_load.values())
-    touches = {"dg_availability": dg_built > 0, "load": loads}
-    return any(touches[quantity] for quantity, slope in question.deviation.items() if slope)
+    reactive = any(load for mode in study.modes.values() for load in mode.q_load.values())
+    bought = any(term.term == "energy_cost" and term.weight for term in study.model.objective)
+    touches: dict[Quantity, bool] = {
+        "load": loads or reactive,
+        "active_load": loads,
+        "reactive_load": reactive,
+        "dg_availability": dg_built > 0,
+        "pv": dg_built > 0,
+        "wind": dg_built > 0,
+        "price": bought and any(period.price_per_mwh for period in study.periods.values()),
+        "line_rating": any(np.isfinite(line.i_sq_ub) for line in study.lines.values()),
+    }
+    moving = {q for q, values in found.first.items() if found.doubts or np.any(list_of(values))}
+    return any(touches[quantity] for quantity in found.uncertainty.shapes if quantity in moving)
 
 
-def vertices(study: Study, question: Horizon, alpha: float, count: int, seed: int) -> Iterator[Study]:
-    """Studies at random vertices of the uncertainty set: every bus and period deviates on its own, up or down.
-
-    A value that would leave its physical range stands at the end of it.
-    """
-    rng = np.random.default_rng(seed)
-    keys = [(bus, t) for bus in study.buses for t in study.periods]
-
-    def factors(quantity: str) -> dict[tuple[int, int], float]:
-        entry, reach = study.uncertain(quantity), abs(question.deviation.get(quantity, 0.0)) * alpha
-        deviated = 1.0 + reach * rng.choice([-1.0, 1.0], len(keys))
-        within = np.clip(deviated, 0.0, entry.physical_max if entry is not None else 1.0)
-        return dict(zip(keys, within.tolist(), strict=True))
-
-    for _ in range(count):
-        load_factor, dg_factor = factors("load"), factors("dg_availability")
-        modes = {
-            name: dataclasses.replace(
-                mode,
-                p_load={key: value * load_factor[key] for key, value in mode.p_load.items()},
-                q_load={key: value * load_factor[key] for key, value in mode.q_load.items()},
-            )
-            for name, mode in study.modes.items()
-        }
-        yield dataclasses.replace(study, modes=modes, dg_factor=dg_factor, horizon=None)
+def list_of(values: object) -> list[float]:
+    """Numbers of a direction's quantity."""
+    return [float(value) for value in values.values()] if hasattr(values, "values") else [float(str(values))]

@@ -53,6 +53,21 @@ TermName = Literal[
     "switching",
 ]
 
+Source = Literal["dg", "pv", "wind"]
+Quantity = Literal[
+    "load",
+    "active_load",
+    "reactive_load",
+    "dg_availability",
+    "pv",
+    "wind",
+    "price",
+    "line_rating",
+]
+AVAILABILITY: dict[Source, Quantity] = {"dg": "dg_availability", "pv": "pv", "wind": "wind"}
+"""The quantity that says what a unit has available, by its source."""
+Shape = Literal["fractional", "envelope", "interval", "slope", "energy", "minkowski", "budgeted"]
+
 TERM_UNITS: dict[str, str] = {
     "losses": "MWh",
     "ens": "MWh",
@@ -129,9 +144,14 @@ class Investment(Strict):
 
 
 class DgTechnology(Investment):
-    """A size of distributed generator that may be chosen. ``must_take`` forbids curtailment."""
+    """A size of distributed generator that may be chosen.
+
+    ``source`` names the column of the profile that says what share of ``p_mw`` is available; ``must_take`` forbids
+    curtailment.
+    """
 
     name: Name
+    source: Source = "dg"
     p_mw: Positive
     q_min_mvar: Finite = 0.0
     q_max_mvar: Finite = 0.0
@@ -183,14 +203,55 @@ class EssChoice(Strict):
 
 
 class Uncertain(Strict):
-    """One uncertain quantity: every value may deviate from its forecast by up to ``alpha * weight`` times the forecast.
+    """One uncertain quantity and the shape of its set; ``d`` is a deviation from the forecast as a share of it.
 
-    ``physical_max`` is the largest physical value as a multiple of the forecast; the smallest is 0.
+    ``direction`` says to which side it may deviate. ``physical_max`` is the largest physical value as a multiple of the
+    forecast; the smallest is 0. The shapes, per unit of alpha, over periods t of ``h_t`` hours, with weight ``w``:
+
+    - ``fractional``: ``|d_t| <= w``; ``envelope``: ``|d_t| <= w psi_t``; ``interval``: ``-w down <= d_t <= w up``;
+      ``slope``: ``|d_t - d_(t-1)| <= w h_t`` from 0 on. Every bus or unit deviates on its own.
+    - ``energy``: ``sum h_t d_t^2 <= w^2``; ``minkowski``: ``(sum |d_t|^norm)^(1/norm) <= w``; ``budgeted``:
+      ``|d_t| <= w`` and at most ``gamma`` periods deviate. All buses or units deviate alike.
     """
 
-    quantity: Literal["dg_availability", "load"]
+    quantity: Quantity
     weight: NotNegative = 1.0
+    direction: Literal["down", "up", "both"] = "both"
+    shape: Shape = "fractional"
     physical_max: Annotated[Finite, Field(ge=1.0)] = 2.0
+    psi: tuple[NotNegative, ...] | None = None
+    down: NotNegative | None = None
+    up: NotNegative | None = None
+    norm: Literal[1, 2, "infinity"] | None = None
+    gamma: Annotated[Whole, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _parameters(self) -> Uncertain:
+        for name in ("psi", "down", "up", "norm", "gamma"):
+            value = getattr(self, name)
+            if (value is not None) != (name in SHAPE_PARAMETERS.get(self.shape, ())):
+                needs = "needs" if value is None else "takes no"
+                raise ValueError(f"shape {self.shape} {needs} {name}")
+        return self
+
+
+SHAPE_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "envelope": ("psi",),
+    "interval": ("down", "up"),
+    "minkowski": ("norm",),
+    "budgeted": ("gamma",),
+}
+"""What a shape must be told."""
+
+
+class Stages(Strict):
+    """Which decisions stand before the uncertain values are known (``here_and_now``); sites always do.
+
+    What waits (``wait_and_see``) knows the values of all periods at once.
+    """
+
+    topology: Literal["here_and_now", "wait_and_see"] = "here_and_now"
+    storage: Literal["here_and_now", "wait_and_see"] = "here_and_now"
 
 
 class Site(Strict):
@@ -250,6 +311,7 @@ class Model(Strict):
     dg: DgChoice = DgChoice()
     ess: EssChoice = EssChoice()
     uncertain: tuple[Uncertain, ...] = ()
+    stages: Stages = Stages()
     fix: Fix = Fix()
     solver: SolverChoice = SolverChoice()
 
@@ -395,6 +457,7 @@ def _keys_beside(place: list[str]) -> list[str]:
         "dg": DgChoice,
         "ess": EssChoice,
         "uncertain": Uncertain,
+        "stages": Stages,
         "fix": Fix,
         "solver": SolverChoice,
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from igdt_planner.case import Case
@@ -16,12 +19,44 @@ Topology = dict[str, dict[int, tuple[int, ...]]]
 """Open lines by mode and period."""
 
 
+Factors = float | Mapping[int | tuple[int, int], float]
+"""One number for all; or numbers by period, or by component and period, where what is not named is as forecast."""
+
+
 @dataclass(frozen=True)
 class Realisation:
-    """The uncertain quantities at one point of the uncertainty set, as factors on their forecasts."""
+    """The uncertain quantities at one point of the uncertainty set, as factors on their forecasts.
 
-    load: float = 1.0
-    dg_availability: float = 1.0
+    Components are the buses of loads (``load`` scales both powers, ``active_load`` and ``reactive_load`` one) and of
+    units (``dg_availability``, ``pv`` and ``wind``, by the source of the technology), and lines (``line_rating``); a
+    ``price`` has none.
+    """
+
+    load: Factors = 1.0
+    active_load: Factors = 1.0
+    reactive_load: Factors = 1.0
+    dg_availability: Factors = 1.0
+    pv: Factors = 1.0
+    wind: Factors = 1.0
+    price: Factors = 1.0
+    line_rating: Factors = 1.0
+
+    def at(self, quantity: str, component: int, period: int) -> float:
+        """The factor of a component in a period."""
+        return value_at(getattr(self, quantity), component, period, 1.0)
+
+    def table(self, quantity: str, components: Sequence[int], periods: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Factors of some components, shape (periods, components)."""
+        return np.array([[self.at(quantity, c, t) for c in components] for t in periods]).reshape(
+            len(periods), len(components)
+        )
+
+
+def value_at(values: Factors, component: int, period: int, default: float) -> float:
+    """The value of a component in a period, of values that may be common to components or to all."""
+    if isinstance(values, float | int):
+        return float(values)
+    return values.get((component, period), values.get(period, default))
 
 
 FORECAST = Realisation()

@@ -5,14 +5,25 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from igdt_planner.case import Case
 from igdt_planner.errors import InputError
-from igdt_planner.model import DgTechnology, EssTechnology, Fix, Mode, Model, ModeName, Uncertain
+from igdt_planner.model import (
+    AVAILABILITY,
+    DgTechnology,
+    EssTechnology,
+    Fix,
+    Mode,
+    Model,
+    ModeName,
+    Quantity,
+    Source,
+    Uncertain,
+)
 from igdt_planner.network import substation_buses
-from igdt_planner.plan import FORECAST, Realisation
+from igdt_planner.plan import FORECAST, Factors, Realisation
 from igdt_planner.study_checks import candidate_buses, mismatches
 from igdt_planner.units import i_base_ka, z_base_ohm
 
@@ -47,11 +58,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Period:
-    """A period: length in hours, available share of every DG rating, price and emissions of bought energy."""
+    """A period: length in hours, available share of ratings by source, price and emissions of bought energy."""
 
     id: int
     hours: float
-    dg_share: float
+    share: Mapping[Source, float]
     price_per_mwh: float
     emissions_t_per_mwh: float
 
@@ -73,29 +84,32 @@ class StudyMode:
         return self.islanded or self.settings.shedding
 
 
+Direction = Mapping[str, Factors]
+"""Change of each uncertain quantity per unit of alpha, as a share of its forecast: a ray of the uncertainty set."""
+
+
 @dataclass(frozen=True)
 class Horizon:
     """The info-gap question put to the formulation.
 
-    ``sense``: ``robust`` maximises alpha at the worst corner, ``opportunity`` minimises it at the best. ``deviation``
-    is the signed change of each uncertain quantity per unit of alpha, as a share of its forecast; ``alpha_ub`` where
-    the first quantity stands at its physical range; ``budget`` the cost that must not be exceeded, in the
-    model's unit.
+    ``sense``: ``robust`` maximises alpha, ``opportunity`` minimises it, between ``alpha_lb`` and ``alpha_ub``, such
+    that in each of the ``scenarios`` the cost is at most ``budget``, in the model's unit.
     """
 
     sense: Literal["robust", "opportunity"]
     budget: float
     alpha_ub: float
-    deviation: Mapping[str, float]
+    scenarios: tuple[Direction, ...]
+    alpha_lb: float = 0.0
 
 
 @dataclass(frozen=True)
 class Study:
     """Everything the formulation needs, in per unit on ``base_mva``.
 
-    ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts,
-    ``dg_factor`` does so once more for DG at the buses and periods that it names; ``horizon`` is set for info-gap
-    problems only.
+    ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts;
+    ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about: quantity,
+    component and period, whose deviation (of a rating, of its square) is a column of its own.
     """
 
     case: Case
@@ -109,7 +123,7 @@ class Study:
     ess: Mapping[SiteKey, EssTechnology]
     realisation: Realisation = FORECAST
     horizon: Horizon | None = None
-    dg_factor: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    deviating: frozenset[tuple[Quantity, int, int]] = frozenset()
 
     @property
     def substations(self) -> frozenset[int]:
@@ -207,7 +221,7 @@ def _period(row: Mapping[Any, Any]) -> Period:
     return Period(
         id=int(row["period"]),
         hours=float(row["duration_h"]),
-        dg_share=float(row["dg"]),
+        share={source: float(row[source]) for source in AVAILABILITY},
         price_per_mwh=float(row["price_per_mwh"]),
         emissions_t_per_mwh=float(row["emissions_t_per_mwh"]),
     )

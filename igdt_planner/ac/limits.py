@@ -30,7 +30,10 @@ def voltages(operation: Operation) -> Iterator[Violation]:
 
 def currents(operation: Operation) -> Iterator[Violation]:
     """Every line with a rating carries no more than it; the tolerance is a share of the rating."""
-    rating, i_ka = operation.case.lines["max_i_ka"].to_numpy(float), operation.ac.i_ka
+    factor = operation.dispatch.realisation.table(
+        "line_rating", operation.line_ids.tolist(), operation.periods.tolist()
+    )
+    rating, i_ka = operation.case.lines["max_i_ka"].to_numpy(float) * factor, operation.ac.i_ka
     judged = operation.ac.converged[:, None] & (i_ka > rating * (1.0 + TOLERANCE_PU))
     yield from bounded(operation, CURRENT, operation.line_ids, i_ka, 0.0, rating, judged)
 

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from igdt_planner.ac.powerflow import AcSolution, Bools, Floats, Ints, power_flow
 from igdt_planner.case import Case
-from igdt_planner.model import DgTechnology, EssTechnology, Mode, ModeName
+from igdt_planner.model import AVAILABILITY, DgTechnology, EssTechnology, Mode, ModeName
 from igdt_planner.plan import Dispatch, Plan
 
 
@@ -140,6 +140,16 @@ class Operation:
         return [(column, known[name]) for column, name in _sites(self.case, self.plan.ess) if name in known]
 
     @cached_property
+    def dg_factor(self) -> Floats:
+        """Factor on the forecast availability of every built DG, shape (periods, DG)."""
+        realisation = self.dispatch.realisation
+        tables = [
+            realisation.table(AVAILABILITY[technology.source], [int(self.bus_ids[column])], self.periods.tolist())
+            for column, technology in self.dg
+        ]
+        return np.hstack([np.empty((len(self.periods), 0)), *tables])
+
+    @cached_property
     def dg_is_slack(self) -> Bools:
         """Where a DG forms the grid of an island and so delivers what AC power flow says, shape (periods, buses)."""
         forming = _columns(self.case, [column for column, technology in self.dg if technology.grid_forming])
@@ -181,9 +191,13 @@ def operate(plan: Plan, dispatch: Dispatch) -> tuple[Operation, ...]:
 def _operation(plan: Plan, dispatch: Dispatch, mode: ModeName) -> Operation:
     case, setting = plan.case, plan.model.modes[mode]
     profile = judged_periods(plan)
-    factor = profile["load"].to_numpy(float)[:, None] * dispatch.realisation.load
-    load_p = factor * case.buses["p_mw"].to_numpy(float)
-    load_q = factor * case.buses["q_mvar"].to_numpy(float) * setting.reactive
+    buses, periods = case.buses["id"].tolist(), profile["period"].tolist()
+    both, active, reactive = (
+        dispatch.realisation.table(quantity, buses, periods) for quantity in ("load", "active_load", "reactive_load")
+    )
+    factor = profile["load"].to_numpy(float)[:, None] * both
+    load_p = factor * active * case.buses["p_mw"].to_numpy(float)
+    load_q = factor * reactive * case.buses["q_mvar"].to_numpy(float) * setting.reactive
     line_on = _line_on(plan, mode, profile)
     schedule = _schedule(case, dispatch, mode, profile)
     p_mw = schedule.dg_p + schedule.discharge - schedule.charge

@@ -40,10 +40,11 @@ def repeated_rows(plan: Plan, dispatch: Dispatch) -> Iterator[Violation]:
 
 def not_numbers(plan: Plan, dispatch: Dispatch) -> Iterator[Violation]:
     """Every quantity is a finite number, and no factor on a forecast is negative."""
-    for name, factor in vars(dispatch.realisation).items():
-        if not 0.0 <= factor < np.inf:
-            text = f"{name} is realised at {factor:g} times its forecast, which is no finite number from 0 up"
-            yield Violation("not_numbers", "", 0, "realisation", 0, factor, 0.0, "", text)
+    for name, factors in vars(dispatch.realisation).items():
+        for factor in [factors] if isinstance(factors, float | int) else factors.values():
+            if not 0.0 <= factor < np.inf:
+                text = f"{name} is realised at {factor:g} times its forecast, which is no finite number from 0 up"
+                yield Violation("not_numbers", "", 0, "realisation", 0, factor, 0.0, "", text)
     for name in TABLES:
         table: pd.DataFrame = getattr(dispatch, name)
         values = table.drop(columns=KEY).to_numpy(float)

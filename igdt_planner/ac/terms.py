@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from igdt_planner.ac.operation import Operation
+from igdt_planner.ac.powerflow import Floats
 from igdt_planner.ac.topology import count_switching
 from igdt_planner.model import TERM_UNITS, Investment, Term, TermName
 from igdt_planner.plan import Plan, TermValue, Violation
@@ -64,7 +65,8 @@ def lost_load_cost(operation: Operation) -> float:
 
 def energy_cost(operation: Operation) -> float:
     """Energy bought at substations, money; what flows back earns the same price. Islanded, nothing is bought."""
-    return _bought(operation, "price_per_mwh")
+    factor = operation.dispatch.realisation.table("price", operation.bus_ids.tolist(), operation.periods.tolist())
+    return _bought(operation, "price_per_mwh", factor)
 
 
 def generation_cost(operation: Operation) -> float:
@@ -96,12 +98,12 @@ def _annual_cost(technologies: tuple[Investment, ...], names: list[str]) -> floa
     return sum(cost.get(name, 0.0) for name in names)
 
 
-def _bought(operation: Operation, rate: str) -> float:
-    """Energy from substations times a rate of the profile."""
+def _bought(operation: Operation, rate: str, factor: Floats | float = 1.0) -> float:
+    """Energy from substations times a rate of the profile and a factor on it."""
     if operation.islanded:
         return 0.0
     per_mwh = operation.profile[rate].to_numpy(float)[:, None]
-    return float(np.sum(per_mwh * operation.ac.source_p_mw * operation.hours))
+    return float(np.sum(per_mwh * factor * operation.ac.source_p_mw * operation.hours))
 
 
 OPERATING: dict[str, Callable[[Operation], float]] = {

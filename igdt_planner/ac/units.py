@@ -30,8 +30,8 @@ def dg_power(operation: Operation) -> Iterator[Violation]:
     columns = [column for column, _ in operation.dg]
     rated = np.array([technology.p_mw for _, technology in operation.dg])
     must_take = np.array([technology.must_take for _, technology in operation.dg], dtype=bool)
-    share = operation.profile["dg"].to_numpy(float)[:, None] * operation.dispatch.realisation.dg_availability
-    available = share * rated
+    sources = [technology.source for _, technology in operation.dg]
+    available = operation.profile[sources].to_numpy(float) * operation.dg_factor * rated
     yield from bounded(
         operation,
         DG_POWER,
@@ -49,9 +49,8 @@ def dg_reactive(operation: Operation) -> Iterator[Violation]:
     The range follows the uncertain availability, but not the profile: an inverter gives vars at night.
     """
     columns = [column for column, _ in operation.dg]
-    factor = operation.dispatch.realisation.dg_availability
-    lower = np.array([technology.q_min_mvar for _, technology in operation.dg]) * factor
-    upper = np.array([technology.q_max_mvar for _, technology in operation.dg]) * factor
+    lower = np.array([technology.q_min_mvar for _, technology in operation.dg]) * operation.dg_factor
+    upper = np.array([technology.q_max_mvar for _, technology in operation.dg]) * operation.dg_factor
     values = operation.dg_q[:, columns]
     yield from bounded(
         operation, DG_REACTIVE, operation.bus_ids[columns], values, lower, upper, ~operation.dead[:, columns]

@@ -5,19 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from igdt_planner.model import AVAILABILITY, Quantity
+from igdt_planner.plan import Factors
 from igdt_planner.study import Line, Study, StudyMode
 
 
-def deviation_ub(study: Study, quantity: str) -> float:
+def largest_factor(study: Study, quantity: Quantity) -> float:
     """Largest factor that a quantity can reach on its forecast within the physical limit of alpha."""
+    entry = study.uncertain(quantity)
+    if entry is not None and any(key[0] == quantity for key in study.deviating):
+        return entry.physical_max
     if study.horizon is None:
-        return float(getattr(study.realisation, quantity))
-    return 1.0 + max(0.0, study.horizon.deviation.get(quantity, 0.0)) * study.horizon.alpha_ub
+        return max(1.0, largest(getattr(study.realisation, quantity)))
+    steepest = max(largest(scenario.get(quantity, 0.0)) for scenario in study.horizon.scenarios)
+    return 1.0 + max(0.0, steepest) * study.horizon.alpha_ub
+
+
+def largest(values: Factors) -> float:
+    """The largest of numbers by component and period, or the one that stands for all."""
+    return float(values) if isinstance(values, float | int) else max(values.values(), default=0.0)
+
+
+def load_factor_ub(study: Study) -> float:
+    """Largest factor on any load."""
+    common = largest_factor(study, "load")
+    return common * max(largest_factor(study, "active_load"), largest_factor(study, "reactive_load"))
 
 
 def load_current(study: Study, mode: StudyMode) -> float:
     """Sum of load and charging currents at the lowest permitted voltage, in the period where it is largest."""
-    factor = deviation_ub(study, "load")
+    factor = load_factor_ub(study)
     peak = max(sum(math.hypot(mode.p_load[bus, t], mode.q_load[bus, t]) for bus in study.buses) for t in study.periods)
     charging = study.model.ess.max_units * max((tech.p_mw for tech in study.ess.values()), default=0.0) / study.base_mva
     return (factor * peak + charging) / v_min(study)
@@ -33,7 +50,7 @@ def source_current(study: Study) -> float:
 
 def dg_factor_ub(study: Study) -> float:
     """Largest factor on the rating of any DG."""
-    return deviation_ub(study, "dg_availability") * max([1.0, *study.dg_factor.values()])
+    return max((largest_factor(study, AVAILABILITY[tech.source]) for tech in study.dg.values()), default=1.0)
 
 
 def v_min(study: Study) -> float:
@@ -51,7 +68,8 @@ def i_sq_limit(study: Study, mode: StudyMode, line: int) -> float:
     current = source_current(study)
     if not mode.islanded or not mode.settings.radial or lowest_load(mode) < 0.0:
         current += load_current(study, mode)
-    return float(min(current**2, study.lines[line].i_sq_ub))
+    rating = study.lines[line].i_sq_ub * largest_factor(study, "line_rating") ** 2
+    return float(min(current**2, rating))
 
 
 def flow_limit(study: Study, mode: StudyMode, line_id: int) -> float:
@@ -59,6 +77,13 @@ def flow_limit(study: Study, mode: StudyMode, line_id: int) -> float:
     line = study.lines[line_id]
     v_sq_ub = max(voltage_limits(study, mode, bus)[1] for bus in (line.i, line.j))
     return math.sqrt(v_sq_ub * i_sq_limit(study, mode, line_id))
+
+
+def source_limits(study: Study, mode: StudyMode, bus: int) -> tuple[float, float]:
+    """Least and most power that a substation delivers: what its lines carry and its own load takes."""
+    carried = sum(flow_limit(study, mode, line.id) for line in study.lines.values() if bus in (line.i, line.j))
+    own = load_factor_ub(study) * max(abs(mode.p_load[bus, t]) for t in study.periods)
+    return (0.0 if one_way(study, mode) else -carried - own), carried + own
 
 
 def power_given(study: Study, mode: StudyMode) -> tuple[float, float]:
@@ -80,7 +105,7 @@ def power_given(study: Study, mode: StudyMode) -> tuple[float, float]:
 def negative_load(study: Study, load: Mapping[tuple[int, int], float]) -> float:
     """Most that negative loads give together, in any period."""
     given = max(sum(max(0.0, -load[bus, t]) for bus in study.buses) for t in study.periods)
-    return deviation_ub(study, "load") * given
+    return load_factor_ub(study) * given
 
 
 def voltage_drop_slack(study: Study, mode: StudyMode, line: Line) -> tuple[float, float]:

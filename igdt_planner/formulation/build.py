@@ -7,10 +7,10 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from igdt_planner.formulation.bounds import deviation_ub, lowest_load
+from igdt_planner.formulation.bounds import lowest_load
 from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection, term_limit
 from igdt_planner.formulation.distflow import add_distflow
-from igdt_planner.formulation.infogap import add_objective, add_uncertainty
+from igdt_planner.formulation.infogap import add_objective, add_price_products, add_uncertainty, tie_stages
 from igdt_planner.formulation.islanding import add_island_units, add_islands
 from igdt_planner.formulation.limits import (
     add_generation,
@@ -48,6 +48,7 @@ def build(study: Study) -> Formulation:
     -------
     Formulation
         ``model`` has one block a mode, ``model.mode[name]``; they meet in ``build_dg``, ``build_ess``, alpha and cost.
+        Further scenarios of an info-gap question repeat them, ``model.further[s].mode[name]``.
 
     Raises
     ------
@@ -59,22 +60,28 @@ def build(study: Study) -> Formulation:
     m.study = study
     add_siting(m, study)
     add_uncertainty(m)
-    m.mode = pyo.Block(list(study.modes))
+    count = len(study.horizon.scenarios) if study.horizon is not None else 1
+    m.further = pyo.Block(range(1, count))
+    containers = [m, *(m.further[s] for s in range(1, count))]
     cones: list[Cone] = []
-    for name, mode in study.modes.items():
-        cones += add_mode(m.mode[name], study, mode)
-    if study.model.limits:
-        m.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
-    add_objective(m, objective_expression(m))
+    for scenario, container in enumerate(containers):
+        container.mode = pyo.Block(list(study.modes))
+        for name, mode in study.modes.items():
+            cones += add_mode(container.mode[name], study, mode, scenario)
+            if scenario:
+                tie_stages(container.mode[name])
+        if study.model.limits:
+            container.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
+    add_objective(m, [(container, objective_expression(container)) for container in containers])
     return Formulation(m, study, tuple(cones))
 
 
-def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
+def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> list[Cone]:
     """Write one mode into its block and return its loss cones; flows of an island are by line, others on parent arcs.
 
     In an island any bus may be the root, and loops may be allowed.
     """
-    b.by_line = mode.islanded
+    b.by_line, b.scenario = mode.islanded, scenario
     declare_sets(b, study, mode)
     add_topology(b)
     add_shedding(b)
@@ -90,6 +97,7 @@ def add_mode(b: Any, study: Study, mode: StudyMode) -> list[Cone]:
     b.q_injection = pyo.Expression(b.buses, b.periods, rule=q_injection)
     add_currents(b)
     add_distflow(b)
+    add_price_products(b)
     cones = add_losses(b)
     add_ratings(b)
     add_switching(b)
@@ -109,8 +117,6 @@ def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:
     b.topology_of = {t: t if dynamic else first for t in study.periods}
     b.lines_at = {i: [line.id for line in study.lines.values() if i in (line.i, line.j)] for i in study.buses}
     declare_branches(b)
-    b.load_factor = pyo.Expression(expr=b.model().load_factor)
-    b.load_factor_ub = deviation_ub(study, "load")
     b.needs_charge_binary = burning_may_pay(study)
 
 

@@ -7,33 +7,37 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation.infogap import price_change
 from igdt_planner.formulation.siting import sites_at
 from igdt_planner.study import Study, StudyMode
 
 
-def objective_expression(m: Any) -> Any:
-    """(C0) ``sum_k weight_k mode_weight_k term_k``: the objective in the model's unit. Enforced once."""
-    study = m.study
+def objective_expression(container: Any) -> Any:
+    """(C0) ``sum_k weight_k mode_weight_k term_k``: the objective in the model's unit. Enforced over: scenarios."""
+    study = container.model().study
     total: Any = 0.0
     for term in study.model.objective:
         weight = term.weight * (1.0 if term.mode is None else study.modes[term.mode].settings.weight)
-        total = total + weight * term_value(m, term.term, term.mode)
+        total = total + weight * term_value(container, term.term, term.mode)
     return total
 
 
-def term_limit(m: Any, k: int) -> Any:
-    """(C12) ``sum mode_weight term <= at_most``, or ``term <= at_most`` of one mode. Enforced over: limits."""
-    model = m.study.model
+def term_limit(container: Any, k: int) -> Any:
+    """(C12) ``sum mode_weight term <= at_most``, or ``term <= at_most`` of one mode.
+
+    Enforced over: limits, scenarios.
+    """
+    model = container.model().study.model
     limit = model.limits[k]
-    total = sum(weight * term_value(m, term, mode) for term, mode, weight in model.limited(limit))
+    total = sum(weight * term_value(container, term, mode) for term, mode, weight in model.limited(limit))
     if isinstance(total, float | int):
         return pyo.Constraint.Feasible  # nothing of the kind can occur, and limits below 0 were refused
     return total <= limit.at_most
 
 
-def term_value(m: Any, term: str, mode: str | None) -> Any:
-    """Raw value of a term: of a mode, or of the whole plan."""
-    return investment_cost(m) if mode is None else TERMS[term](m.mode[mode])
+def term_value(container: Any, term: str, mode: str | None) -> Any:
+    """Raw value of a term in a scenario: of a mode, or of the whole plan."""
+    return investment_cost(container.model()) if mode is None else TERMS[term](container.mode[mode])
 
 
 def mwh(b: Any, t: int) -> float:
@@ -85,9 +89,13 @@ def lost_load_cost(b: Any) -> Any:
 
 
 def energy_cost(b: Any) -> Any:
-    """(C4) ``sum price p_source dt``: money for energy bought at the substations, a credit where it flows back."""
+    """(C4) ``sum price p_source dt``: money for energy bought at the substations, a credit where it flows back.
+
+    Where the price deviates, its change times what is bought comes on top.
+    """
     prices = {t: period.price_per_mwh for t, period in b.study.periods.items()}
-    return sum(prices[t] * mwh(b, t) * b.p_source[i, t] for i in b.mode.sources for t in b.periods)
+    keys = [(i, t) for i in b.mode.sources for t in b.periods]
+    return sum(prices[t] * mwh(b, t) * (b.p_source[i, t] + price_change(b, i, t)) for i, t in keys)
 
 
 def generation_cost(b: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from igdt_planner.formulation.bounds import flow_limit, power_given, voltage_drop_slack, voltage_limits
+from igdt_planner.formulation.infogap import load_factor
 from igdt_planner.formulation.radiality import parent
 
 POWERS = ("p", "q")
@@ -76,7 +77,7 @@ def balance_p(b: Any, i: int, t: int) -> Any:
     arriving = sum(b.p_flow[a, t] - b.study.lines[a[0]].r * i_sq(b, a, t) for a in b.branches_to[i])
     leaving = sum(b.p_flow[a, t] for a in b.branches_from[i])
     source = b.p_source[i, t] if i in b.mode.sources else 0.0
-    return arriving - leaving + source + b.p_injection[i, t] == b.mode.p_load[i, t] * b.load_factor
+    return arriving - leaving + source + b.p_injection[i, t] == b.mode.p_load[i, t] * load_factor(b, "active", i, t)
 
 
 def balance_q(b: Any, i: int, t: int) -> Any:
@@ -87,7 +88,7 @@ def balance_q(b: Any, i: int, t: int) -> Any:
     arriving = sum(b.q_flow[a, t] - b.study.lines[a[0]].x * i_sq(b, a, t) for a in b.branches_to[i])
     leaving = sum(b.q_flow[a, t] for a in b.branches_from[i])
     source = b.q_source[i, t] if i in b.mode.sources else 0.0
-    return arriving - leaving + source + b.q_injection[i, t] == b.mode.q_load[i, t] * b.load_factor
+    return arriving - leaving + source + b.q_injection[i, t] == b.mode.q_load[i, t] * load_factor(b, "reactive", i, t)
 
 
 def along(b: Any, branch: tuple[int, int], t: int) -> Any:

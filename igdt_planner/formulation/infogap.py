@@ -1,4 +1,4 @@
-"""The info-gap question: alpha as a variable, the corner of the uncertainty set, the budget."""
+"""The info-gap question: alpha as a variable, what it does to every quantity in each scenario, and the budget."""
 
 from __future__ import annotations
 
@@ -6,34 +6,59 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation.bounds import source_limits
+from igdt_planner.model import AVAILABILITY
+from igdt_planner.plan import value_at
+
 
 def add_uncertainty(m: Any) -> None:
-    """Declare alpha and what it does to loads and DG; without a question both stand at the study's realisation."""
+    """Declare alpha and its products with what is built, or the deviations that a recourse problem is asked about."""
     study, horizon = m.study, m.study.horizon
+    if study.deviating:
+        m.deviation = pyo.Var(list(study.deviating))
     if horizon is None:
-        m.load_factor = pyo.Expression(expr=study.realisation.load)
-        m.dg_capacity = pyo.Expression(
-            m.dg_sites, rule=lambda m, *key: study.realisation.dg_availability * m.build_dg[key]
-        )
         return
-    m.alpha = pyo.Var(bounds=(0.0, horizon.alpha_ub))
-    m.load_factor = pyo.Expression(expr=1.0 + horizon.deviation.get("load", 0.0) * m.alpha)
-    if horizon.deviation.get("dg_availability", 0.0) and study.dg:
+    m.alpha = pyo.Var(bounds=(horizon.alpha_lb, horizon.alpha_ub))
+    available = set(AVAILABILITY.values())
+    if study.dg and any(available & set(scenario) for scenario in horizon.scenarios):
         m.alpha_built = pyo.Var(m.dg_sites, bounds=(0.0, horizon.alpha_ub))
         m.alpha_built_upper = pyo.Constraint(m.dg_sites, rule=alpha_built_upper)
         m.alpha_built_alpha = pyo.Constraint(m.dg_sites, rule=alpha_built_alpha)
         m.alpha_built_lower = pyo.Constraint(m.dg_sites, rule=alpha_built_lower)
         m.alpha_built_count = pyo.Constraint(rule=alpha_built_count)
-    m.dg_capacity = pyo.Expression(m.dg_sites, rule=dg_capacity)
 
 
-def dg_capacity(m: Any, bus: int, tech: str) -> Any:
-    """(G1) Capacity at the corner: ``build_dg (1 + deviation alpha)``, its product carried by ``alpha_built``.
+def slope(b: Any, quantity: str, component: int, t: int) -> float:
+    """Change of a quantity per unit of alpha in the scenario of a block; 0 where alpha is not asked for."""
+    horizon = b.study.horizon
+    return 0.0 if horizon is None else value_at(horizon.scenarios[b.scenario].get(quantity, 0.0), component, t, 0.0)
 
-    Enforced over: DG sites.
+
+def factor(b: Any, quantity: str, component: int, t: int) -> Any:
+    """What a forecast is multiplied by: a number, ``1 + slope alpha``, or the deviation that is asked about."""
+    m, study = b.model(), b.study
+    realised = study.realisation.at(quantity, component, t)
+    if (quantity, component, t) in study.deviating:
+        return realised + m.deviation[quantity, component, t]
+    change = slope(b, quantity, component, t)
+    return realised + change * m.alpha if change else realised
+
+
+def load_factor(b: Any, kind: str, i: int, t: int) -> Any:
+    """Factor on the active or reactive load of a bus; a model never lets both of its factors deviate."""
+    return factor(b, "load", i, t) * factor(b, f"{kind}_load", i, t)
+
+
+def dg_capacity(b: Any, bus: int, tech: str, t: int) -> Any:
+    """(G1) Capacity of a site: ``build_dg (1 + slope alpha)``, its product carried by ``alpha_built``.
+
+    In a recourse problem all sites are built. Enforced over: DG sites, periods.
     """
-    deviation = m.study.horizon.deviation.get("dg_availability", 0.0)
-    return m.build_dg[bus, tech] + (deviation * m.alpha_built[bus, tech] if deviation else 0.0)
+    m, quantity = b.model(), AVAILABILITY[b.study.dg[bus, tech].source]
+    if (quantity, bus, t) in b.study.deviating:
+        return factor(b, quantity, bus, t)
+    realised, change = b.study.realisation.at(quantity, bus, t), slope(b, quantity, bus, t)
+    return realised * m.build_dg[bus, tech] + (change * m.alpha_built[bus, tech] if change else 0.0)
 
 
 def alpha_built_upper(m: Any, bus: int, tech: str) -> Any:
@@ -61,20 +86,89 @@ def alpha_built_count(m: Any) -> Any:
     return sum(m.alpha_built.values()) >= count * m.alpha - alpha_ub * unused
 
 
-def add_objective(m: Any, cost: Any) -> None:
-    """Minimise the cost, or put it under the budget and move alpha."""
+def add_price_products(b: Any) -> None:
+    """Declare the products of alpha with bought power where the price deviates with it, relaxed to their envelope."""
+    keys = [(i, t) for i in b.mode.sources for t in b.periods if slope(b, "price", i, t)]
+    if keys:
+        b.alpha_bought = pyo.Var(keys)
+        b.price_product = pyo.Constraint(keys, range(4), rule=price_product)
+
+
+def price_product(b: Any, i: int, t: int, side: int) -> Any:
+    """(G10) ``alpha_bought = alpha p_source``, relaxed to the four planes of its envelope over their ranges.
+
+    A question that this leaves open is asked again over a smaller range of alpha. Enforced over: sources, periods where
+    the price deviates with alpha, sides of the envelope.
+    """
+    horizon, alpha, bought = b.study.horizon, b.model().alpha, b.p_source[i, t]
+    least, most = source_limits(b.study, b.mode, i)
+    lower = side < 2
+    a, p = (
+        ((horizon.alpha_lb, least), (horizon.alpha_ub, most))[side % 2]
+        if lower
+        else (((horizon.alpha_ub, least), (horizon.alpha_lb, most))[side % 2])
+    )
+    plane = a * bought + alpha * p - a * p
+    return b.alpha_bought[i, t] >= plane if lower else b.alpha_bought[i, t] <= plane
+
+
+def price_change(b: Any, i: int, t: int) -> Any:
+    """Bought power times what its price deviates by, as a share of the forecast."""
+    realised, change = b.study.realisation.at("price", i, t) - 1.0, slope(b, "price", i, t)
+    return realised * b.p_source[i, t] + (change * b.alpha_bought[i, t] if change else 0.0)
+
+
+def squared_rating_factor(b: Any, line: int, t: int) -> Any:
+    """Factor on a squared rating: squared itself, its chord over the range of alpha, or asked about as it is."""
+    study, horizon = b.study, b.study.horizon
+    if ("line_rating", line, t) in study.deviating:
+        return 1.0 + b.model().deviation["line_rating", line, t]
+    change = slope(b, "line_rating", line, t)
+    if not change:
+        return study.realisation.at("line_rating", line, t) ** 2
+    low, high = ((1.0 + change * alpha) ** 2 for alpha in (horizon.alpha_lb, horizon.alpha_ub))
+    rise = (high - low) / max(horizon.alpha_ub - horizon.alpha_lb, 1e-12)
+    return low + rise * (b.model().alpha - horizon.alpha_lb)
+
+
+def tie_stages(b: Any) -> None:
+    """Tie a further scenario to the first one in what is decided before the uncertain values are known."""
+    stages = b.study.model.stages
+    if stages.topology == "here_and_now":
+        b.same_topology = pyo.Constraint(b.lines, b.topologies, rule=same_topology)
+    if stages.storage == "here_and_now" and b.study.ess:
+        b.same_schedule = pyo.Constraint(b.model().ess_sites, b.periods, ("charge", "discharge"), rule=same_schedule)
+
+
+def same_topology(b: Any, line: int, k: int) -> Any:
+    """(G8) ``line_on = line_on`` of the first scenario. Enforced over: lines, topologies of further scenarios."""
+    return b.line_on[line, k] == b.model().mode[b.mode.name].line_on[line, k]
+
+
+def same_schedule(b: Any, bus: int, tech: str, t: int, way: str) -> Any:
+    """(G9) ``p_charge``, ``p_discharge`` as in the first scenario.
+
+    Enforced over: ESS sites, periods of further scenarios.
+    """
+    own, first = (getattr(block, f"p_{way}")[bus, tech, t] for block in (b, b.model().mode[b.mode.name]))
+    return own == first
+
+
+def add_objective(m: Any, costs: list[tuple[Any, Any]]) -> None:
+    """Minimise the cost, or put it under the budget in every scenario (container and cost) and move alpha."""
     horizon = m.study.horizon
     if horizon is None:
-        m.objective = pyo.Objective(expr=cost)
+        m.objective = pyo.Objective(expr=costs[0][1])
         return
-    m.cost = pyo.Expression(expr=cost)
-    m.within_budget = pyo.Constraint(rule=within_budget)
+    for container, cost in costs:
+        container.cost = pyo.Expression(expr=cost)
+        container.within_budget = pyo.Constraint(rule=within_budget)
     m.objective = pyo.Objective(rule=radius)
 
 
-def within_budget(m: Any) -> Any:
-    """(G5) ``cost <= budget``. Enforced once an info-gap problem."""
-    return m.cost <= m.study.horizon.budget
+def within_budget(container: Any) -> Any:
+    """(G5) ``cost <= budget``. Enforced over: scenarios."""
+    return container.cost <= container.model().study.horizon.budget
 
 
 def radius(m: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation.bounds import load_factor_ub
+from igdt_planner.formulation.infogap import load_factor
 from igdt_planner.formulation.limits import available, available_ub, operations_count, state_before
 from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, parent, stated_state
 from igdt_planner.formulation.siting import sites_at
@@ -138,8 +140,8 @@ def dead_is_shed(b: Any, i: int, t: int) -> Any:
     load = b.mode.p_load[i, t]
     if load <= 0.0:
         return pyo.Constraint.Skip
-    served = load * b.load_factor - b.p_shed[i, t]
-    return served <= load * b.load_factor_ub * b.energised[i, b.topology_of[t]]
+    served = load * load_factor(b, "active", i, t) - b.p_shed[i, t]
+    return served <= load * load_factor_ub(b.study) * b.energised[i, b.topology_of[t]]
 
 
 def dead_storage(b: Any, i: int, t: int) -> Any:

@@ -9,6 +9,7 @@ import pyomo.environ as pyo
 
 from igdt_planner.formulation.bounds import dg_factor_ub
 from igdt_planner.formulation.distflow import switch
+from igdt_planner.formulation.infogap import dg_capacity, load_factor, squared_rating_factor
 
 DEVIATION_TANGENTS = 9
 """Tangents of the deviation below 1 pu: with a limit of 0.9 pu they miss it by at most 2e-5 pu."""
@@ -28,11 +29,6 @@ def add_generation(b: Any) -> None:
     b.dg_q_lower = pyo.Constraint(sites, b.periods, rule=dg_q_lower)
 
 
-def capacity(b: Any, bus: int, tech: str, t: int) -> Any:
-    """Built capacity of a site at the realisation, as a share of its rating."""
-    return b.study.dg_factor.get((bus, t), 1.0) * b.model().dg_capacity[bus, tech]
-
-
 def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D1) ``p <= share(t) p_rated capacity``; equal where the DG is must-take. Enforced over: DG sites, periods.
 
@@ -45,23 +41,24 @@ def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
 
 def available(b: Any, bus: int, tech: str, t: int) -> Any:
     """Available power of a site."""
-    return b.study.periods[t].dg_share * b.study.dg[bus, tech].p_mw / b.study.base_mva * capacity(b, bus, tech, t)
+    unit = b.study.dg[bus, tech]
+    return b.study.periods[t].share[unit.source] * unit.p_mw / b.study.base_mva * dg_capacity(b, bus, tech, t)
 
 
 def available_ub(b: Any, bus: int, tech: str, t: int) -> float:
     """Most that a site can have available."""
-    rated = b.study.dg[bus, tech].p_mw / b.study.base_mva * dg_factor_ub(b.study)
-    return float(b.study.periods[t].dg_share * rated)
+    unit = b.study.dg[bus, tech]
+    return float(b.study.periods[t].share[unit.source] * unit.p_mw / b.study.base_mva * dg_factor_ub(b.study))
 
 
 def dg_q_upper(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D2) ``q <= q_max capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * capacity(b, bus, tech, t)
+    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * dg_capacity(b, bus, tech, t)
 
 
 def dg_q_lower(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D3) ``q >= q_min capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * capacity(b, bus, tech, t)
+    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * dg_capacity(b, bus, tech, t)
 
 
 def add_shedding(b: Any) -> None:
@@ -74,14 +71,19 @@ def add_shedding(b: Any) -> None:
 
 def shed_limit(b: Any, i: int, t: int) -> Any:
     """(D4) ``p_shed <= demand``. Enforced over: buses, periods where load may be shed."""
-    return b.p_shed[i, t] <= max(0.0, b.mode.p_load[i, t]) * b.load_factor
+    return b.p_shed[i, t] <= max(0.0, b.mode.p_load[i, t]) * load_factor(b, "active", i, t)
 
 
 def add_ratings(b: Any) -> None:
-    """Apparent-power limits where losses (and with them currents) are not modelled."""
-    if b.study.model.losses == "balance":
-        return
+    """Limits of rated lines: of apparent power where losses (and with them currents) are not in the balance.
+
+    There L1 holds the rating; where it deviates, a row of its own does.
+    """
     rated = [branch for branch in b.branches if math.isfinite(b.study.lines[branch[0]].i_sq_ub)]
+    if b.study.model.losses == "balance":
+        if b.study.uncertain("line_rating") is not None and rated:
+            b.rating_deviates = pyo.Constraint(rated, b.periods, rule=rating_deviates)
+        return
     if rated:
         b.rating = pyo.Constraint(rated, b.periods, range(RATING_POLYGON), rule=rating)
 
@@ -94,6 +96,14 @@ def rating(b: Any, line: int, child: int, t: int, side: int) -> Any:
     angle = 2.0 * math.pi * side / RATING_POLYGON
     along = math.cos(angle) * b.p_flow[line, child, t] + math.sin(angle) * b.q_flow[line, child, t]
     return along <= math.sqrt(b.study.lines[line].i_sq_ub) * switch(b, line, child, t)
+
+
+def rating_deviates(b: Any, line: int, child: int, t: int) -> Any:
+    """(D11) ``l <= imax^2 (1 + slope alpha)^2``, its square replaced by its chord over the range of alpha.
+
+    Enforced over: branches of rated lines, periods, where ratings are uncertain.
+    """
+    return b.i_sq[line, child, t] <= b.study.lines[line].i_sq_ub * squared_rating_factor(b, line, t)
 
 
 def add_switching(b: Any) -> None:

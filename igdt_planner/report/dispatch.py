@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igdt_planner.plan import Plan
+from igdt_planner.plan import Factors, Plan
 from igdt_planner.report.style import BLUE, GREEN, INK, PURPLE, headline, new_figure, styled
 from igdt_planner.report.views import DispatchView, dispatch_view
 
@@ -107,5 +107,16 @@ def _realisation(plan: Plan) -> str:
         return "at the forecast"
     point = plan.dispatch.realisation
     end = "worst" if plan.kind == "robust" else "best"
-    load, dg = 100 * point.load, 100 * point.dg_availability
-    return f"{end} case: load {load:.1f} %, DG availability {dg:.1f} % of the forecast"
+    moved = [
+        f"{name.replace('_', ' ').replace('dg', 'DG')} {spread(factors)} %"
+        for name, factors in vars(point).items()
+        if factors != 1.0
+    ]
+    return f"{end} case: {', '.join(moved) or 'the forecast'}{' of the forecast' if moved else ''}"
+
+
+def spread(factors: Factors) -> str:
+    """Factors in percent: one number, or the least and the largest."""
+    values = [factors] if isinstance(factors, float | int) else list(factors.values())
+    low, high = 100 * min(values, default=1.0), 100 * max(values, default=1.0)
+    return f"{low:.1f}" if high - low < 0.05 else f"{low:.1f} to {high:.1f}"

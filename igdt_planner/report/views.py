@@ -12,7 +12,7 @@ import pandas as pd
 from igdt_planner.case import Case
 from igdt_planner.errors import InputError
 from igdt_planner.network import edges, feeding_tree, substation_buses
-from igdt_planner.plan import AcVerdict, Plan
+from igdt_planner.plan import AcVerdict, Plan, Realisation
 from igdt_planner.report.layout import feeder_layout
 from igdt_planner.report.routes import Points, line_routes
 
@@ -201,11 +201,18 @@ def dispatch_view(plan: Plan, mode: str) -> DispatchView:
         duration_h=profile["duration_h"].to_numpy(float),
         supply=supply,
         charge=total(dispatch.ess, "p_charge_mw"),
-        load=profile["load"].to_numpy(float) * dispatch.realisation.load * float(plan.case.buses["p_mw"].sum()),
+        load=demand(plan, profile["load"], dispatch.realisation),
         energy_mwh=total(dispatch.ess, "energy_mwh"),
         capacity_mwh=float(plan.ess["energy_mwh"].sum()),
         energy_start_mwh=float(sum(start.get(name, 0.0) for name in plan.ess["technology"])),
     )
+
+
+def demand(plan: Plan, profile: pd.Series, realisation: Realisation) -> npt.NDArray[np.float64]:
+    """Active load of all buses at a realisation, MW, shape (periods,); ``profile`` is the load factor by period."""
+    buses, periods = plan.case.buses["id"].tolist(), profile.index.tolist()
+    factor = realisation.table("load", buses, periods) * realisation.table("active_load", buses, periods)
+    return np.asarray(profile.to_numpy(float) * (factor @ plan.case.buses["p_mw"].to_numpy(float)), dtype=float)
 
 
 def curve_view(table: pd.DataFrame) -> pd.DataFrame:

@@ -178,8 +178,8 @@ def loads_of(study: Study, mode: ModeName = "connected") -> tuple[Complexes, Flo
         [complex(demand.p_load[bus, period.id], demand.q_load[bus, period.id]) for bus in study.buses]
         for period in periods
     ]
-    load = study.realisation.load * np.array(loads, dtype=np.complex128)
-    return load, np.array([period.hours for period in periods])
+    factor = study.realisation.table("load", list(study.buses), list(study.periods))
+    return factor * np.array(loads, dtype=np.complex128), np.array([period.hours for period in periods])
 
 
 def grow(network: RadialNetwork, line_on: Bools) -> Frame:

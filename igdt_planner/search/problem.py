@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.model import Fix, Term, TermName
+from igdt_planner.model import AVAILABILITY, Fix, Term, TermName
 from igdt_planner.search.network import Bools, Complexes, Floats, Ints, RadialNetwork, loads_of, network_of
 from igdt_planner.search.radial_flow import RadialFlow, radial_power_flow
 from igdt_planner.search.reconfiguration import MAX_SWEEPS, violations
@@ -204,6 +204,10 @@ def weight_of(study: Study, entry: Term) -> float:
     return entry.weight * (1.0 if entry.mode is None else study.modes[entry.mode].settings.weight)
 
 
+ALL_BUSES = -1
+"""No bus: what is realised for all of them."""
+
+
 def rates_of(study: Study) -> Rates:
     """What energy and generators cost and emit."""
     periods = study.periods.values()
@@ -221,14 +225,15 @@ def units_of(study: Study) -> Units:
     place = {bus: k for k, bus in enumerate(study.buses)}
     buses = np.array(sorted({place[bus] for bus, _ in study.dg}), dtype=np.int64)
     technology = next(iter(study.dg.values()), None)
-    available = study.realisation.dg_availability / study.base_mva
-    share = np.array([period.dg_share for period in study.periods.values()])
+    source = technology.source if technology is not None else "dg"
+    share = np.array([period.share[source] for period in study.periods.values()])
+    factor = [study.realisation.at(AVAILABILITY[source], ALL_BUSES, t) for t in study.periods]
+    steady = np.array(factor) / study.base_mva
     p, least_q, most_q = (
         (technology.p_mw, technology.q_min_mvar, technology.q_max_mvar) if technology is not None else (0.0, 0.0, 0.0)
     )
     count = min(study.model.dg.max_units, len(buses))
-    steady = np.full(len(share), available)
-    return Units(count, buses, p * share * available, least_q * steady, most_q * steady)
+    return Units(count, buses, p * share * steady, least_q * steady, most_q * steady)
 
 
 LIMIT_ROUNDING, LEAST_LIMIT = 1e-9, 1e-6
