@@ -16,7 +16,17 @@ from igdt_planner.case import case_to_dict, load_case
 from igdt_planner.document_schema import require_plan_document
 from igdt_planner.errors import InputError
 from igdt_planner.model import load_model
-from igdt_planner.plan import AcVerdict, Dispatch, Factors, Plan, Realisation, TermValue, Topology, Violation
+from igdt_planner.plan import (
+    AcVerdict,
+    Dispatch,
+    Factors,
+    Plan,
+    Realisation,
+    StepTried,
+    TermValue,
+    Topology,
+    Violation,
+)
 from igdt_planner.report.files import write_whole
 
 SCHEMA = "igdt-planner/1"
@@ -56,6 +66,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "ac_forecast": verdict_to_dict(plan.ac_forecast),
         "redispatched": plan.redispatched,
         "decided_by": plan.decided_by,
+        "steps": [dataclasses.asdict(step) for step in plan.steps],
         "seconds": plan.seconds,
         "dispatch": dispatch_to_dict(plan.dispatch),
         "dispatch_forecast": dispatch_to_dict(plan.dispatch_forecast),
@@ -225,9 +236,15 @@ def _plan(document: Mapping[str, Any]) -> Plan:
         robustness={name: document[name] for name in ROBUST_FIELDS if name in document},
         search=dict(document.get("search", {})),
         decided_by=document.get("decided_by", "redispatch" if document["redispatched"] else "milp"),
+        steps=tuple(step_of(row) for row in document.get("steps", ())),
         warnings=tuple(document["warnings"]),
         explanation=document["explanation"],
     )
+
+
+def step_of(row: Mapping[str, Any]) -> StepTried:
+    """A step from its row; keys of later versions are left out."""
+    return StepTried(**{f.name: row[f.name] for f in dataclasses.fields(StepTried)})
 
 
 def table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

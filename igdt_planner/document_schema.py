@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.plan import Status
+from igdt_planner.plan import Status, Step
 
 Number = float | None
 Verdict = Literal["feasible", "violated", "not_checked"]
@@ -166,6 +166,18 @@ class NotJudged(Part):
     verdict: Verdict
 
 
+class StepTried(Part):
+    """A step on the way to a plan that AC confirms."""
+
+    step: Step
+    verdict: Verdict
+    objective: Number
+    model_objective: Number
+    alpha: Number
+    model_alpha: Number
+    seconds: float
+
+
 class PlanDocument(Part):
     """A plan; case, model and AC verdicts are checked on their own."""
 
@@ -182,6 +194,8 @@ class PlanDocument(Part):
     ac: dict[str, Any]
     ac_forecast: dict[str, Any]
     redispatched: bool
+    decided_by: Step = "none"
+    steps: list[StepTried] = []
     seconds: float
     dispatch: Dispatch | None
     dispatch_forecast: Dispatch | None

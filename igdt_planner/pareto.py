@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from igdt_planner.ac.check import check
+from igdt_planner.baseline import baseline
 from igdt_planner.dominance import Floats
 from igdt_planner.epsilon import keeps, trace
 from igdt_planner.errors import Finding, InputError, SolverError, nearest
@@ -148,7 +149,7 @@ class Proven:
             self.session.study.case, measuring(self.model, self.objectives, weights.tolist(), bounds)
         )
         try:
-            plan = self.session.baseline(start=self.start(limits)).plan
+            plan = baseline(self.session, start=self.start(limits)).plan
         except SolverError as error:
             self.missed.append(f"{asked(self.objectives[number], bounds)}: {error}")
             return None
@@ -184,6 +185,7 @@ class Proven:
             status=status,
             objective=first,
             model_objective=None,
+            steps=tuple(dataclasses.replace(step, objective=None, model_objective=None) for step in plan.steps),
             bound=bound,
             gap=gap,
         )

@@ -153,6 +153,33 @@ class AcVerdict:
 
 
 @dataclass(frozen=True)
+class StepTried:
+    """One step on the way to a plan that AC confirms, tried in this order until one did.
+
+    Attributes
+    ----------
+    step : str
+        As ``decided_by`` of a plan.
+    verdict : "feasible", "violated" or "not_checked"
+        Of AC on the dispatch that the step led to; ``not_checked`` where it led to none.
+    objective, model_objective : float or None
+        Of that dispatch by AC and by the model, in the model's unit.
+    alpha, model_alpha : float or None
+        Of an info-gap question: what of alpha AC left (None where nothing), and what the model promised.
+    seconds : float
+        What the step took, s.
+    """
+
+    step: Step
+    verdict: Literal["feasible", "violated", "not_checked"]
+    objective: float | None
+    model_objective: float | None
+    alpha: float | None
+    model_alpha: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """A plan of one case under one model, with its proof.
 
@@ -178,6 +205,9 @@ class Plan:
         The step that found a dispatch which AC confirms: ``milp`` (its own), ``redispatch`` (solved anew, with exact
         losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew), ``search`` (which took over) or
         ``none``.
+    steps : tuple of StepTried
+        Every step that was tried, the MILP's own plan first; where a question falls back on its baseline, that one
+        last. Empty where the MILP found none.
     redispatched : bool
         Whether the dispatch was solved anew, with exact losses, after the MILP.
     robustness : dict
@@ -209,5 +239,6 @@ class Plan:
     robustness: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
     decided_by: Step = "none"
+    steps: tuple[StepTried, ...] = ()
     warnings: tuple[str, ...] = ()
     explanation: str = ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from igdt_planner.ac.check import check as judge
+from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
 from igdt_planner.curve import Curve
 from igdt_planner.errors import Finding, InputError
@@ -17,6 +18,7 @@ from igdt_planner.model import Model, load_model
 from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
 from igdt_planner.question import answer, tightened
+from igdt_planner.searched import search_plan
 from igdt_planner.session import Candidate, OnEvent, Session
 
 MOST_BETAS = 1000
@@ -63,7 +65,7 @@ def solve(
         The solver died without a plan or its answer failed the independent check.
     """
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
-        return session.baseline().plan
+        return baseline(session).plan
 
 
 def robust(
@@ -121,7 +123,7 @@ def _one(
     with Session(case, model, time_limit_s, gap, on_event) as session:
         horizon(session.study, sense, 1.0)
         share = BASELINE_SHARE["budget" if beta is None else "beta"]
-        base = session.baseline(share)
+        base = baseline(session, share)
         if base.plan.objective is None:
             return dataclasses.replace(base.plan, kind=sense)
         return answer(session, sense, beta, budget, base, (), 1.0 - share).plan
@@ -148,7 +150,7 @@ def sweep(
     require_grid(betas)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         horizon(session.study, "robust", 1.0)
-        base = session.baseline()
+        base = baseline(session)
         if base.plan.objective is None or base.plan.status == "cancelled":
             return Curve(base.plan, ())
         found: list[Candidate] = []
@@ -197,7 +199,7 @@ def search(
         Bad input, an unknown algorithm, too few evaluations, or a model that asks for what the search does not decide.
     """
     with Session(load_case(case), load_model(model), None, None, on_event) as session:
-        return session.searched(algorithm, evaluations, seed)
+        return search_plan(session, algorithm, evaluations, seed)
 
 
 def pareto(

@@ -12,8 +12,9 @@ from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
 from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import Plan, Status, Step
-from igdt_planner.session import REPAIR_SHARE, Candidate, Run, Session, decided, stated
+from igdt_planner.plan import Plan, Status, Step, StepTried
+from igdt_planner.repair import decided, decided_anew, freed, tried_at
+from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solve import Solved
 from igdt_planner.study import Horizon
 
@@ -26,8 +27,10 @@ VERTICES_ATTACKED = 4
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
-CORRECTIONS = 8
-"""How often alpha is corrected until its AC cost meets the budget."""
+CORRECTIONS = 10
+"""How often alpha is corrected until its AC cost meets the budget, and then again until it is the largest."""
+ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
+"""How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -66,6 +69,7 @@ class Question:
 
     def __init__(self, session: Session, asked: Horizon, beta: float | None, base: Candidate) -> None:
         self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.tried: list[StepTried] = []
 
     def answer(self, pool: Iterable[Candidate], share: float) -> Candidate:
         """The plan that answers it, found in a share of the time limit from the baseline and plans of other betas."""
@@ -84,14 +88,14 @@ class Question:
         found = self.surviving(solved)
         if found is None:
             blank = blank_plan(self.study, asked.sense, solved)
-            plan = dataclasses.replace(blank, robustness=self.fields(None, solved))
+            plan = dataclasses.replace(blank, robustness=self.fields(None, solved), steps=tuple(self.tried))
             if solved.answer.x is not None and not solved.cancelled:
                 plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
             elif plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
         decisions, alpha, run, step = found
-        plan = decided(self.answered(decisions, alpha, run, solved), step)
+        plan = decided(self.answered(decisions, alpha, run, solved), step, tuple(self.tried))
         plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
         session.finished(plan)
         return Candidate(plan, decisions)
@@ -114,6 +118,7 @@ class Question:
             return None
         run = self.session.dispatch(base.decisions, self.study)
         own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
+        self.tried.append(tried_at(plan.decided_by, own, 0.0, alpha=0.0))
         return base.decisions, 0.0, own, plan.decided_by
 
     def mended(self, solved: Solved) -> tuple[Decisions, float, Run, Step] | None:
@@ -123,51 +128,83 @@ class Question:
         """
         asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
         promised = abs(solved.answer.value or 0.0)
-        survived = self.survive(asked, decisions, promised)
-        best = (decisions, *survived, REDISPATCH) if survived is not None else None
-        whole = decisions.as_fix(self.study)
-        for step, fix in self.session.freed(whole).items():
+        self.tried.append(self.as_promised(decisions, promised, solved))
+        best = self.kept(REDISPATCH, decisions, promised, time.monotonic())
+        for step, fix in freed(self.session, decisions).items():
             if solved.cancelled or enough(asked, promised, best[1] if best is not None else None):
                 break
-            study = self.study.decide(stated(fix, self.study.model.fix))
-            again = self.session.solver.solve(
-                study.ask(asked),
-                time_limit_s=self.session.limit(REPAIR_SHARE),
-                gap=self.session.gap,
-                starts=[decisions.binaries],
-                quiet=True,
-            )
+            begun = time.monotonic()
+            again = decided_anew(self.session, fix, decisions, asked)
             if again.answer.x is None:
+                self.tried.append(tried_at(step, None, time.monotonic() - begun))
                 continue
             found = read_decisions(again.formulation, again.values, again.binaries)
-            survived = self.survive(asked, found, abs(again.answer.value or 0.0))
-            if survived is not None and (best is None or survived[0] > best[1]):
-                best = found, *survived, step
+            own = self.kept(step, found, abs(again.answer.value or 0.0), begun)
+            if own is not None and (best is None or own[1] > best[1]):
+                best = own
         return best
 
+    def as_promised(self, decisions: Decisions, alpha: float, solved: Solved) -> StepTried:
+        """What AC says of the MILP's own dispatch at the alpha that it promises."""
+        run = self.session.judged(solved, decisions, self.study.realise(corner(self.asked, alpha)))
+        survived = alpha if excess_of(run, self.asked) <= 0.0 else None
+        own = tried_at("milp", run, solved.answer.seconds, survived, alpha)
+        return dataclasses.replace(own, model_objective=None)
+
+    def kept(
+        self, step: Step, decisions: Decisions, promised: float, begun: float
+    ) -> tuple[Decisions, float, Run, Step] | None:
+        """What survives AC of the decisions of a step, and its record."""
+        survived = self.survive(self.asked, decisions, promised)
+        alpha, run = survived or (None, None)
+        self.tried.append(tried_at(step, run, time.monotonic() - begun, alpha, promised))
+        return (decisions, *survived, step) if survived is not None else None
+
     def survive(self, asked: Horizon, decisions: Decisions, alpha: float) -> tuple[float, Run] | None:
-        """Correct alpha until the AC cost at its corner meets the budget; None where it never does."""
+        """The largest alpha (opportunity: the least) at decisions whose AC cost at its corner keeps the budget.
+
+        From a given alpha on, by the excess of the cost, or in ever longer steps where AC refuses; then back again, up
+        to ``ALPHA_TOLERANCE``. None where no alpha survives.
+        """
         towards = -1.0 if asked.sense == "robust" else 1.0
         slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
-        before: tuple[float, float] | None = None
+        lost: tuple[float, float] | None = None
         refusals = 0
         for _ in range(CORRECTIONS):
             run = self.session.dispatch(decisions, self.study.realise(corner(asked, alpha)))
-            step = 0.01 * 2**refusals * alpha + 1e-6
-            if run is not None and run.verdict.objective is not None and run.verdict.verdict == "feasible":
-                excess = run.verdict.objective - asked.budget
-                if excess <= BUDGET_TOLERANCE * asked.budget:
-                    return alpha, run
-                if before is not None and excess < before[1] and alpha != before[0]:
-                    slope = (before[1] - excess) / abs(alpha - before[0])
-                before = alpha, excess
+            excess = excess_of(run, asked)
+            if run is not None and excess <= 0.0:
+                return self.closer(asked, decisions, (alpha, run), lost) if lost is not None else (alpha, run)
+            if math.isfinite(excess):
+                if lost is not None and excess < lost[1] < math.inf:
+                    slope = (lost[1] - excess) / abs(alpha - lost[0])
                 step = 1.02 * excess / slope + 1e-9
             else:
+                step = 0.01 * 2**refusals * alpha + 1e-6
                 refusals += 1
-            alpha = min(asked.alpha_ub, alpha + towards * step)
-            if alpha < 0.0:
+            lost = alpha, excess
+            alpha = min(asked.alpha_ub, max(0.0, alpha + towards * step))
+            if alpha == lost[0]:
                 return None
         return None
+
+    def closer(
+        self, asked: Horizon, decisions: Decisions, kept: tuple[float, Run], lost: tuple[float, float]
+    ) -> tuple[float, Run]:
+        """From an alpha that survives towards one that does not: along the chord of their costs, else half-way."""
+        for _ in range(CORRECTIONS):
+            slack = -excess_of(kept[1], asked)
+            share = CHORD * slack / (slack + lost[1]) if math.isfinite(lost[1]) else 0.5
+            alpha = kept[0] + share * (lost[0] - kept[0])
+            if abs(alpha - kept[0]) <= 0.5 * ALPHA_TOLERANCE * alpha:
+                break
+            run = self.session.dispatch(decisions, self.study.realise(corner(asked, alpha)))
+            excess = excess_of(run, asked)
+            if run is not None and excess <= 0.0:
+                kept = alpha, run
+            else:
+                lost = alpha, excess
+        return kept
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
@@ -263,6 +300,13 @@ class Question:
         }
         text = f"THE ROBUST PLAN BREAKS: inside alpha it costs {costliest:g}, over {asked.budget:g}; please report this"
         return found, [text] if broken else []
+
+
+def excess_of(run: Run | None, asked: Horizon) -> float:
+    """AC cost above the budget; infinite where AC refuses the dispatch, or there is none."""
+    if run is None or run.verdict.objective is None or run.verdict.verdict != "feasible":
+        return math.inf
+    return run.verdict.objective - asked.budget * (1.0 + BUDGET_TOLERANCE)
 
 
 def enough(asked: Horizon, promised: float, survived: float | None) -> bool:

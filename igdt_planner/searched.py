@@ -1,11 +1,13 @@
-"""What a search found, in the words of the case: decisions, the dispatch that it judged, and the plan of both."""
+"""What a search finds, in the words of the case: decisions, the dispatch that it judged, and the plan of both."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from igdt_planner.ac.check import check_dispatch
@@ -14,10 +16,63 @@ from igdt_planner.formulation.solution import Decisions
 from igdt_planner.model import Site
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
+from igdt_planner.search.algorithms import ALGORITHMS, require
+from igdt_planner.search.dynamic import Series, search_series
 from igdt_planner.search.network import Ints
-from igdt_planner.search.problem import Judged
+from igdt_planner.search.problem import Judged, SearchProblem, problem_of
+from igdt_planner.search.run import Run
 from igdt_planner.search.tree import Tree
+from igdt_planner.session import Session
 from igdt_planner.study import Study
+
+NO_SITES = np.empty(0, dtype=np.int64)
+NOTHING_WITHIN = "the search found no plan that keeps every limit of the case and the model; nothing is proven"
+
+
+def search_plan(session: Session, algorithm: str, evaluations: int, seed: int) -> Plan:
+    """The plan that a search finds, dispatched exactly and judged."""
+    begun = time.monotonic()
+    study, problem = session.study, problem_of(session.study, dynamic=True)
+    require(problem, algorithm, evaluations, seed)
+    session.on_event({"kind": "started"})
+
+    def better(found: Judged) -> None:
+        if found.violation == 0.0:
+            session.on_event({"kind": "incumbent", "objective": found.objective, "bound": None})
+
+    series, run = found_by(study, problem, algorithm, evaluations, seed, better)
+    history = [list(point) for point in run.history]
+    facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": history}
+    decisions = decisions_of(study, series.trees, series.sites) if series.trees else None
+    found = session.dispatch(decisions, study) if decisions is not None else None
+    if found is None or decisions is None:
+        plan = blank_plan(study, "search", None, decisions)
+        plan = dataclasses.replace(plan, explanation=NOTHING_WITHIN, search=facts)
+    else:
+        plan = plan_of_search(study, decisions, found.dispatch, found.verdict, found.cost, facts)
+    plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
+    session.finished(plan)
+    return plan
+
+
+def found_by(
+    study: Study,
+    problem: SearchProblem,
+    algorithm: str,
+    evaluations: int,
+    seed: int,
+    on_better: Callable[[Judged], object] | None = None,
+) -> tuple[Series, Run]:
+    """What an algorithm finds, and its run: a topology for every period where the model asks for it, else one."""
+    settings, rng = study.modes["connected"].settings, np.random.default_rng(seed)
+    if settings.topology == "dynamic":
+        limit = settings.max_switching_operations
+        return search_series(problem, ALGORITHMS[algorithm], evaluations, rng, limit, on_better)
+    run = Run(problem, evaluations, rng, on_better=on_better)
+    ALGORITHMS[algorithm](run)
+    if run.best is None:
+        return Series([], NO_SITES, within=False), run
+    return Series([run.best.choice.tree], run.best.choice.sites, run.best.violation == 0.0), run
 
 
 def decisions_of(study: Study, trees: Sequence[Tree], sites: Ints) -> Decisions:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.search.dynamic import search_series
-from igdt_planner.search.hybrid import hybrid
 from igdt_planner.search.problem import SearchProblem, problem_of
 from igdt_planner.search.reconfiguration import least_losses
-from igdt_planner.search.run import Run
 from igdt_planner.search.tree import Tree, nearest_tree
-from igdt_planner.searched import decisions_of
+from igdt_planner.searched import NO_SITES, decisions_of, found_by
 from igdt_planner.study import Study
 
 EVALUATIONS = 400
 """AC power flows that the search for a plan to start from may use."""
-NO_SITES = np.empty(0, dtype=np.int64)
 
 
 def untouched(study: Study) -> dict[str, float]:
@@ -38,18 +32,11 @@ def searched(study: Study, evaluations: int = EVALUATIONS) -> Decisions | None:
     except InputError:
         return None
     settings, seed = study.modes["connected"].settings, study.model.solver.seed
-    dynamic, limit = settings.topology == "dynamic", settings.max_switching_operations
-    if problem.least_losses and not problem.units.count and limit is None:
-        return decisions_of(study, trees_of_least_losses(problem, seed, dynamic=dynamic), NO_SITES)
-    rng = np.random.default_rng(seed)
-    if dynamic:
-        series, _ = search_series(problem, hybrid, evaluations, rng, limit)
-        return decisions_of(study, series.trees, series.sites) if series.trees else None
-    run = Run(problem, evaluations, rng)
-    hybrid(run)
-    if run.best is None or run.best.violation:
-        return None
-    return decisions_of(study, [run.best.choice.tree], run.best.choice.sites)
+    if problem.least_losses and not problem.units.count and settings.max_switching_operations is None:
+        trees = trees_of_least_losses(problem, seed, dynamic=settings.topology == "dynamic")
+        return decisions_of(study, trees, NO_SITES)
+    found, _ = found_by(study, problem, "hybrid", evaluations, seed)
+    return decisions_of(study, found.trees, found.sites) if found.trees and found.within else None
 
 
 def trees_of_least_losses(problem: SearchProblem, seed: int, *, dynamic: bool) -> list[Tree]:

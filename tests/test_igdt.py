@@ -9,6 +9,7 @@ import pytest
 from hand import hand, inline, uncertain
 
 import igdt_planner as ip
+from igdt_planner.baseline import baseline
 from igdt_planner.igdt import corner, horizon
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
@@ -98,10 +99,10 @@ def test_plan_of_one_beta_holds_at_every_larger_one() -> None:
     """Fixed by ``fix``, the plan reaches at least its alpha there, and never more than the plan chosen anew."""
     model = hand("connected")
     with Session(ip.load_case("feeder4"), model, None, None, None) as session:
-        base = session.baseline()
+        base = baseline(session)
         plan, anew = (answer(session, "robust", beta, None, base, (), 0.5).plan for beta in (0.2, 1.0))
     with Session(ip.load_case("feeder4"), override(model, stated(plan)), None, None, None) as session:
-        own = session.baseline()
+        own = baseline(session)
         assert own.plan.objective == pytest.approx(base.plan.objective, rel=1e-6)
         again, larger = (answer(session, "robust", beta, None, own, (), 0.5).plan for beta in (0.2, 1.0))
     assert again.robustness["alpha"] == pytest.approx(plan.robustness["alpha"], rel=1e-3)
@@ -161,7 +162,7 @@ def test_budget_out_of_reach_is_a_result(sense: str, name: str, budget: float) -
 
 def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
     with Session(ip.load_case("feeder4"), hand("connected"), None, None, None) as session:
-        base = session.baseline()
+        base = baseline(session)
         session.time_limit_s = 0.01
         plan = answer(session, "robust", 0.2, None, base, (), 0.5).plan
     assert plan.status in ("feasible", "optimal")
@@ -172,7 +173,7 @@ def test_time_limit_still_gives_the_baseline_at_alpha_0_or_better() -> None:
 @pytest.fixture(scope="module")
 def asked() -> Iterator[tuple[Session, Candidate]]:
     with Session(ip.load_case("feeder4"), hand("islanded"), None, None, None) as session:
-        yield session, answer(session, "robust", 0.1, None, session.baseline(), (), 0.5)
+        yield session, answer(session, "robust", 0.1, None, baseline(session), (), 0.5)
 
 
 def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]) -> None:

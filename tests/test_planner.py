@@ -6,6 +6,7 @@ import pytest
 from hand import hand, inline, with_cells
 
 import igdt_planner as ip
+from igdt_planner.baseline import baseline
 from igdt_planner.model import override
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.session import Session
@@ -193,9 +194,9 @@ def test_lossless_island_in_closed_form() -> None:
         "fix": {"dg": [{"bus": bus, "technology": "dg_1mw"} for bus in (8, 25)]},
     }
     with Session(ip.load_case("ieee33"), ip.load_model(DUAL_MODE | settings), None, 2e-4, None) as session:
-        baseline = session.baseline().plan
-        assert baseline.model_objective == pytest.approx(2.7874, abs=1e-3)
-        assert baseline.ac is not None and baseline.ac.verdict == "feasible"
+        plan = baseline(session).plan
+        assert plan.model_objective == pytest.approx(2.7874, abs=1e-3)
+        assert plan.ac is not None and plan.ac.verdict == "feasible"
         scarce = session.study.realise(Realisation(dg_availability=1.0 - 0.07))
         not_served = session.solver.solve(scarce, gap=2e-4).answer.value
         assert not_served == pytest.approx(2.7874 + 7.805 * 0.07, abs=1e-3)

@@ -15,6 +15,7 @@ from scipy import sparse
 
 import igdt_planner as ip
 from igdt_planner import worker
+from igdt_planner.baseline import baseline
 from igdt_planner.milp import Answer, Options, set_option, solve, to_highs
 from igdt_planner.model import Model
 from igdt_planner.problem import Cones, Problem, Rows
@@ -244,7 +245,7 @@ def hard_to_start() -> tuple[ip.Case, Model]:
 def test_solver_killed_after_a_plan_leaves_the_plan() -> None:
     session, killer = attacked(ip.load_case("ieee33"), RECONFIGURATION, "bound", signal.SIGKILL)
     with session:
-        plan = session.baseline().plan
+        plan = baseline(session).plan
     assert killer.session is None
     assert plan.status == "feasible"
     assert plan.ac is not None and plan.ac.verdict == "feasible"
@@ -255,9 +256,9 @@ def test_solver_killed_before_a_plan_is_an_error_and_a_new_one_starts() -> None:
     session, _ = attacked(*hard_to_start(), "bound", signal.SIGKILL)
     with session:
         with pytest.raises(ip.SolverError, match="solver process ended with status -9"):
-            session.baseline()
+            baseline(session)
         session.time_limit_s = 1e-6
-        plan, process = session.baseline().plan, session.solver.worker.process
+        plan, process = baseline(session).plan, session.solver.worker.process
         assert process is not None and process.poll() is None
     assert plan.status == "no_plan"
     assert plan.bound is not None and plan.bound > 0.0
@@ -268,13 +269,13 @@ def test_solver_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     session, _ = attacked(*hard_to_start(), "bound", signal.SIGSTOP, time_limit_s=5.0)
     with session:
         with pytest.raises(ip.SolverError, match="overran its time limit"):
-            session.baseline()
+            baseline(session)
         assert session.solver.worker.process is None
 
 
 def test_no_solver_process_outlives_its_session() -> None:
     with Session(ip.load_case("feeder4"), hand("switching"), None, None, None) as session:
-        session.baseline()
+        baseline(session)
         process = session.solver.worker.process
         assert process is not None and process.poll() is None
     assert process.poll() is not None

@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from igdt_planner.front import Front
-from igdt_planner.plan import AcVerdict, Plan, TermValue
+from igdt_planner.plan import AcVerdict, Plan, StepTried, TermValue
 
 SHOWN_VIOLATIONS = 5
 LABEL_WIDTH = 18
@@ -183,8 +183,24 @@ def _cost(plan: Plan) -> Iterable[str]:
         refused = plan.decided_by != "none" or (plan.ac is not None and plan.ac.verdict == "violated")
         words = f"   {STEP_WORDS[plan.decided_by]}" if plan.decided_by in STEP_WORDS and refused else ""
         yield _line("MILP's own value", f"{number(plan.model_objective)} {unit}{words}")
+    yield from _labelled("steps tried", _steps(plan))
     if plan.ac is not None:
         yield from _labelled("terms, by AC", [_term(term) for term in plan.ac.terms])
+
+
+def _steps(plan: Plan) -> list[str]:
+    """What came of every step on the way to a plan that AC confirms; nothing where the first one did."""
+    return [_step(step, plan.model.unit) for step in plan.steps] if len(plan.steps) > 1 else []
+
+
+def _step(step: StepTried, unit: str) -> str:
+    if step.verdict == "not_checked":
+        found = "no plan"
+    elif step.alpha is not None or step.model_alpha is not None:
+        found = f"alpha {decimals(step.alpha)}, by the model {decimals(step.model_alpha)}"
+    else:
+        found = f"{number(step.objective)} {unit}, by the model {number(step.model_objective)}"
+    return f"{step.step}: {VERDICT_WORDS[step.verdict]}, {found}; {step.seconds:.1f} s"
 
 
 def _decisions(plan: Plan) -> Iterable[str]:

@@ -28,18 +28,21 @@ ALONE = 6
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A topology for every period.
+    """A topology for every period, or a single one for all of them.
 
     Attributes
     ----------
     trees : list of Tree
-        Empty where nothing keeps all limits.
+        Empty where nothing was found.
     sites : array of int
         Buses of the generators.
+    within : bool
+        Whether it keeps all limits.
     """
 
     trees: list[Tree]
     sites: Ints
+    within: bool = True
 
 
 def search_series(
@@ -66,37 +69,45 @@ def search_series(
         Is told of better plans with one topology.
     """
     counted = [term == "switching" for term in problem.terms]
-    price = float(problem.weights @ counted)
     free = replace(problem, weights=np.where(counted, 0.0, problem.weights))
-    periods = typical(problem)
     share = max(len(problem.hours), evaluations // 2)
     asked = problem if limit is None else with_operations(problem, limit)
     whole = Run(asked, share, rng, on_better=on_better, archive=Pool(KEPT))
-    algorithm(whole)
-    others = [free, *(period_of(free, t) for t in periods)]
+    others = [free, *(period_of(free, t) for t in typical(problem))]
     runs = [Run(other, max(len(other.hours), share // len(others)), rng, archive=Pool(KEPT)) for other in others]
-    for own in runs:
-        algorithm(own)
-        whole.used += own.used
-    trees = {lines_of(tree): tree for tree in [base_tree(problem.network)]}
     for own in (whole, *runs):
-        assert isinstance(own.archive, Pool)
-        trees |= {key: plan.choice.tree for key, plan in own.archive.plans.items()}
-    pooled = list(trees.values())
-    line_on = np.array([problem.network.closed, *(tree.line_on for tree in pooled)])
+        algorithm(own)
+    trees, sites = pooled([whole, *runs]), sites_of([whole, runs[0]])
+    whole.used += sum(own.used for own in runs) + len(sites) * len(trees) * len(problem.hours)
+    return best_series(free, trees, sites, float(problem.weights @ counted), limit), whole
+
+
+def best_series(
+    problem: SearchProblem, trees: list[Tree], sites: list[Ints], price: float, limit: int | None
+) -> Series:
+    """The cheapest series of topologies, with the sites that it is cheapest at; operations are priced beside."""
+    line_on = np.array([problem.network.closed, *(tree.line_on for tree in trees)])
     changes = (line_on[:, None] != line_on[None]).sum(axis=2)
     best, found = np.inf, Series([], np.empty(0, dtype=np.int64))
-    for sites in sites_of([whole, runs[0]]):
-        costs = np.array([costs_of(period_of(free, t), pooled, sites) for t in range(len(problem.hours))])
-        whole.used += costs.size
+    for built in sites:
+        costs = np.array([costs_of(period_of(problem, t), trees, built) for t in range(len(problem.hours))])
         way = cheapest_way(costs, changes[1:, 1:], changes[0, 1:], price, limit)
         if way is None:
             continue
         operations = changes[0, 1 + way[0]] + sum(changes[1 + a, 1 + b] for a, b in itertools.pairwise(way))
         total = float(costs[np.arange(len(way)), way].sum() + price * operations)
         if total < best:
-            best, found = total, Series([pooled[k] for k in way], sites)
-    return found, whole
+            best, found = total, Series([trees[k] for k in way], built)
+    return found
+
+
+def pooled(runs: list[Run]) -> list[Tree]:
+    """The base topology, and the best ones of all runs, each once."""
+    trees = {lines_of(tree): tree for tree in [base_tree(runs[0].problem.network)]}
+    for own in runs:
+        assert isinstance(own.archive, Pool)
+        trees |= {key: plan.choice.tree for key, plan in own.archive.plans.items()}
+    return list(trees.values())
 
 
 def sites_of(runs: list[Run]) -> list[Ints]:

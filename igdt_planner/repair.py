@@ -1,0 +1,108 @@
+"""When AC says no: the MILP's plan is dispatched, switched and sited anew, in that order; then the search steps in."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+from igdt_planner.formulation.solution import Decisions, read_decisions
+from igdt_planner.model import Fix
+from igdt_planner.plan import Plan, Step, StepTried
+from igdt_planner.session import Run, Session
+from igdt_planner.solve import Solved
+from igdt_planner.starts import searched
+from igdt_planner.study import Horizon
+
+RESCUE_EVALUATIONS = 4_000
+"""AC power flows of the search that takes over where AC refuses all that the MILP finds."""
+REPAIR_SHARE = 0.25
+"""Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a plan after AC: decisions, their dispatch, the step that decided, and all steps tried."""
+
+    decisions: Decisions
+    run: Run
+    step: Step
+    steps: tuple[StepTried, ...]
+
+
+def accept(session: Session, solved: Solved, decisions: Decisions) -> Kept:
+    """The first plan that AC confirms: the MILP's own, or one with less held of it.
+
+    What is held is given up in steps: first the dispatch is solved anew with exact losses, then the topology is free
+    too, then the sites; then the search by AC power flow takes over. Where AC confirms none, the MILP's own plan comes
+    back with its violations.
+    """
+    own = session.judged(solved, decisions, session.study)
+    tried = [tried_at("milp", own, solved.answer.seconds)]
+    if own.verdict.verdict == "feasible" and session.study.model.losses == "balance":
+        return Kept(decisions, own, "milp", tuple(tried))
+    after: tuple[Step, ...] = ("redispatch", *freed(session, decisions), "search")
+    for step in after[:1] if solved.cancelled else after:
+        begun = time.monotonic()
+        found, run = anew(session, step, decisions)
+        tried.append(tried_at(step, run, time.monotonic() - begun))
+        if found is not None and run is not None and run.verdict.verdict == "feasible":
+            return Kept(found, run, step, tuple(tried))
+    return Kept(decisions, own, "none", tuple(tried))
+
+
+def anew(session: Session, step: Step, decisions: Decisions) -> tuple[Decisions | None, Run | None]:
+    """What a step makes of decisions, and its dispatch at the forecast; None where it finds nothing."""
+    if step == "redispatch":
+        return decisions, session.dispatch(decisions, session.study)
+    if step == "search":
+        rescued = searched(session.study, RESCUE_EVALUATIONS)
+        return rescued, session.dispatch(rescued, session.study) if rescued is not None else None
+    solved = decided_anew(session, freed(session, decisions)[step], decisions)
+    if solved.answer.x is None:
+        return None, None
+    found = read_decisions(solved.formulation, solved.values, solved.binaries)
+    return found, session.judged(solved, found, session.study)
+
+
+def freed(session: Session, decisions: Decisions) -> dict[Step, Fix]:
+    """What is held of a plan where its topology is decided anew, and then its sites, if there are any."""
+    study, whole = session.study, decisions.as_fix(session.study)
+    steps: dict[Step, Fix] = {"topology": Fix(dg=whole.dg, ess=whole.ess)}
+    return steps | {"sites": Fix()} if study.dg or study.ess else steps
+
+
+def decided_anew(session: Session, fix: Fix, decisions: Decisions, asked: Horizon | None = None) -> Solved:
+    """The study, or a question to it, solved with exact losses and with what is held of a plan."""
+    study = session.study.decide(stated(fix, session.study.model.fix))
+    return session.solver.solve(
+        study if asked is None else study.ask(asked),
+        time_limit_s=session.limit(REPAIR_SHARE),
+        gap=session.asked_gap,
+        starts=[decisions.binaries],
+        quiet=True,
+    )
+
+
+def stated(held: Fix, by_user: Fix) -> Fix:
+    """What is held of a plan, and what the user states anyway."""
+    return Fix(
+        dg=held.dg if held.dg is not None else by_user.dg,
+        ess=held.ess if held.ess is not None else by_user.ess,
+        open_lines={**by_user.open_lines, **held.open_lines},
+    )
+
+
+def decided(plan: Plan, step: Step, steps: tuple[StepTried, ...]) -> Plan:
+    """A plan with the step that decided it; a proof of the linear problem says nothing of a plan decided anew."""
+    other = step in ("topology", "sites", "search") and plan.bound_of == "linear" and plan.status == "optimal"
+    return dataclasses.replace(plan, decided_by=step, steps=steps, status="feasible" if other else plan.status)
+
+
+def tried_at(
+    step: Step, run: Run | None, seconds: float, alpha: float | None = None, promised: float | None = None
+) -> StepTried:
+    """The record of a step by the dispatch that it led to, and of a question by alpha too."""
+    if run is None:
+        return StepTried(step, "not_checked", None, None, alpha, promised, seconds)
+    return StepTried(step, run.verdict.verdict, run.verdict.objective, run.cost, alpha, promised, seconds)
