@@ -102,7 +102,11 @@ def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
     InputError
         As :func:`ambiguity`.
     """
-    found = ambiguity(study, sense)
+    return question_of(study, ambiguity(study, sense), sense, budget)
+
+
+def question_of(study: Study, found: Ambiguity, sense: Sense, budget: float) -> Horizon:
+    """The question at the first guess of the worst."""
     return Horizon(sense, budget, alpha_limit(study, found, sense), (found.first,))
 
 
@@ -110,8 +114,8 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
     """Alpha at which the first quantity stands at its physical range: 0 or ``physical_max``, times the forecast.
 
     Beyond it that quantity would stay and only the others would go on. Such an alpha is not searched: where this limit
-    is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs. Where a corner decides,
-    the side to which it does not lie does not limit alpha.
+    is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs. Where a corner
+    decides, the side to which it does not lie does not limit alpha.
     """
     limits = []
     side = 1.0 if sense == "robust" else -1.0

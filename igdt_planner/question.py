@@ -10,20 +10,27 @@ from typing import Any
 
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
-from igdt_planner.igdt import Sense, corner, horizon, justification, matters, vertices
+from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import Plan, Status, Step, StepTried
+from igdt_planner.plan import Plan, Realisation, Status, Step, StepTried
+from igdt_planner.recourse import Recourse
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solve import Solved
-from igdt_planner.study import Horizon
+from igdt_planner.study import Direction, Horizon
 
 BUDGET_TOLERANCE = 1e-9
 """Share of the budget by which rounding may exceed it."""
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
-VERTICES_ATTACKED = 4
-"""Random vertices of the uncertainty set at which every robust plan is attacked."""
+LEAST_ALPHA = 1e-6
+"""An alpha below is none: no gap refers to it."""
+SCENARIOS = 24
+"""Most scenarios that column-and-constraint generation takes up."""
+NARROWED = 6
+"""Most times that a question is asked again over a smaller range of alpha, where products with alpha are relaxed."""
+LEAST_STEP = 1e-4
+"""By what share of alpha, at least, a smaller range begins above what is reached."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
@@ -31,6 +38,8 @@ CORRECTIONS = 10
 """How often alpha is corrected until its AC cost meets the budget, and then again until it is the largest."""
 ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
 """How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
+Left = tuple[Decisions, float, Run, Step]
+"""What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -61,15 +70,23 @@ def answer(
         budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
     assert budget is not None
     session.beta = beta
-    return Question(session, horizon(session.study, sense, budget), beta, base).answer(pool, share)
+    found = ambiguity(session.study, sense)
+    return Question(session, question_of(session.study, found, sense, budget), found, beta, base).answer(pool, share)
 
 
 class Question:
     """One info-gap question to a session's study, against its baseline."""
 
-    def __init__(self, session: Session, asked: Horizon, beta: float | None, base: Candidate) -> None:
+    def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
         self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.found, self.direction = found, found.first
+        self.schedule: Mapping[str, float] | None = None
+        self.scenarios, self.bound = 1, math.inf
         self.tried: list[StepTried] = []
+
+    def point(self, alpha: float) -> Realisation:
+        """The worst point known at a radius (for an opportunity the best)."""
+        return self.found.uncertainty.realise(self.direction, alpha)
 
     def answer(self, pool: Iterable[Candidate], share: float) -> Candidate:
         """The plan that answers it, found in a share of the time limit from the baseline and plans of other betas."""
@@ -77,32 +94,107 @@ class Question:
         session, asked, base = self.session, self.asked, self.base
         session.on_event({"kind": "started"})
         starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
-        solved = session.solver.solve(
-            self.study.ask(asked),
-            time_limit_s=session.limit(share),
-            gap=session.gap,
-            starts=starts,
-            tangents=session.tangents[asked.sense],
-        )
-        session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
-        found = self.surviving(solved)
-        if found is None:
+        deadline = begun + session.limit(share)
+        if self.found.corner:
+            solved = self.solve(asked, starts, deadline)
+            left = self.surviving(solved)
+            if left is not None and not solved.cancelled and self.relaxed:
+                left = self.narrowed(left, deadline)
+        else:
+            solved, left = self.generated(starts, deadline)
+        if left is None:
             blank = blank_plan(self.study, asked.sense, solved)
-            plan = dataclasses.replace(blank, robustness=self.fields(None, solved), steps=tuple(self.tried))
+            plan = dataclasses.replace(blank, robustness=self.fields(None), steps=tuple(self.tried))
             if solved.answer.x is not None and not solved.cancelled:
                 plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
             elif plan.status == "infeasible":
                 plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
             return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
-        decisions, alpha, run, step = found
+        decisions, alpha, run, step = left
         plan = decided(self.answered(decisions, alpha, run, solved), step, tuple(self.tried))
         plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
         session.finished(plan)
         return Candidate(plan, decisions)
 
-    def surviving(self, solved: Solved) -> tuple[Decisions, float, Run, Step] | None:
+    def solve(self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float) -> Solved:
+        """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
+        session, alone = self.session, len(asked.scenarios) == 1
+        solved = session.solver.solve(
+            self.study.ask(asked),
+            time_limit_s=max(1.0, deadline - time.monotonic()),
+            gap=session.gap,
+            starts=[repeated(start, len(asked.scenarios)) for start in starts],
+            tangents=session.tangents[asked.sense] if alone else None,
+            explore=alone,
+        )
+        if alone:
+            session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
+        if solved.answer.status == "infeasible" and asked.alpha_lb > 0.0:
+            self.bound = min(self.bound, asked.alpha_lb)
+        elif math.isfinite(solved.answer.bound):
+            self.bound = min(self.bound, abs(solved.answer.bound))
+        return solved
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether the MILP relaxes what alpha does to a quantity: bought power at a price, a squared rating."""
+        relaxed = {"price", "line_rating"} & set(self.found.uncertainty.shapes)
+        return bool(relaxed) and self.asked.sense == "robust"
+
+    def narrowed(self, left: Left, deadline: float) -> Left:
+        """Ask again for a larger alpha than was reached, until none is found or the gap is closed."""
+        gap = max(self.session.asked_gap, LEAST_STEP)
+        for _ in range(NARROWED):
+            reached = left[1]
+            if self.bound <= reached * (1.0 + gap) or time.monotonic() > deadline:
+                break
+            low = reached * (1.0 + gap) + BUDGET_TOLERANCE
+            asked = dataclasses.replace(self.asked, alpha_lb=low, alpha_ub=min(self.asked.alpha_ub, self.bound))
+            solved = self.solve(asked, [left[0].binaries], deadline)
+            again = self.mended(solved) if solved.answer.x is not None else None
+            if again is None or again[1] <= reached:
+                break
+            left = again
+        return left
+
+    def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
+        """Column-and-constraint generation: the MILP over scenarios, the adversary who adds the one that breaks it.
+
+        The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached.
+        """
+        session, budget, gap = self.session, self.asked.budget, self.session.asked_gap
+        scenarios = [self.found.first]
+        best: tuple[float, Decisions, Mapping[str, float], Direction] | None = None
+        while True:
+            asked = dataclasses.replace(self.asked, scenarios=tuple(scenarios))
+            solved = self.solve(asked, starts, deadline)
+            self.scenarios = len(scenarios)
+            if solved.answer.x is None:
+                break
+            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+            schedule = schedule_of(solved.values)
+            held = schedule if self.study.model.stages.storage == "here_and_now" else None
+            recourse = Recourse(session, decisions, self.found, held)
+            reached, attack = recourse.reach(budget, min(self.asked.alpha_ub, abs(solved.answer.value or 0.0)))
+            direction = attack.direction if attack is not None else scenarios[0]
+            if best is None or reached > best[0]:
+                best = reached, decisions, schedule, direction
+            session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
+            closed = self.bound - best[0] <= gap * max(best[0], LEAST_STEP)
+            over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
+            if attack is None or closed or over or direction in scenarios:
+                break
+            scenarios.append(direction)
+            starts = [decisions.binaries, *starts]
+        if best is None or best[0] < 0.0:
+            return solved, self.surviving(None)
+        reached, decisions, self.schedule, self.direction = best
+        left = self.kept(REDISPATCH, decisions, reached, time.monotonic())
+        return solved, left or self.surviving(None)
+
+    def surviving(self, solved: Solved | None) -> Left | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
-        if solved.answer.x is not None:
+        if solved is not None and solved.answer.x is not None:
             found = self.mended(solved)
             if found is not None:
                 return found
@@ -121,7 +213,7 @@ class Question:
         self.tried.append(tried_at(plan.decided_by, own, 0.0, alpha=0.0))
         return base.decisions, 0.0, own, plan.decided_by
 
-    def mended(self, solved: Solved) -> tuple[Decisions, float, Run, Step] | None:
+    def mended(self, solved: Solved) -> Left | None:
         """The largest alpha that survives AC: at the decisions found, or with topology or sites decided anew.
 
         Anew where AC leaves little of the alpha that the MILP promised; then with exact losses, so that AC agrees.
@@ -146,14 +238,12 @@ class Question:
 
     def as_promised(self, decisions: Decisions, alpha: float, solved: Solved) -> StepTried:
         """What AC says of the MILP's own dispatch at the alpha that it promises."""
-        run = self.session.judged(solved, decisions, self.study.realise(corner(self.asked, alpha)))
+        run = self.session.judged(solved, decisions, self.study.realise(self.point(alpha)))
         survived = alpha if excess_of(run, self.asked) <= 0.0 else None
         own = tried_at("milp", run, solved.answer.seconds, survived, alpha)
         return dataclasses.replace(own, model_objective=None)
 
-    def kept(
-        self, step: Step, decisions: Decisions, promised: float, begun: float
-    ) -> tuple[Decisions, float, Run, Step] | None:
+    def kept(self, step: Step, decisions: Decisions, promised: float, begun: float) -> Left | None:
         """What survives AC of the decisions of a step, and its record."""
         survived = self.survive(self.asked, decisions, promised)
         alpha, run = survived or (None, None)
@@ -171,7 +261,7 @@ class Question:
         lost: tuple[float, float] | None = None
         refusals = 0
         for _ in range(CORRECTIONS):
-            run = self.session.dispatch(decisions, self.study.realise(corner(asked, alpha)))
+            run = self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
             excess = excess_of(run, asked)
             if run is not None and excess <= 0.0:
                 return self.closer(asked, decisions, (alpha, run), lost) if lost is not None else (alpha, run)
@@ -198,7 +288,7 @@ class Question:
             alpha = kept[0] + share * (lost[0] - kept[0])
             if abs(alpha - kept[0]) <= 0.5 * ALPHA_TOLERANCE * alpha:
                 break
-            run = self.session.dispatch(decisions, self.study.realise(corner(asked, alpha)))
+            run = self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
             excess = excess_of(run, asked)
             if run is not None and excess <= 0.0:
                 kept = alpha, run
@@ -211,7 +301,7 @@ class Question:
         asked = self.asked
         forecast = self.session.dispatch(decisions, self.study, run.schedule)
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
-        fields = self.fields(alpha if matters(self.study, len(decisions.dg), asked) else None, solved)
+        fields = self.fields(alpha if matters(self.study, len(decisions.dg), self.found) else None)
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
@@ -240,10 +330,10 @@ class Question:
             warnings=tuple(warnings),
         )
 
-    def fields(self, alpha: float | None, solved: Solved) -> dict[str, Any]:
+    def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""
         asked, base = self.asked, self.base.plan
-        bound = abs(solved.answer.bound) if math.isfinite(solved.answer.bound) else None
+        bound = self.bound if math.isfinite(self.bound) else None
         if asked.sense == "robust" and bound is not None:
             bound = min(bound, asked.alpha_ub)
         physical = alpha is not None and alpha >= asked.alpha_ub * (1.0 - 1e-9)
@@ -257,12 +347,19 @@ class Question:
             "base_bound": base.bound,
             "budget": asked.budget,
             "objective_forecast": None,
-            "worst_case": {
-                "corner": justification(asked),
-                "vertices_attacked": 0,
-                "costliest_attack": None,
-                "broken": False,
-            },
+            "worst_case": self.worst_case(0, None, False, False),
+        }
+
+    def worst_case(self, points: int, costliest: float | None, proven: bool, broken: bool) -> dict[str, Any]:
+        """How the worst case is known, and what the adversary made of it."""
+        return {
+            "corner": justification(self.found, self.asked.sense),
+            "method": "corner" if self.found.corner else "column_and_constraint_generation",
+            "scenarios": self.scenarios,
+            "points_attacked": points,
+            "all_vertices": proven,
+            "costliest_attack": costliest,
+            "broken": broken,
         }
 
     def floor(self, decisions: Decisions, alpha: float) -> float | None:
@@ -274,32 +371,48 @@ class Question:
         if budget is None:
             return alpha
         smaller = dataclasses.replace(asked, budget=budget)
-        solved = self.session.decided(decisions, self.study.ask(smaller))
-        if solved.answer.x is None:
-            return None
-        survived = self.survive(smaller, decisions, abs(solved.answer.value or 0.0))
+        if not self.found.corner:
+            reached, _ = Recourse(self.session, decisions, self.found, self.schedule).reach(budget, alpha)
+        else:
+            solved = self.session.decided(decisions, self.study.ask(smaller))
+            reached = abs(solved.answer.value or 0.0) if solved.answer.x is not None else -1.0
+        survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
         return survived[0] if survived else None
 
     def attack(
         self, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
     ) -> tuple[dict[str, Any], list[str]]:
-        """Try to break a plan at vertices of the uncertainty set; sites, topology and storage schedule stay."""
-        asked = self.asked
-        costs = []
-        for vertex in vertices(self.study, asked, alpha, VERTICES_ATTACKED, self.study.model.solver.seed):
-            solved = self.session.decided(decisions, vertex, schedule)
-            if solved.answer.value is not None or solved.answer.status == "infeasible":
-                costs.append(math.inf if solved.answer.value is None else solved.answer.value)
-        costliest = max(costs, default=math.nan)
-        broken = costliest > asked.budget * (1.0 + ATTACK_TOLERANCE)
-        found = {
-            "corner": justification(asked),
-            "vertices_attacked": len(costs),
-            "costliest_attack": costliest,
-            "broken": broken,
-        }
-        text = f"THE ROBUST PLAN BREAKS: inside alpha it costs {costliest:g}, over {asked.budget:g}; please report this"
+        """Try to break a plan inside its alpha; sites, topology and storage schedule stay."""
+        held = schedule if self.study.model.stages.storage == "here_and_now" else None
+        attack = Recourse(self.session, decisions, self.found, held).attacked(alpha)
+        broken = attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
+        found = self.worst_case(attack.points, attack.cost, attack.proven, broken)
+        text = (
+            f"THE ROBUST PLAN BREAKS: inside alpha it costs {attack.cost:g}, over {self.asked.budget:g}; "
+            "please report this"
+        )
         return found, [text] if broken else []
+
+
+def schedule_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Charging and discharging in the first scenario of a question."""
+    return {
+        name: max(0.0, value)
+        for name, value in values.items()
+        if name.startswith("mode[") and (".p_charge[" in name or ".p_discharge[" in name)
+    }
+
+
+def repeated(start: Mapping[str, float], scenarios: int) -> dict[str, float]:
+    """A start for every scenario alike."""
+    first = {name: value for name, value in start.items() if not name.startswith("further[")}
+    again = {
+        f"further[{s}].{name}": value
+        for s in range(1, scenarios)
+        for name, value in first.items()
+        if name.startswith("mode[")
+    }
+    return first | again
 
 
 def excess_of(run: Run | None, asked: Horizon) -> float:
@@ -326,7 +439,7 @@ def out_of_reach(asked: Horizon) -> str:
 def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: str) -> float | None:
     """Relative distance between alpha and its bound, of the same problem; None at 0 and where alpha is unbounded."""
     reached = alpha if of == "ac" else model_alpha
-    if not alpha or bound is None or not reached or reached < 1e-9:
+    if not alpha or alpha < LEAST_ALPHA or bound is None or not reached or reached < 1e-9:
         return None
     return abs(bound - reached) / reached
 

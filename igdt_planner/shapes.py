@@ -136,7 +136,7 @@ class Shape:
             -gradient,
             A_ub=np.vstack([steps, -steps]),
             b_ub=np.concatenate([bound, bound]),
-            bounds=np.stack([-down, up], axis=1),
+            bounds=list(zip((-down).tolist(), up.tolist(), strict=True)),
         )
         return np.asarray(found.x, dtype=float)
 

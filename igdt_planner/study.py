@@ -138,6 +138,10 @@ class Study:
         """The same study with an info-gap question in place of the cost objective."""
         return dataclasses.replace(self, realisation=FORECAST, horizon=horizon)
 
+    def deviate(self, keys: frozenset[tuple[Quantity, int, int]]) -> Study:
+        """The same study with columns for the deviations named; its sites are decided."""
+        return dataclasses.replace(self, deviating=keys)
+
     def decide(self, fix: Fix) -> Study:
         """The same study with decisions fixed and the AC-tight loss model, ready for re-dispatch.
 

@@ -61,7 +61,7 @@ class UncertaintySet:
             for c, series in by_component.items():
                 for t, value in zip(self.periods, series, strict=True):
                     values[t if c == ALIKE else (c, t)] = value
-            found[quantity] = values
+            found[quantity] = shortened(values)
         return found
 
     def combined(self, lists: Mapping[Quantity, list[Pair] | None], most: int) -> list[Ray] | None:
@@ -75,8 +75,8 @@ class UncertaintySet:
             return None
         rays = []
         for pairs in product(*(points or [] for points in found)):
-            inner, outer = (self.direction(dict(zip(series, side, strict=True))) for side in zip(*pairs, strict=True))
-            rays.append((inner, outer))
+            inner, outer = ({key: pair[n] for key, pair in zip(series, pairs, strict=True)} for n in (0, 1))
+            rays.append((self.direction(inner), self.direction(outer)))
         return rays
 
     def sample(self, rng: np.random.Generator, count: int) -> dict[tuple[Quantity, int], Floats]:
@@ -89,10 +89,18 @@ class UncertaintySet:
         for quantity, shape in self.shapes.items():
             most, values = shape.entry.physical_max, direction.get(quantity, 0.0)
             if isinstance(values, float | int):
-                factors[quantity] = min(max(0.0, 1.0 + values * alpha), most)
+                factors[quantity] = float(min(max(0.0, 1.0 + values * alpha), most))
             else:
-                factors[quantity] = {key: min(max(0.0, 1.0 + v * alpha), most) for key, v in values.items()}
+                factors[quantity] = shortened(
+                    {k: float(min(max(0.0, 1.0 + v * alpha), most)) for k, v in values.items()}
+                )
         return Realisation(**factors)
+
+
+def shortened(values: Mapping[int | tuple[int, int], float]) -> Factors:
+    """One number where all are alike, else the numbers."""
+    alike = set(values.values())
+    return alike.pop() if len(alike) == 1 else values
 
 
 def set_of(study: Study) -> UncertaintySet:
@@ -104,9 +112,12 @@ def set_of(study: Study) -> UncertaintySet:
 
 
 def components_of(study: Study, quantity: Quantity, shape: Shape) -> tuple[int, ...]:
-    """What deviates on its own: buses with load, buses where a unit may stand, rated lines; a price is one for all."""
-    if shape.common or quantity == "price":
-        return (ALIKE,)
+    """What deviates on its own; a price is one for all."""
+    return (ALIKE,) if shape.common or quantity == "price" else members(study, quantity)
+
+
+def members(study: Study, quantity: Quantity) -> tuple[int, ...]:
+    """What a quantity is a quantity of: buses with load, buses where a unit may stand, rated lines."""
     if quantity == "line_rating":
         return tuple(line.id for line in study.lines.values() if np.isfinite(line.i_sq_ub))
     if quantity in LOADS:

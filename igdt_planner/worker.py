@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from igdt_planner.errors import SolverError
 from igdt_planner.milp import Answer, Options, solve
+from igdt_planner.probe import POINT_S, Points, Probe, Reply
 from igdt_planner.problem import Problem, Rows
 from igdt_planner.site_tree import prove
 
@@ -59,6 +60,7 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
         self.latest = NOTHING
+        self.probed: Problem | None = None
 
     def run(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> tuple[Answer, Rows | None, bool]:
         """Solve a job; the last element says whether the user interrupted it.
@@ -95,13 +97,37 @@ class Worker:
             self.latest = absorb(self.latest, content)
             on_event({key: value for key, value in content.items() if key != "x"})
 
+    def ask(self, points: Points) -> Reply:
+        """What a decided problem costs at points.
+
+        Raises
+        ------
+        SolverError
+            The process died or took too long.
+        """
+        try:
+            if self.process is None or self.process.poll() is not None:
+                self.start()
+            known, self.probed = self.probed is points.problem, points.problem
+            self.send(replace(points, problem=None) if known else points)
+            kind, content = self.messages.get(timeout=POINT_S * len(points.values) + GRACE_S)
+        except (queue.Empty, KeyboardInterrupt) as error:
+            self.close()
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise SolverError("no answer: the solver overran its time limit") from None
+        if kind != "done":
+            self.close()
+            raise SolverError(f"no answer: {content}")
+        return cast(Reply, content)
+
     def salvage(self, begun: float, why: str) -> Answer:
         """The last incumbent of a child that is gone; without one, an error."""
         if self.latest.x is None:
             raise SolverError(f"no plan: {why}")
         return replace(self.latest, seconds=time.monotonic() - begun)
 
-    def send(self, job: Job) -> None:
+    def send(self, job: Job | Points) -> None:
         """Hand a job to the child, starting one if need be."""
         if self.process is None or self.process.poll() is not None:
             self.start()
@@ -114,7 +140,7 @@ class Worker:
         """Start a child in a session of its own, so that an interrupt reaches the parent only."""
         command = [sys.executable, "-c", CHILD, str(Path(__file__).parent)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        self.messages = queue.Queue()
+        self.messages, self.probed = queue.Queue(), None
         threading.Thread(target=listen, args=(self.process, self.messages), daemon=True).start()
 
     def close(self) -> None:
@@ -143,7 +169,7 @@ def listen(process: subprocess.Popen[bytes], messages: queue.Queue[tuple[str, An
         messages.put(("failed", f"the solver process ended with status {process.wait()}"))
 
 
-def jobs(stream: BinaryIO) -> Iterator[Job]:
+def jobs(stream: BinaryIO) -> Iterator[Job | Points]:
     """Jobs from the parent until it closes the pipe."""
     while True:
         try:
@@ -161,8 +187,14 @@ def main() -> None:
         pickle.dump((kind, content), channel)
         channel.flush()
 
+    probe: Probe | None = None
     for job in jobs(sys.stdin.buffer):
         try:
+            if isinstance(job, Points):
+                probe = Probe(job.problem) if job.problem is not None else probe
+                assert probe is not None
+                tell("done", probe.ask(job))
+                continue
             emit = partial(tell, "event")
             tell("done", solve(job.problem, job.options, job.known, emit, prove=prove if job.prove else None))
         except Exception as error:  # the parent must learn of any failure in words

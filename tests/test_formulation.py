@@ -33,6 +33,7 @@ from igdt_planner.formulation.bounds import i_sq_limit, load_current, source_cur
 from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
 from igdt_planner.milp import Options, to_highs
+from igdt_planner.plan import Realisation
 from igdt_planner.problem import hold, loss_shortfall, no_rows, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Horizon, Study
@@ -93,6 +94,7 @@ ROWS = {
     "D8": "switching_limit switching",
     "D9": "voltage_below switching",
     "D10": "voltage_above switching",
+    "D11": "rating_deviates scenarios",
     "B1": "charge_limit both",
     "B2": "discharge_limit both",
     "B3": "energy_limit both",
@@ -117,9 +119,12 @@ ROWS = {
     "G2": "alpha_built_upper robust",
     "G3": "alpha_built_alpha robust",
     "G4": "alpha_built_lower robust",
-    "G5": "within_budget robust",
+    "G5": "within_budget robust scenarios",
     "G6": "objective robust opportunity",
     "G7": "alpha_built_count robust",
+    "G8": "same_topology scenarios",
+    "G9": "same_schedule scenarios",
+    "G10": "price_product scenarios",
 }
 """Tag: component, and the tiny studies whose rows stand in its golden file."""
 
@@ -145,7 +150,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity")
+    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "scenarios")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)
@@ -194,7 +199,7 @@ def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -
     planned = shipped("ieee33_14sw", "dual_mode")
     if alpha is not None:
         planned = planned.ask(
-            Horizon("robust", budget=10.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.1})
+            Horizon("robust", budget=10.0, alpha_ub=0.5, scenarios=({"dg_availability": -1.0, "load": 0.1},))
         )
     formulation = build(planned)
     connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **CONNECTED)
@@ -334,9 +339,9 @@ def test_flow_of_an_island_is_bounded_by_its_sources_only_without_negative_loads
 
 
 def test_bounds_follow_the_largest_factor_on_dg() -> None:
-    planned = dataclasses.replace(tiny("both"), dg_factor={(2, 1): 1.5, (3, 1): 0.5})
+    planned = dataclasses.replace(tiny("both"), realisation=Realisation(dg_availability={(2, 1): 1.5, (3, 1): 0.5}))
     assert source_current(planned) == pytest.approx((1.5 * math.hypot(0.5, 0.2) + 0.1) / 0.9)
-    fewer = dataclasses.replace(tiny("both"), dg_factor={(2, 1): 0.5})
+    fewer = dataclasses.replace(tiny("both"), realisation=Realisation(dg_availability={(2, 1): 0.5}))
     assert source_current(fewer) == pytest.approx(source_current(tiny("both")))
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from golden.studies import CASE, CONNECTED, MODEL, study
 
-from igdt_planner.igdt import alpha_limit, corner_faults, horizon, justification, vertices
-from igdt_planner.model import Model
+from igdt_planner.igdt import ambiguity, corner_faults, horizon, justification
 from igdt_planner.study import Study
+from igdt_planner.uncertainty import set_of
 
 LOSSES = {"term": "losses", "mode": "connected"}
 DEVIATION = {"term": "voltage_deviation", "mode": "connected"}
@@ -33,7 +33,7 @@ def test_load_up_is_refused_where_voltages_have_a_price() -> None:
 
 def test_justification_says_no_more_of_a_quantity_than_is_proven() -> None:
     words = {
-        name: justification(horizon(uncertain(*entries), "robust", 1.0))
+        name: justification(ambiguity(uncertain(*entries), "robust"), "robust")
         for name, entries in {
             "dg": [DG],
             "load": [LOAD],
@@ -41,10 +41,10 @@ def test_justification_says_no_more_of_a_quantity_than_is_proven() -> None:
             "weightless": [DG, LOAD | {"weight": 0}],
         }.items()
     }
-    assert words["dg"].startswith("corner (dg_availability down), justified: ")
+    assert words["dg"].startswith("corner (DG down), justified: ")
     assert "voltage" not in words["dg"]
     assert "but for voltage limits" in words["load"]
-    assert words["both"].startswith("corner (dg_availability down, load up), justified: ")
+    assert words["both"].startswith("corner (DG down, load up), justified: ")
     assert words["weightless"] == words["dg"]
 
 
@@ -57,21 +57,13 @@ def test_alpha_is_searched_up_to_the_range_of_the_first_quantity(sense: Any, lim
     planned = uncertain(DG | {"weight": 0.4, "physical_max": 3.0}, LOAD | {"weight": 0.5, "physical_max": 1.6})
     asked = horizon(planned, sense, 1.0)
     assert asked.alpha_ub == pytest.approx(limit)
-    assert alpha_limit(planned, dict.fromkeys(asked.deviation, 0.0)) == 0.0
 
 
-def test_vertices_stay_within_physical_ranges() -> None:
+def test_points_stay_within_physical_ranges() -> None:
     planned = uncertain(DG | {"physical_max": 1.0}, LOAD | {"weight": 1.5, "physical_max": 3.0})
-    asked = horizon(planned, "robust", 1.0)
-    seen: set[tuple[float, float]] = set()
-    for vertex in vertices(planned, asked, alpha=0.8, count=20, seed=1):
-        loads = vertex.modes["connected"].p_load[3, 2] / planned.modes["connected"].p_load[3, 2]
-        seen.add((round(vertex.dg_factor[3, 2], 9), round(loads, 9)))
+    uncertainty = set_of(planned)
+    points = uncertainty.combined({quantity: shape.vertices() for quantity, shape in uncertainty.shapes.items()}, 10**6)
+    assert points is not None
+    realised = [uncertainty.realise(direction, 0.8) for direction, _ in points]
+    seen = {(round(r.at("dg_availability", 3, 2), 9), round(r.at("load", 3, 2), 9)) for r in realised}
     assert seen == {(low, load) for low in (0.2, 1.0) for load in (0.0, 2.2)}
-
-
-def test_vertices_move_only_what_is_uncertain() -> None:
-    planned = uncertain(DG)
-    (vertex,) = vertices(planned, horizon(planned, "robust", 1.0), alpha=0.1, count=1, seed=0)
-    assert vertex.modes["connected"].p_load == planned.modes["connected"].p_load
-    assert Model.model_validate(planned.model.model_dump()) == planned.model

@@ -174,7 +174,11 @@ GIVEN: dict[str, tuple[Study, float, float]] = {
     "less DG, more load": (GIVING_TWICE.ask(CORNER), 1.0 + 1.1 * 0.2, 0.4 + 1.1 * 0.1),
     "more DG": (GIVING_TWICE.ask(BEST_CORNER), 1.5 + 0.2, 0.6 + 0.1),
     "realised": (GIVING.realise(Realisation(load=0.5, dg_availability=0.8)), 0.4 + 0.1 + 0.1, 0.16 + 0.05),
-    "unit by unit": (dataclasses.replace(tiny("both"), dg_factor={(2, 1): 1.5, (3, 1): 0.5}), 0.75 + 0.1, 0.3),
+    "unit by unit": (
+        dataclasses.replace(tiny("both"), realisation=Realisation(dg_availability={(2, 1): 1.5, (3, 1): 0.5})),
+        0.75 + 0.1,
+        0.3,
+    ),
 }
 
 

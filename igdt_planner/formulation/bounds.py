@@ -16,14 +16,14 @@ def largest_factor(study: Study, quantity: Quantity) -> float:
     if entry is not None and any(key[0] == quantity for key in study.deviating):
         return entry.physical_max
     if study.horizon is None:
-        return max(1.0, largest(getattr(study.realisation, quantity)))
-    steepest = max(largest(scenario.get(quantity, 0.0)) for scenario in study.horizon.scenarios)
+        return largest(getattr(study.realisation, quantity), 1.0)
+    steepest = max(largest(scenario.get(quantity, 0.0), 0.0) for scenario in study.horizon.scenarios)
     return 1.0 + max(0.0, steepest) * study.horizon.alpha_ub
 
 
-def largest(values: Factors) -> float:
-    """The largest of numbers by component and period, or the one that stands for all."""
-    return float(values) if isinstance(values, float | int) else max(values.values(), default=0.0)
+def largest(values: Factors, default: float) -> float:
+    """The largest of numbers by component and period, where those not named have a default, or the one for all."""
+    return float(values) if isinstance(values, float | int) else max([default, *values.values()])
 
 
 def load_factor_ub(study: Study) -> float:

@@ -24,6 +24,7 @@ def add_generation(b: Any) -> None:
     sites = b.model().dg_sites
     b.p_dg = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
     b.q_dg = pyo.Var(sites, b.periods)
+    b.dg_capacity = pyo.Expression(sites, b.periods, rule=dg_capacity)
     b.dg_available = pyo.Constraint(sites, b.periods, rule=dg_available)
     b.dg_q_upper = pyo.Constraint(sites, b.periods, rule=dg_q_upper)
     b.dg_q_lower = pyo.Constraint(sites, b.periods, rule=dg_q_lower)
@@ -42,7 +43,7 @@ def dg_available(b: Any, bus: int, tech: str, t: int) -> Any:
 def available(b: Any, bus: int, tech: str, t: int) -> Any:
     """Available power of a site."""
     unit = b.study.dg[bus, tech]
-    return b.study.periods[t].share[unit.source] * unit.p_mw / b.study.base_mva * dg_capacity(b, bus, tech, t)
+    return b.study.periods[t].share[unit.source] * unit.p_mw / b.study.base_mva * b.dg_capacity[bus, tech, t]
 
 
 def available_ub(b: Any, bus: int, tech: str, t: int) -> float:
@@ -53,12 +54,12 @@ def available_ub(b: Any, bus: int, tech: str, t: int) -> float:
 
 def dg_q_upper(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D2) ``q <= q_max capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * dg_capacity(b, bus, tech, t)
+    return b.q_dg[bus, tech, t] <= b.study.dg[bus, tech].q_max_mvar / b.study.base_mva * b.dg_capacity[bus, tech, t]
 
 
 def dg_q_lower(b: Any, bus: int, tech: str, t: int) -> Any:
     """(D3) ``q >= q_min capacity``. Enforced over: DG sites, periods."""
-    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * dg_capacity(b, bus, tech, t)
+    return b.q_dg[bus, tech, t] >= b.study.dg[bus, tech].q_min_mvar / b.study.base_mva * b.dg_capacity[bus, tech, t]
 
 
 def add_shedding(b: Any) -> None:

@@ -179,7 +179,7 @@ def loads_of(study: Study, mode: ModeName = "connected") -> tuple[Complexes, Flo
         for period in periods
     ]
     factor = study.realisation.table("load", list(study.buses), list(study.periods))
-    return factor * np.array(loads, dtype=np.complex128), np.array([period.hours for period in periods])
+    return np.asarray(factor * np.array(loads), dtype=np.complex128), np.array([period.hours for period in periods])
 
 
 def grow(network: RadialNetwork, line_on: Bools) -> Frame:

@@ -8,6 +8,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from igdt_planner.formulation import Formulation
+from igdt_planner.formulation.infogap import load_factor
 from igdt_planner.problem import loss_shortfall, tangents, worst_violation
 from igdt_planner.solve import compile_problem
 from igdt_planner.study import Line, SiteKey, Study, StudyMode
@@ -92,7 +93,14 @@ def put(formulation: Formulation, operations: Mapping[str, Operation], alpha: fl
     for name, operation in operations.items():
         put_topology(model.mode[name], study, operation)
         for t in study.periods:
-            put_period(model.mode[name], study, study.modes[name], operation, t, pyo.value(model.load_factor))
+            put_period(
+                model.mode[name],
+                study,
+                study.modes[name],
+                operation,
+                t,
+                pyo.value(load_factor(model.mode[name], "active", next(iter(study.buses)), t)),
+            )
         put_energy(model.mode[name], study, operation)
 
 

@@ -131,8 +131,26 @@ TWO_SOURCES = MODEL | {
 }
 """One fed bus between two substations, with DG that may lift its voltage."""
 
-CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, deviation={"dg_availability": -1.0, "load": 0.2})
-BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, deviation={"dg_availability": 1.0})
+SCENARIOS = MODEL | {
+    "modes": {"connected": CONNECTED},
+    "objective": [{"term": "energy_cost", "mode": "connected"}],
+    "periods": "peak",
+    "dg": {},
+    "uncertain": [{"quantity": "price"}, {"quantity": "line_rating"}],
+}
+"""Peak period only, storage, a price and a rating that deviate."""
+
+BOTH_WAYS = Horizon(
+    sense="robust",
+    budget=100.0,
+    alpha_lb=0.1,
+    alpha_ub=0.5,
+    scenarios=({"price": 1.0, "line_rating": -1.0}, {"price": {2: -1.0}, "line_rating": {(2, 2): -0.5}}),
+)
+"""A range of alpha and two scenarios: dear with low ratings, and cheap."""
+
+CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, scenarios=({"dg_availability": -1.0, "load": 0.2},))
+BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, scenarios=({"dg_availability": 1.0},))
 
 MODELS = {
     "both": MODEL,
@@ -147,9 +165,11 @@ MODELS = {
 
 
 def tiny(name: str) -> Study:
-    """One of the tiny studies of ``MODELS``, or ``opportunity``."""
+    """One of the tiny studies of ``MODELS``, or ``opportunity``, or ``scenarios``."""
     if name == "opportunity":
         return study(CASE, ROBUST).ask(BEST_CORNER)
+    if name == "scenarios":
+        return study(CASE, SCENARIOS).ask(BOTH_WAYS)
     plain = study(FED_TWICE if name == "two_sources" else CASE, MODELS[name])
     return plain.ask(CORNER) if name == "robust" else plain
 

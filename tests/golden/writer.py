@@ -18,7 +18,8 @@ def rows(formulation: Formulation, name: str) -> list[str]:
     """Every row of the constraint, expression or objective term called ``name``, in every block that has it."""
     model = formulation.model
     texts = list(term_rows(model, name))
-    for block in (model, *model.mode.values()):
+    further = [block for scenario in model.further.values() for block in (scenario, *scenario.mode.values())]
+    for block in (model, *model.mode.values(), *further):
         part = block.component(name)
         if part is not None and part.ctype is not pyo.Var:
             texts += [row(short(part[index].name), part[index]) for index in sorted(part, key=natural)]
@@ -56,7 +57,7 @@ def expression(label: str, expr: Any) -> str:
 
 def linear(repn: Any, label: str) -> str:
     """Terms in the order of their names; variables of the row's own block without its name."""
-    home = label.split(".")[0] + "."
+    home = label.rpartition(".")[0] + "."
     pairs = zip(repn.linear_coefs, repn.linear_vars, strict=True)
     terms = {short(variable.name).removeprefix(home): coefficient for coefficient, variable in pairs}
     parts = [term(terms[name], name) for name in sorted(terms, key=natural) if abs(terms[name]) > ROUNDING]

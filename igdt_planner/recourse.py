@@ -1,0 +1,239 @@
+"""What decided sites, topology and storage schedule cost over the uncertainty set, and an adversary who looks for more.
+
+The cost is that of the least-cost dispatch at each point, which knows the point and nothing of the future beyond the
+schedule. Where only loads, availabilities and ratings deviate it is convex, so a vertex of the set is its worst point;
+in prices it is concave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from igdt_planner.formulation.cost import mwh
+from igdt_planner.formulation.solution import Decisions
+from igdt_planner.igdt import Ambiguity
+from igdt_planner.model import Quantity
+from igdt_planner.probe import Points
+from igdt_planner.problem import Index
+from igdt_planner.session import Session
+from igdt_planner.shapes import Floats
+from igdt_planner.solve import compiled, held
+from igdt_planner.study import Direction
+from igdt_planner.uncertainty import ALIKE, members
+
+Slopes = dict[tuple[Quantity, int], Floats]
+"""How the cost changes with every series, per period."""
+
+BREAK = 1e-7
+"""Share of the budget above which a cost counts as over it."""
+STEPS = 40
+"""Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
+STARTS, SAMPLES = 6, 24
+"""Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
+MOST_VERTICES = 64
+"""Vertices of the whole set up to which an attack takes all of them."""
+GAIN = 1e-9
+"""Rise of the cost, as a share, below which a climb ends."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """The costliest point that the adversary found.
+
+    ``direction`` lies in the set; ``around`` is the one whose cost was taken, which may lie a little outside of a ball.
+    """
+
+    direction: Direction
+    around: Direction
+    cost: float
+    points: int
+    proven: bool
+
+
+class Recourse:
+    """Least cost of decisions at any point of the uncertainty set."""
+
+    def __init__(
+        self, session: Session, decisions: Decisions, found: Ambiguity, schedule: Mapping[str, float] | None
+    ) -> None:
+        self.session, self.found, self.uncertainty = session, found, found.uncertainty
+        fixed = session.study.decide(decisions.as_fix(session.study))
+        integers = session.decided(decisions, session.study, schedule).binaries
+        self.members: dict[Quantity, tuple[int, ...]] = {
+            q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
+        }
+        self.keys = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
+        main = compiled(fixed.deviate(frozenset(self.keys)))
+        self.problem = held(main, {**integers, **(schedule or {})})
+        position = {name: n for n, name in enumerate(main.names)}
+        self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
+        self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
+
+    def prices(self, m: object, position: Mapping[str, int]) -> tuple[Index, list[int], Floats]:
+        """Columns of bought power, their periods, and what a unit of them costs at the forecast price."""
+        study = self.session.study
+        columns, periods, costs = [], [], []
+        if "price" in self.uncertainty.shapes and "connected" in study.modes:
+            block = m.mode["connected"]  # type: ignore[attr-defined]
+            weight = study.modes["connected"].settings.weight * sum(
+                term.weight for term in study.model.objective if term.term == "energy_cost"
+            )
+            for i in block.mode.sources:
+                for t, period in study.periods.items():
+                    columns.append(position[block.p_source[i, t].name])
+                    periods.append(t)
+                    costs.append(weight * period.price_per_mwh * mwh(block, t))
+        return np.array(columns, dtype=np.int64), periods, np.array(costs)
+
+    @cached_property
+    def seed(self) -> np.random.Generator:
+        """The adversary's own numbers."""
+        return np.random.default_rng(self.session.study.model.solver.seed)
+
+    def costs(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes]]:
+        """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation."""
+        realised = [self.uncertainty.realise(direction, alpha) for direction in directions]
+        factors = np.array([[r.at(*key) for key in self.keys] for r in realised]).reshape(len(realised), -1)
+        rating = np.array([q == "line_rating" for q, _, _ in self.keys], dtype=bool)
+        values = np.where(rating, factors**2, factors) - 1.0
+        dear = np.array([[r.at("price", ALIKE, t) - 1.0 for t in self.priced_t] for r in realised]).reshape(
+            len(realised), -1
+        )
+        costs = self.problem.cost[self.priced] + dear * self.price
+        points = Points(self.problem, self.columns, values, self.priced, costs)
+        reply = self.session.solver.worker.ask(points)
+        slopes = np.where(rating, 2.0 * factors, 1.0) * reply.gradient
+        return reply.cost, [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
+
+    def by_series(self, slopes: Floats, bought: Floats) -> Slopes:
+        """Slopes of the cost, summed up by series, each of shape (periods,)."""
+        place = {t: n for n, t in enumerate(self.uncertainty.periods)}
+        found: Slopes = {series: np.zeros(len(place)) for series in self.uncertainty.series()}
+        for (q, c, t), value in zip(self.keys, slopes.tolist(), strict=True):
+            found[q, c if (q, c) in found else ALIKE][place[t]] += value
+        for t, value in zip(self.priced_t, (bought * self.price).tolist(), strict=True):
+            found["price", ALIKE][place[t]] += value
+        return found
+
+    def worst(self, alpha: float) -> Attack:
+        """The costliest point at a radius: all extreme points where they are listed, else a climb from several."""
+        rays = self.found.rays
+        if rays is not None:
+            costs, _ = self.costs([around for _, around in rays], alpha)
+            n = int(np.argmax(costs))
+            return Attack(*rays[n], float(costs[n]), len(rays), proven="price" not in self.uncertainty.shapes)
+        return self.climbed(alpha)
+
+    def attacked(self, alpha: float) -> Attack:
+        """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
+        shapes = self.uncertainty.shapes
+        rays = self.uncertainty.combined({q: shape.vertices() for q, shape in shapes.items()}, MOST_VERTICES)
+        found = self.climbed(alpha)
+        if rays is None:
+            return found
+        costs, _ = self.costs([inner for inner, _ in rays], alpha)
+        n = int(np.argmax(costs))
+        best = (*rays[n][:1], *rays[n][:1], float(costs[n])) if costs[n] > found.cost else None
+        direction, around, cost = best or (found.direction, found.around, found.cost)
+        return Attack(direction, around, cost, found.points + len(rays), proven="price" not in shapes)
+
+    def climbed(self, alpha: float) -> Attack:
+        """The costliest point that climbs from several directions, and from the costliest sample, lead to."""
+        starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
+        best, points = self.found.first, 0
+        cost = -np.inf
+        for start in starts:
+            top, value, used = self.climb(start, alpha)
+            points += used
+            if value > cost:
+                best, cost = top, value
+        samples = self.sampled(SAMPLES)
+        values, _ = self.costs(samples, alpha)
+        n = int(np.argmax(values))
+        if values[n] > cost:
+            best, cost, used = self.climb(samples[n], alpha)
+            points += used
+        return Attack(best, best, float(cost), points + len(samples), proven=False)
+
+    def sampled(self, count: int) -> list[Direction]:
+        """Random directions inside the set."""
+        series = self.uncertainty.sample(self.seed, count)
+        return [self.uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+
+    def random_slopes(self) -> Slopes:
+        """Slopes that lead to a random vertex."""
+        periods = len(self.uncertainty.periods)
+        return {series: self.seed.standard_normal(periods) for series in self.uncertainty.series()}
+
+    def extreme(self, slopes: Slopes) -> Direction:
+        """The direction of the set that goes farthest along slopes."""
+        shapes, series = self.uncertainty.shapes, self.uncertainty.series()
+        return self.uncertainty.direction({(q, c): shapes[q].extreme(slopes[q, c]) for q, c in series})
+
+    def climb(self, start: Direction, alpha: float) -> tuple[Direction, float, int]:
+        """From a direction to costlier ones: always to the extreme point that the slopes show, or half-way to it."""
+        (cost,), (slopes,) = self.costs([start], alpha)
+        at, points = start, 1
+        for _ in range(STEPS):
+            if not np.isfinite(cost):
+                break
+            towards = self.extreme(slopes)
+            ways = [towards, self.between(at, towards)] if "price" in self.uncertainty.shapes else [towards]
+            values, gradients = self.costs(ways, alpha)
+            points += len(ways)
+            n = int(np.argmax(values))
+            if values[n] <= cost + GAIN * abs(cost):
+                break
+            at, cost, slopes = ways[n], values[n], gradients[n]
+        return at, float(cost), points
+
+    def between(self, first: Direction, second: Direction) -> Direction:
+        """Half-way between two directions."""
+        deviations = self.uncertainty.deviations
+        return self.uncertainty.direction(
+            {(q, c): 0.5 * (deviations(first, q, c) + deviations(second, q, c)) for q, c in self.uncertainty.series()}
+        )
+
+    def reach(self, budget: float, most: float) -> tuple[float, Attack | None]:
+        """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
+
+        Also the attack that held it down, None where ``most`` itself is held. Below 0, with an attack at ``most``, where
+        not even the forecast is within the budget.
+        """
+        (forecast,), _ = self.costs([self.found.first], 0.0)
+        if forecast > budget * (1.0 + BREAK):
+            return -1.0, self.worst(most)
+        alpha, last = most, None
+        for _ in range(STEPS):
+            attack = self.worst(alpha)
+            if attack.cost <= budget * (1.0 + BREAK):
+                break
+            last = attack
+            alpha = self.along(attack.around, budget, alpha)
+        return alpha, last
+
+    def along(self, direction: Direction, budget: float, most: float) -> float:
+        """The largest alpha below ``most`` at which a direction is within the budget: Newton, else by halves."""
+        low, high, alpha = 0.0, most, most
+        for _ in range(STEPS):
+            (cost,), (slopes,) = self.costs([direction], alpha)
+            over = cost - budget
+            if over <= BREAK * abs(budget):
+                low = alpha
+                if over >= -BREAK * abs(budget):
+                    return alpha
+            else:
+                high = alpha
+            slope = sum(
+                float(values @ self.uncertainty.deviations(direction, q, c))
+                for (q, c), values in ((key, slopes[key]) for key in self.uncertainty.series())
+            )
+            newton = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
+            alpha = newton if low < newton < high else 0.5 * (low + high)
+            if high - low <= BREAK * max(high, BREAK):
+                break
+        return low
