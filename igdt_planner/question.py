@@ -31,6 +31,8 @@ CORRECTIONS = 10
 """How often alpha is corrected until its AC cost meets the budget, and then again until it is the largest."""
 ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
 """How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
+LEAST_STEP = 1e-6
+"""Of alpha, where AC refuses; what is nearer than that is the same."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -180,7 +182,7 @@ class Question:
                     slope = (lost[1] - excess) / abs(alpha - lost[0])
                 step = 1.02 * excess / slope + 1e-9
             else:
-                step = 0.01 * 2**refusals * alpha + 1e-6
+                step = 0.01 * 2**refusals * alpha + LEAST_STEP
                 refusals += 1
             lost = alpha, excess
             alpha = min(asked.alpha_ub, max(0.0, alpha + towards * step))
@@ -196,7 +198,7 @@ class Question:
             slack = -excess_of(kept[1], asked)
             share = CHORD * slack / (slack + lost[1]) if math.isfinite(lost[1]) else 0.5
             alpha = kept[0] + share * (lost[0] - kept[0])
-            if abs(alpha - kept[0]) <= 0.5 * ALPHA_TOLERANCE * alpha:
+            if abs(alpha - kept[0]) <= 0.5 * (ALPHA_TOLERANCE * lost[0] + LEAST_STEP):
                 break
             run = self.session.dispatch(decisions, self.study.realise(corner(asked, alpha)))
             excess = excess_of(run, asked)
