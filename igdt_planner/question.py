@@ -29,7 +29,7 @@ SCENARIOS = 24
 """Most scenarios that column-and-constraint generation takes up."""
 NARROWED = 6
 """Most times that a question is asked again over a smaller range of alpha, where products with alpha are relaxed."""
-LEAST_STEP = 1e-4
+LEAST_RISE = 1e-4
 """By what share of alpha, at least, a smaller range begins above what is reached."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
@@ -40,6 +40,8 @@ ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
 """How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
 Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
+LEAST_STEP = 1e-6
+"""Of alpha, where AC refuses; what is nearer than that is the same."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -143,7 +145,7 @@ class Question:
 
     def narrowed(self, left: Left, deadline: float) -> Left:
         """Ask again for a larger alpha than was reached, until none is found or the gap is closed."""
-        gap = max(self.session.asked_gap, LEAST_STEP)
+        gap = max(self.session.asked_gap, LEAST_RISE)
         for _ in range(NARROWED):
             reached = left[1]
             if self.bound <= reached * (1.0 + gap) or time.monotonic() > deadline:
@@ -180,7 +182,7 @@ class Question:
             if best is None or reached > best[0]:
                 best = reached, decisions, schedule, direction
             session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
-            closed = self.bound - best[0] <= gap * max(best[0], LEAST_STEP)
+            closed = self.bound - best[0] <= gap * max(best[0], LEAST_RISE)
             over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
             if attack is None or closed or over or direction in scenarios:
                 break
@@ -270,7 +272,7 @@ class Question:
                     slope = (lost[1] - excess) / abs(alpha - lost[0])
                 step = 1.02 * excess / slope + 1e-9
             else:
-                step = 0.01 * 2**refusals * alpha + 1e-6
+                step = 0.01 * 2**refusals * alpha + LEAST_STEP
                 refusals += 1
             lost = alpha, excess
             alpha = min(asked.alpha_ub, max(0.0, alpha + towards * step))
@@ -286,7 +288,7 @@ class Question:
             slack = -excess_of(kept[1], asked)
             share = CHORD * slack / (slack + lost[1]) if math.isfinite(lost[1]) else 0.5
             alpha = kept[0] + share * (lost[0] - kept[0])
-            if abs(alpha - kept[0]) <= 0.5 * ALPHA_TOLERANCE * alpha:
+            if abs(alpha - kept[0]) <= 0.5 * (ALPHA_TOLERANCE * lost[0] + LEAST_STEP):
                 break
             run = self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
             excess = excess_of(run, asked)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import networkx as nx
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from igdt_planner.problem import Index, Switches
 
@@ -37,16 +37,15 @@ def segments(graph: Switches) -> list[Segment]:
 
 def chains(ends: Index) -> list[Index]:
     """Edges in series, in order: between two neighbours stands a node that has no other edge; the root is none such."""
-    graph: Any = nx.MultiGraph([(i, j, number) for number, (i, j) in enumerate(ends.tolist())])
-    inner = {node for node, degree in graph.degree() if degree == 2 and node >= 0}
-    line: Any = nx.Graph()
-    line.add_nodes_from(range(len(ends)))
-    for node in inner:
-        first, second = (number for _, _, number in graph.edges(node, keys=True))
-        line.add_edge(first, second)
-    out = []
-    for members in nx.connected_components(line):
+    nodes, degree = np.unique(ends, return_counts=True)
+    inner = nodes[(degree == 2) & (nodes >= 0)]
+    pairs = np.array([np.flatnonzero((ends == node).any(axis=1)) for node in inner], dtype=np.int64).reshape(-1, 2)
+    links = sparse.csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ends), len(ends)))
+    count, label = csgraph.connected_components(links, directed=False)
+    out: list[Index] = []
+    for members in (np.flatnonzero(label == number) for number in range(count)):
         if len(members) > 1:
-            tips = [edge for edge in sorted(members) if line.degree(edge) == 1]
-            out.append(np.array(list(nx.dfs_preorder_nodes(line, tips[0])), dtype=np.int64))
+            tip = next(edge for edge in members.tolist() if (pairs == edge).sum() == 1)
+            order = csgraph.depth_first_order(links, tip, directed=False, return_predecessors=False)
+            out.append(order.astype(np.int64))
     return sorted(out, key=lambda chain: int(chain.min()))

@@ -60,6 +60,7 @@ def test_round_trip_is_exact(name: str, tmp_path: Path) -> None:
     assert ip.plan_to_dict(loaded) == ip.plan_to_dict(plan)
     assert ip.save_plan(loaded, tmp_path / "again.json").read_bytes() == path.read_bytes()
     assert (loaded.open_lines, loaded.robustness, loaded.status) == (plan.open_lines, plan.robustness, plan.status)
+    assert (loaded.steps, loaded.decided_by) == (plan.steps, plan.decided_by)
     for part in ("dispatch", "dispatch_forecast", "ac", "ac_forecast"):
         ours, theirs = frames(getattr(plan, part)), frames(getattr(loaded, part))
         assert ours.keys() == theirs.keys()
@@ -82,6 +83,18 @@ def test_what_a_document_says() -> None:
     assert "alpha" not in unlimited
     assert ip.plan_to_dict(plan_called("robust, with storage"))["beta"] == 0.1
     assert ip.plan_to_dict(plan_called("no plan"))["ac"] == {"verdict": "not_checked"}
+    assert ip.plan_to_dict(plan_called("no plan"))["steps"] == []
+    robust = ip.plan_to_dict(plan_called("robust, with storage"))
+    assert [step["step"] for step in robust["steps"]] == ["milp", "redispatch"]
+    assert robust["steps"][-1] | {"seconds": 0.0} == {
+        "step": "redispatch",
+        "verdict": "feasible",
+        "objective": robust["objective"],
+        "model_objective": robust["model_objective"],
+        "alpha": robust["alpha"],
+        "model_alpha": pytest.approx(robust["alpha"], rel=0.05),
+        "seconds": 0.0,
+    }
 
 
 @pytest.mark.parametrize("name", ["baseline", "robust, with storage", "opportunity"])
@@ -92,7 +105,9 @@ def test_loaded_plan_is_judged_as_before(name: str) -> None:
 
 
 def canonical(plan: Plan) -> str:
-    return to_json(ip.plan_to_dict(plan) | {"seconds": None})
+    """A document without the times that things took."""
+    whole = ip.plan_to_dict(plan)
+    return to_json(whole | {"seconds": None, "steps": [step | {"seconds": None} for step in whole["steps"]]})
 
 
 @pytest.mark.parametrize("name", ["baseline", "a topology each period", "robust, with storage", "opportunity"])
@@ -108,6 +123,7 @@ def test_keys_of_later_versions_are_ignored() -> None:
     later = document() | {"carbon": 1.0}
     later["dispatch"]["dg"][0]["ramp"] = 2.0
     later["ac"]["harmonics"] = []
+    later["steps"][0]["nodes"] = 7
     assert ip.plan_to_dict(ip.plan_from_dict(later)) == document()
 
 
@@ -127,6 +143,10 @@ DAMAGED: dict[str, tuple[str, object, str]] = {
     "a factor that is text": ("dispatch/realisation/load", "x", "/dispatch/realisation/load"),
     "a verdict of its own": ("ac/verdict", "fine", "/ac/verdict"),
     "a verdict without tables": ("ac/lines", ..., "/ac/lines"),
+    "a step that nobody takes": ("steps/0/step", "guess", "/steps/0/step"),
+    "a step without its time": ("steps/1/seconds", ..., "/steps/1/seconds"),
+    "text for what AC left": ("steps/1/alpha", "most", "/steps/1/alpha"),
+    "decided by nobody": ("decided_by", "chance", "/decided_by"),
     "no case": ("case", None, "/case"),
     "a case that does not hold": ("case/base_mva", -1.0, "/case/base_mva"),
     "a model that does not hold": ("model/losses", "some", "/model/losses"),

@@ -19,7 +19,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.errors import InputError
 from igdt_planner.model import Model
 from igdt_planner.network import base_open_lines
-from igdt_planner.plan import Dispatch, Plan, Realisation
+from igdt_planner.plan import Dispatch, Plan, Realisation, StepTried
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
     curve_figure,
@@ -372,6 +372,22 @@ def test_summary_of_a_baseline_says_which_problem_its_bound_belongs_to() -> None
     text = summary(plan)
     assert "1.4100 MWh   no plan of the linear-loss model costs less; gap 5.74 %" in text
     assert "alpha" not in text
+
+
+def test_summary_lists_the_steps_tried() -> None:
+    steps = (
+        StepTried("milp", "violated", 1.5791, None, None, 0.034, 60.0),
+        StepTried("redispatch", "not_checked", None, None, None, 0.034, 0.51),
+        StepTried("topology", "feasible", 1.585, 1.584, 0.033, 0.0332, 12.0),
+    )
+    text = summary(dataclasses.replace(sample_plan(), steps=steps))
+    assert "milp, 60.0 s: alpha -, by the model 0.0340   AC: VIOLATED\n" in text
+    assert "redispatch, 0.5 s: no plan\n" in text
+    assert "topology, 12.0 s: alpha 0.0330, by the model 0.0332   AC: feasible\n" in text
+    cost = dataclasses.replace(steps[2], alpha=None, model_alpha=None)
+    baseline = dataclasses.replace(sample_plan(), kind="solve", robustness={}, steps=(cost, cost))
+    assert "topology, 12.0 s: 1.5850 MWh, by the model 1.5840   AC: feasible\n" in summary(baseline)
+    assert "topology" not in summary(dataclasses.replace(baseline, steps=(cost,)))
 
 
 def test_summary_without_a_plan_explains_itself() -> None:

@@ -194,13 +194,13 @@ def _steps(plan: Plan) -> list[str]:
 
 
 def _step(step: StepTried, unit: str) -> str:
-    if step.verdict == "not_checked":
-        found = "no plan"
-    elif step.alpha is not None or step.model_alpha is not None:
-        found = f"alpha {decimals(step.alpha)}, by the model {decimals(step.model_alpha)}"
-    else:
-        found = f"{number(step.objective)} {unit}, by the model {number(step.model_objective)}"
-    return f"{step.step}: {VERDICT_WORDS[step.verdict]}, {found}; {step.seconds:.1f} s"
+    found = "no plan"
+    if step.verdict != "not_checked":
+        asked = step.alpha is not None or step.model_alpha is not None
+        ours, model = (step.alpha, step.model_alpha) if asked else (step.objective, step.model_objective)
+        what = f"alpha {decimals(ours)}" if asked else f"{number(ours)} {unit}"
+        found = f"{what}, by the model {decimals(model) if asked else number(model)}   {VERDICT_WORDS[step.verdict]}"
+    return f"{step.step}, {step.seconds:.1f} s: {found}"
 
 
 def _decisions(plan: Plan) -> Iterable[str]:
