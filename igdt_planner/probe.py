@@ -30,6 +30,8 @@ class Points:
     ----------
     problem : Problem or None
         Its integer columns are held; None asks the problem of the last points again.
+    options : Options
+        Threads and seed; a process never changes its number of threads.
     columns, values : array, shape (deviations,) and (points, deviations)
         Columns of deviation and where they are held.
     priced, costs : array, shape (priced,) and (points, priced)
@@ -37,6 +39,7 @@ class Points:
     """
 
     problem: Problem | None
+    options: Options
     columns: Index
     values: Array
     priced: Index
@@ -55,9 +58,9 @@ class Reply:
 class Probe:
     """One decided problem in HiGHS, with the tangents of all points asked so far."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, options: Options) -> None:
         self.problem = problem
-        self.highs = to_highs(problem, no_rows(len(problem.cost)), Options(), integral=False)
+        self.highs = to_highs(problem, no_rows(len(problem.cost)), options, integral=False)
         set_option(self.highs, "primal_feasibility_tolerance", 1e-9)
         set_option(self.highs, "dual_feasibility_tolerance", 1e-9)
 
@@ -78,7 +81,7 @@ class Probe:
             status, x, value = solve_lp(self.highs, deadline)
             if x is None:
                 if status != highspy.HighsModelStatus.kInfeasible:
-                    self.highs.clearSolver()
+                    raise ValueError(f"the dispatch at a point ended with {self.highs.modelStatusToString(status)}")
                 return np.inf, np.zeros(len(held)), np.zeros(len(prices))
             fresh = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
             if not len(fresh.lower):

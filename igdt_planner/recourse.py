@@ -16,6 +16,7 @@ import numpy as np
 from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.igdt import Ambiguity
+from igdt_planner.milp import Options
 from igdt_planner.model import Quantity
 from igdt_planner.probe import Points
 from igdt_planner.problem import Index
@@ -71,6 +72,8 @@ class Recourse:
         self.problem = held(main, {**integers, **(schedule or {})})
         position = {name: n for n, name in enumerate(main.names)}
         self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
+        choice = session.study.model.solver
+        self.options = Options(threads=choice.threads if choice.name == "highs" else 1, seed=choice.seed)
         self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
 
     def prices(self, m: object, position: Mapping[str, int]) -> tuple[Index, list[int], Floats]:
@@ -104,7 +107,7 @@ class Recourse:
             len(realised), -1
         )
         costs = self.problem.cost[self.priced] + dear * self.price
-        points = Points(self.problem, self.columns, values, self.priced, costs)
+        points = Points(self.problem, self.options, self.columns, values, self.priced, costs)
         reply = self.session.solver.worker.ask(points)
         slopes = np.where(rating, 2.0 * factors, 1.0) * reply.gradient
         return reply.cost, [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
@@ -201,8 +204,8 @@ class Recourse:
     def reach(self, budget: float, most: float) -> tuple[float, Attack | None]:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
-        Also the attack that held it down, None where ``most`` itself is held. Below 0, with an attack at ``most``, where
-        not even the forecast is within the budget.
+        Also the attack that held it down, None where ``most`` itself is held. Below 0, with an attack at ``most``,
+        where not even the forecast is within the budget.
         """
         (forecast,), _ = self.costs([self.found.first], 0.0)
         if forecast > budget * (1.0 + BREAK):

@@ -191,7 +191,7 @@ def main() -> None:
     for job in jobs(sys.stdin.buffer):
         try:
             if isinstance(job, Points):
-                probe = Probe(job.problem) if job.problem is not None else probe
+                probe = Probe(job.problem, job.options) if job.problem is not None else probe
                 assert probe is not None
                 tell("done", probe.ask(job))
                 continue

@@ -206,15 +206,15 @@ REFUSED: dict[str, tuple[Any, Any, str, str]] = {
     "negative load": ("ieee16", "reconfiguration", "/case/buses/5/p_mw", "bus 6"),
     "negative price": (NEGATIVE_PRICE, hand("islanded", uncertain("load")), "/case/profile", "period 2 has -5"),
     "nothing uncertain": ("feeder4", hand("switching"), "/model/uncertain", "no uncertain quantity"),
+    "no weight": ("feeder4", hand("islanded", uncertain("load", weight=0.0)), "/model/uncertain/0/weight", "are 0"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("sense", ["robust", "opportunity"])
-def test_corner_that_is_not_the_worst_is_refused(name: str, sense: str) -> None:
+def test_opportunity_without_a_corner_is_refused(name: str) -> None:
     case, model, path, word = REFUSED[name]
     with pytest.raises(ip.InputError) as caught:
-        getattr(ip, sense)(case, model, 0.1)
+        ip.opportunity(case, model, 0.1)
     assert caught.value.findings[0].path == path
     assert word in caught.value.findings[0].message
 
