@@ -1,19 +1,23 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
+from igdt_planner.comparison import Comparison
 from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
+from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, pareto, robust, search, solve, sweep
+from igdt_planner.planner import check, compare, opportunity, pareto, robust, robustness, search, solve, sweep
 
 __all__ = [
     "Case",
+    "Comparison",
     "Curve",
     "Finding",
+    "FixedCurve",
     "Front",
     "InputError",
     "Model",
@@ -22,6 +26,7 @@ __all__ = [
     "SolverError",
     "case_to_dict",
     "check",
+    "compare",
     "compare_fronts",
     "list_cases",
     "list_models",
@@ -33,6 +38,7 @@ __all__ = [
     "plan_from_dict",
     "plan_to_dict",
     "robust",
+    "robustness",
     "run",
     "save_plan",
     "search",

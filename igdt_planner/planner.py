@@ -10,8 +10,10 @@ from typing import Any
 from igdt_planner.ac.check import check as judge
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
+from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.fixed import FixedCurve, fixed_curve
 from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
@@ -250,6 +252,78 @@ def pareto(
             raise InputError.of(message, path=f"/options/{name}", got=value)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         return front(session, objectives, method, points, evaluations, seed)
+
+
+def robustness(
+    plan: Plan,
+    betas: Sequence[float],
+    *,
+    base_objective: float | None = None,
+    sense: Sense = "robust",
+    on_event: OnEvent | None = None,
+) -> FixedCurve:
+    """What a given plan survives: its sites, topology and storage schedule stay, only the dispatch follows.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of any verb; its model says what is uncertain.
+    betas : sequence of float
+        0 or more (below 1 for an opportunity), without duplicates.
+    base_objective : float, optional
+        Cost that beta refers to, in the model's unit, instead of the plan's own (of a robust plan: its baseline's).
+    sense : "robust" or "opportunity"
+        Largest alpha whose worst case is within ``(1 + beta)`` times the base, or smallest whose best case is within
+        ``(1 - beta)`` times it.
+
+    Raises
+    ------
+    InputError
+        A plan without dispatch, a bad grid, nothing uncertain, or an opportunity without a corner.
+    """
+    require_grid(betas)
+    for beta in betas:
+        require_question(sense, beta, None)
+    return fixed_curve(plan, betas, base_objective, sense, on_event)
+
+
+def compare(
+    plans: Sequence[Plan] | Mapping[str, Plan],
+    betas: Sequence[float],
+    *,
+    base_objective: float | None = None,
+    envelope: Curve | None = None,
+    on_event: OnEvent | None = None,
+) -> Comparison:
+    """Robustness of several plans, each as it stands, over the same budgets: who is safer where, and who overtakes whom.
+
+    Parameters
+    ----------
+    plans : sequence or mapping of Plan
+        Of one case and models with the same objective; named ``plan 1``, ``plan 2``, ... unless a mapping names them.
+    betas : sequence of float
+    base_objective : float, optional
+        Cost that beta refers to; else of the envelope's baseline, else the least cost of any plan at the forecast.
+    envelope : Curve, optional
+        Of :func:`sweep`, to be shown beside them.
+
+    Raises
+    ------
+    InputError
+        No plan, a plan without dispatch, or a bad grid.
+    """
+    named = dict(plans) if isinstance(plans, Mapping) else {f"plan {n}": plan for n, plan in enumerate(plans, 1)}
+    if not named:
+        raise InputError.of("compare needs at least one plan", path="/plans", got=0)
+    costs = [cost for plan in named.values() if (cost := forecast_cost(plan)) is not None]
+    base = base_objective or (envelope.baseline.objective if envelope is not None else min(costs, default=None))
+    curves = {n: robustness(plan, betas, base_objective=base, on_event=on_event) for n, plan in named.items()}
+    return Comparison(curves, envelope)
+
+
+def forecast_cost(plan: Plan) -> float | None:
+    """What a plan costs at the forecast by AC power flow, in the model's unit."""
+    return plan.ac_forecast.objective if plan.ac_forecast is not None else plan.objective
 
 
 def check(plan: Plan) -> Plan:

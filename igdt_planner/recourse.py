@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from igdt_planner.errors import InputError
 from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.igdt import Ambiguity
@@ -63,13 +64,17 @@ class Recourse:
     ) -> None:
         self.session, self.found, self.uncertainty = session, found, found.uncertainty
         fixed = session.study.decide(decisions.as_fix(session.study))
-        integers = session.decided(decisions, session.study, schedule).binaries
+        run = session.decided(decisions, session.study, schedule)
+        if run.answer.x is None:
+            raise InputError.of(
+                "the plan's sites, topology and storage schedule cannot be run at the forecast", path="/plan"
+            )
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
         }
         self.keys = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
         main = compiled(fixed.deviate(frozenset(self.keys)))
-        self.problem = held(main, {**integers, **(schedule or {})})
+        self.problem = held(main, {**run.binaries, **(schedule or {})})
         position = {name: n for n, name in enumerate(main.names)}
         self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
         choice = session.study.model.solver
@@ -240,3 +245,14 @@ class Recourse:
             if high - low <= BREAK * max(high, BREAK):
                 break
         return low
+
+    def needed(self, direction: Direction, budget: float, most: float) -> float:
+        """The smallest alpha up to ``most`` at which a direction comes within the budget; below 0 where none does."""
+        (at_most,), _ = self.costs([direction], most)
+        if at_most > budget * (1.0 + BREAK):
+            return -1.0
+        low, high = 0.0, most
+        while high - low > BREAK * max(high, BREAK):
+            (cost,), _ = self.costs([direction], 0.5 * (low + high))
+            low, high = (low, 0.5 * (low + high)) if cost <= budget else (0.5 * (low + high), high)
+        return high

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from igdt_planner.case import Case
 from igdt_planner.errors import Finding
-from igdt_planner.model import DgChoice, EssChoice, Mode, Model, ModeName, Site, possible
+from igdt_planner.model import AVAILABILITY, DgChoice, EssChoice, Mode, Model, ModeName, Site, possible
 from igdt_planner.network import cycle_among, cycle_of, edges, substation_buses, unsupplied
 
 T = TypeVar("T", int, str)
@@ -35,7 +35,7 @@ def mismatches(case: Case, model: Model, periods: Collection[int]) -> list[Findi
         *term_faults(model),
         *limit_faults(model),
         *(finding for kind, choice, _ in choices for finding in choice_faults(case, kind, choice)),
-        *uncertain_faults(model),
+        *uncertain_faults(case, model, len(periods)),
         *(finding for kind, choice, sites in choices for finding in site_faults(case, kind, choice, sites or ())),
         *open_line_faults(case, model, periods),
     ]
@@ -131,12 +131,63 @@ def choice_faults(case: Case, kind: str, choice: DgChoice | EssChoice) -> list[F
     return findings
 
 
-def uncertain_faults(model: Model) -> list[Finding]:
-    """Uncertain quantities named twice."""
-    return [
+def uncertain_faults(case: Case, model: Model, periods: int) -> list[Finding]:
+    """Uncertain quantities named twice, that the case or the model does not have, or of a shape that does not fit."""
+    findings = [
         Finding(f"uncertain names quantity {quantity} twice", "/model/uncertain", quantity)
         for quantity in repeated(entry.quantity for entry in model.uncertain)
     ]
+    named = {entry.quantity for entry in model.uncertain}
+    for number, entry in enumerate(model.uncertain):
+        path = f"/model/uncertain/{number}"
+        if missing := not_there(case, model, entry.quantity):
+            findings.append(Finding(f"uncertain: {missing}", f"{path}/quantity", entry.quantity))
+        if entry.psi is not None and len(entry.psi) != periods:
+            message = f"uncertain {entry.quantity}: psi has {len(entry.psi)} values, the plan has {periods} periods"
+            findings.append(Finding(message, f"{path}/psi", len(entry.psi)))
+        if entry.gamma is not None and entry.gamma > periods:
+            message = f"uncertain {entry.quantity}: gamma {entry.gamma} exceeds the {periods} periods of the plan"
+            findings.append(Finding(message, f"{path}/gamma", entry.gamma))
+    apart = named & {"active_load", "reactive_load"}
+    for quantity in sorted(apart if "load" in named else ()):
+        message = f"uncertain names both load and {quantity}, which is a part of it"
+        findings.append(Finding(message, "/model/uncertain", quantity))
+    shedding = [name for name, mode in model.modes.items() if name == "islanded" or mode.shedding]
+    for quantity in sorted(apart if shedding else ()):
+        message = f"{quantity} cannot deviate on its own in mode {shedding[0]}, where load is shed at its power factor"
+        findings.append(Finding(message, "/model/uncertain", quantity, hint="let load deviate as a whole"))
+    return findings + relaxed_faults(model, named)
+
+
+def not_there(case: Case, model: Model, quantity: str) -> str:
+    """Why a study has no such quantity; empty where it has."""
+    if quantity in AVAILABILITY.values():
+        sources = {tech.source for tech in model.dg.technologies}
+        wanted = next(source for source, name in AVAILABILITY.items() if name == quantity)
+        return "" if wanted in sources else f"no technology of DG has source = {wanted}, so {quantity} is no quantity"
+    columns = {"load": ["p_mw", "q_mvar"], "active_load": ["p_mw"], "reactive_load": ["q_mvar"]}
+    if quantity in columns:
+        return "" if case.buses[columns[quantity]].to_numpy().any() else f"no bus of the case has a load for {quantity}"
+    if quantity == "price":
+        bought = any(term.term == "energy_cost" and term.weight for term in model.objective)
+        priced = bool(case.profile["price_per_mwh"].to_numpy().any())
+        if not bought:
+            return "the objective has no energy_cost, so a price is no quantity"
+        return "" if priced else "the profile of the case has no price_per_mwh"
+    return "" if case.lines["max_i_ka"].notna().any() else "no line of the case has a rating (max_i_ka)"
+
+
+def relaxed_faults(model: Model, named: Collection[str]) -> list[Finding]:
+    """Quantities that the formulation takes only in some models."""
+    findings = []
+    if "line_rating" in named and model.losses != "balance":
+        message = 'an uncertain line_rating needs losses = "balance", which knows currents'
+        findings.append(Finding(message, "/model/losses", model.losses))
+    for number, limit in enumerate(model.limits):
+        if "price" in named and limit.term in ("cost", "energy_cost"):
+            message = f"a limit on {limit.term} is not kept under an uncertain price"
+            findings.append(Finding(message, f"/model/limits/{number}/term", limit.term))
+    return findings
 
 
 def site_faults(case: Case, kind: str, choice: DgChoice | EssChoice, sites: tuple[Site, ...]) -> list[Finding]:

@@ -1,0 +1,113 @@
+"""Plans beside each other: whose robustness is larger at which budget, and where the preference turns round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from igdt_planner.curve import Curve, curve_from_dict
+from igdt_planner.document import SCHEMA, clean
+from igdt_planner.errors import InputError
+from igdt_planner.fixed import FixedCurve, fixed_from_dict
+
+CROSSINGS = ["beta", "budget", "alpha", "below", "above", "meaning"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Curves of fixed plans over the same budgets, by name, and the curve of plans chosen anew where it is known."""
+
+    curves: Mapping[str, FixedCurve]
+    envelope: Curve | None = None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a beta: ``beta``, ``budget``, alpha of each plan by name, of plans chosen anew, and who is best."""
+        first = next(iter(self.curves.values())).table
+        table = first[["beta", "budget"]].copy()
+        for name, curve in self.curves.items():
+            table[name] = curve.table["alpha"].to_numpy(float)
+        names = list(self.curves)
+        if self.envelope is not None:
+            known = self.envelope.table.set_index("beta")["alpha"].astype(float)
+            table["re-optimised"] = known.reindex(table["beta"]).to_numpy(float)
+        known_alpha = np.nan_to_num(table[names].to_numpy(float), nan=-1.0)
+        best = np.array(names, dtype=object)[known_alpha.argmax(axis=1)]
+        table["best"] = np.where(known_alpha.max(axis=1) >= 0.0, best, "")
+        return table
+
+    @property
+    def crossings(self) -> pd.DataFrame:
+        """Where two curves cross: ``beta, budget, alpha`` interpolated, who is better below and above, in words."""
+        rows = [
+            crossing
+            for one, other in combinations(self.curves, 2)
+            for crossing in crossings(one, self.curves[one].table, other, self.curves[other].table)
+        ]
+        return pd.DataFrame(rows, columns=CROSSINGS).sort_values("beta", ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON document."""
+        return clean(
+            {
+                "schema": SCHEMA,
+                "kind": "comparison",
+                "curves": [{"name": name, "curve": curve.to_dict()} for name, curve in self.curves.items()],
+                "crossings": self.crossings.to_dict("records"),
+                "envelope": self.envelope.to_dict() if self.envelope is not None else None,
+            }
+        )
+
+
+def comparison_from_dict(document: Mapping[str, Any]) -> Comparison:
+    """A comparison from its JSON document.
+
+    Raises
+    ------
+    InputError
+        When the document is not one of this schema.
+    """
+    curves, envelope = document.get("curves"), document.get("envelope")
+    right = document.get("schema") == SCHEMA and document.get("kind") == "comparison"
+    if not right or not isinstance(curves, list) or not curves:
+        raise InputError.of(f"not a comparison document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
+    found: dict[str, FixedCurve] = {}
+    for number, entry in enumerate(curves):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("curve"), Mapping):
+            raise InputError.of("comparison document: a curve has a name and a curve", path=f"/curves/{number}")
+        found[str(entry.get("name"))] = fixed_from_dict(entry["curve"])
+    return Comparison(found, curve_from_dict(envelope) if isinstance(envelope, Mapping) else None)
+
+
+def crossings(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Crossings of two curves over the same betas, linear in between; where one has no alpha it counts as below 0."""
+    beta, budget = (first[name].to_numpy(float) for name in ("beta", "budget"))
+    a, b = (np.nan_to_num(table["alpha"].to_numpy(float), nan=-1e-9) for table in (first, second))
+    ahead = np.where(np.abs(a - b) <= SAME * np.maximum(a, b), 0.0, np.sign(a - b))
+    found: list[tuple[Any, ...]] = []
+    known = np.flatnonzero(ahead)
+    for n, m in pairwise(known):
+        if ahead[n] == ahead[m]:
+            continue
+        share = abs(a[n] - b[n]) / (abs(a[n] - b[n]) + abs(a[m] - b[m]))
+        at = [float(values[n] + share * (values[m] - values[n])) for values in (beta, budget, a)]
+        below, above = (one, other) if ahead[n] > 0.0 else (other, one)
+        found.append((*at, below, above, meaning(at, below, above)))
+    return found
+
+
+SAME = 1e-3
+"""Share by which two alphas may differ and count as the same."""
+
+
+def meaning(at: Sequence[float], below: str, above: str) -> str:
+    """A crossing in words."""
+    return (
+        f"preference reversal: who accepts less than {100.0 * at[0]:.3g} % of extra cost is safer with {below}, "
+        f"who accepts more with {above}; both survive alpha = {max(at[2], 0.0):.3g} there"
+    )
