@@ -10,7 +10,20 @@ from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, compare, opportunity, pareto, robust, robustness, search, solve, sweep
+from igdt_planner.planner import (
+    check,
+    compare,
+    drivers,
+    opportunity,
+    pareto,
+    robust,
+    robustness,
+    search,
+    solve,
+    sweep,
+    tradeoff,
+    worth_of_one_more,
+)
 
 __all__ = [
     "Case",
@@ -28,6 +41,7 @@ __all__ = [
     "check",
     "compare",
     "compare_fronts",
+    "drivers",
     "list_cases",
     "list_models",
     "load_case",
@@ -44,4 +58,6 @@ __all__ = [
     "search",
     "solve",
     "sweep",
+    "tradeoff",
+    "worth_of_one_more",
 ]

@@ -7,11 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from igdt_planner.ac.check import check as judge
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
 from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
+from igdt_planner.drivers import Drivers, drivers_of, one_more
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.fixed import FixedCurve, fixed_curve
 from igdt_planner.front import Front
@@ -22,6 +25,7 @@ from igdt_planner.plan import Plan
 from igdt_planner.question import answer, tightened
 from igdt_planner.searched import search_plan
 from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.tradeoff import tradeoff_of
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
@@ -295,7 +299,7 @@ def compare(
     envelope: Curve | None = None,
     on_event: OnEvent | None = None,
 ) -> Comparison:
-    """Robustness of several plans, each as it stands, over the same budgets: who is safer where, and who overtakes whom.
+    """Robustness of several plans, each as it stands, over the same budgets: who is safer where, who overtakes whom.
 
     Parameters
     ----------
@@ -319,6 +323,89 @@ def compare(
     base = base_objective or (envelope.baseline.objective if envelope is not None else min(costs, default=None))
     curves = {n: robustness(plan, betas, base_objective=base, on_event=on_event) for n, plan in named.items()}
     return Comparison(curves, envelope)
+
+
+def drivers(plan: Plan) -> Drivers:
+    """What drives the alpha of a robust plan: each uncertain quantity alone, and each term of the cost.
+
+    Raises
+    ------
+    InputError
+        When the plan is no robust plan with an alpha above 0.
+    """
+    return drivers_of(plan)
+
+
+def worth_of_one_more(
+    case: CaseSource,
+    model: ModelSource,
+    beta: float,
+    *,
+    lines: Sequence[int] = (),
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> pd.DataFrame:
+    """What one more DG, one more ESS or one more switch buys in alpha, at the budget of the study as it is.
+
+    Parameters
+    ----------
+    lines : sequence of int
+        Lines without a switch, each of which would get one.
+    case, model, beta, time_limit_s, gap, on_event
+        As for :func:`robust`.
+
+    Returns
+    -------
+    DataFrame
+        ``change, alpha, alpha_bound, gain, verdict``; the gain is against the study as it is.
+    """
+    studies = one_more(load_case(case), load_model(model), lines)
+    limits: dict[str, Any] = {"time_limit_s": time_limit_s, "gap": gap, "on_event": on_event}
+    rows: list[tuple[Any, ...]] = []
+    budget: float | None = None
+    for change, (own_case, own_model) in studies.items():
+        own_beta = beta if budget is None else None
+        plan = robust(own_case, own_model, own_beta, budget=budget, **limits)
+        budget = plan.robustness.get("budget", budget)
+        alpha = plan.robustness.get("alpha")
+        gain = alpha - rows[0][1] if rows and alpha is not None and rows[0][1] is not None else None
+        verdict = plan.ac.verdict if plan.ac is not None else "not_checked"
+        rows.append((change, alpha, plan.robustness.get("alpha_bound"), gain if rows else 0.0, verdict))
+    return pd.DataFrame(rows, columns=["change", "alpha", "alpha_bound", "gain", "verdict"])
+
+
+def tradeoff(
+    case: CaseSource,
+    model: ModelSource,
+    beta: float,
+    *,
+    points: int = 5,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    on_event: OnEvent | None = None,
+) -> pd.DataFrame:
+    """The front between the alphas of a model's two uncertain quantities, by the epsilon-constraint method.
+
+    Parameters
+    ----------
+    points : int
+        From the second quantity at its forecast to all that it may deviate when it is alone.
+    case, model, beta, time_limit_s, gap, on_event
+        As for :func:`robust`; of the limit the baseline gets half.
+
+    Returns
+    -------
+    DataFrame
+        ``alpha_<first>, bound_<first>, objective, verdict, alpha_<second>``, one row a point.
+    """
+    require_question("robust", beta, None)
+    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
+        horizon(session.study, "robust", 1.0)
+        base = baseline(session, BASELINE_SHARE["beta"])
+        if base.plan.objective is None:
+            raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
+        return tradeoff_of(session, base, beta, points)
 
 
 def forecast_cost(plan: Plan) -> float | None:

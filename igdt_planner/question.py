@@ -88,7 +88,7 @@ class Question:
 
     def point(self, alpha: float) -> Realisation:
         """The worst point known at a radius (for an opportunity the best)."""
-        return self.found.uncertainty.realise(self.direction, alpha)
+        return self.found.uncertainty.realise(self.direction, alpha, self.study.realisation)
 
     def answer(self, pool: Iterable[Candidate], share: float) -> Candidate:
         """The plan that answers it, found in a share of the time limit from the baseline and plans of other betas."""

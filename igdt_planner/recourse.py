@@ -66,9 +66,8 @@ class Recourse:
         fixed = session.study.decide(decisions.as_fix(session.study))
         run = session.decided(decisions, session.study, schedule)
         if run.answer.x is None:
-            raise InputError.of(
-                "the plan's sites, topology and storage schedule cannot be run at the forecast", path="/plan"
-            )
+            message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
+            raise InputError.of(message, path="/plan")
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
         }

@@ -136,7 +136,7 @@ class Study:
 
     def ask(self, horizon: Horizon) -> Study:
         """The same study with an info-gap question in place of the cost objective."""
-        return dataclasses.replace(self, realisation=FORECAST, horizon=horizon)
+        return dataclasses.replace(self, horizon=horizon)
 
     def deviate(self, keys: frozenset[tuple[Quantity, int, int]]) -> Study:
         """The same study with columns for the deviations named; its sites are decided."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -9,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from igdt_planner.model import AVAILABILITY, Quantity
-from igdt_planner.plan import Factors, Realisation, value_at
+from igdt_planner.plan import FORECAST, Factors, Realisation, value_at
 from igdt_planner.shapes import Floats, Pair, Shape
 from igdt_planner.study import Direction, Study
 
@@ -83,8 +84,11 @@ class UncertaintySet:
         """Random deviations inside the set by series, each of shape (count, periods)."""
         return {(q, c): self.shapes[q].sample(rng, count) for q, c in self.series()}
 
-    def realise(self, direction: Direction, alpha: float) -> Realisation:
-        """The point at ``alpha`` along a direction; what would leave its physical range stands at the end of it."""
+    def realise(self, direction: Direction, alpha: float, at: Realisation = FORECAST) -> Realisation:
+        """The point at ``alpha`` along a direction; what would leave its physical range stands at the end of it.
+
+        Quantities that the set does not have stay where they are.
+        """
         factors: dict[str, Factors] = {}
         for quantity, shape in self.shapes.items():
             most, values = shape.entry.physical_max, direction.get(quantity, 0.0)
@@ -94,7 +98,7 @@ class UncertaintySet:
                 factors[quantity] = shortened(
                     {k: float(min(max(0.0, 1.0 + v * alpha), most)) for k, v in values.items()}
                 )
-        return Realisation(**factors)
+        return dataclasses.replace(at, **factors)
 
 
 def shortened(values: Mapping[int | tuple[int, int], float]) -> Factors:
