@@ -1,0 +1,277 @@
+"""Alpha of every shape and quantity by hand, the worst case where it is no corner, and what the adversary finds."""
+
+import dataclasses
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hand import hand, inline, uncertain
+
+import igdt_planner as ip
+from igdt_planner.baseline import baseline
+from igdt_planner.igdt import ambiguity
+from igdt_planner.model import Model, Uncertain
+from igdt_planner.plan import Plan, Realisation
+from igdt_planner.question import answer
+from igdt_planner.recourse import Recourse
+from igdt_planner.session import Candidate, Session
+from igdt_planner.study import resolve
+
+BUDGET = 2.304
+AC = 7e-3
+"""AC losses, which the hand calculation leaves out, as a share of alpha."""
+
+BY_HAND: dict[str, tuple[dict[str, Any], float]] = {
+    "fractional": ({}, 0.504 / 11.2),
+    "envelope": ({"shape": "envelope", "psi": [1.0, 0.5]}, 0.504 / 7.7),
+    "interval": ({"shape": "interval", "down": 0.5, "up": 1.0}, 0.504 / 5.6),
+    "slope": ({"shape": "slope"}, 0.504 / 18.2),
+    "budgeted": ({"shape": "budgeted", "gamma": 1}, 0.504 / 7.0),
+    "norm 1": ({"shape": "minkowski", "norm": 1}, 0.504 / 7.0),
+    "norm 2": ({"shape": "minkowski", "norm": 2}, 0.504 / (7.0 * (1.0 + 0.6 * (2**0.5 - 1.0)))),
+    "norm infinity": ({"shape": "minkowski", "norm": "infinity"}, 0.504 / 11.2),
+    "energy": ({"shape": "energy"}, 0.504 / (7.0 * (1.0 + 0.6 * (2**0.5 - 1.0)))),
+    "weight": ({"weight": 2.0}, 0.504 / 22.4),
+}
+"""Islanded feeder4 with 7 MW of DG and storage of 0.6 efficiency over both ways (SOURCE.md): with ``a = 7 alpha`` MW less
+in a period, the charge ``c = 2 - x`` of the first period and energy not served ``max(0, a d_1 - x) + 1.8 + 0.6 x + a d_2``,
+least over x and largest over the shape's d_1, d_2: ``1.6 a`` for the box, ``a`` where one period deviates or both by a
+unit together, ``(1 + 0.6 (sqrt(2) - 1)) a`` for the unit circle. The budget leaves 0.504 MWh."""
+
+
+@pytest.fixture(scope="module")
+def islanded() -> Iterator[tuple[Session, Candidate]]:
+    with Session(ip.load_case("feeder4"), hand("islanded"), None, None, None) as session:
+        yield session, baseline(session)
+
+
+def asked(session: Session, base: Candidate, entry: dict[str, Any], budget: float = BUDGET) -> Plan:
+    """The answer with another uncertain quantity than the model's own."""
+    own = Uncertain.model_validate({"quantity": "dg_availability", "physical_max": 1.5} | entry)
+    session.tangents["robust"] = None
+    study = session.study
+    try:
+        session.study = dataclasses.replace(study, model=study.model.model_copy(update={"uncertain": (own,)}))
+        return answer(session, "robust", None, budget, base, (), 0.5).plan
+    finally:
+        session.study = study
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_alpha_of_every_shape_by_hand(islanded: tuple[Session, Candidate], name: str) -> None:
+    entry, alpha = BY_HAND[name]
+    plan = asked(*islanded, entry)
+    fields = plan.robustness
+    assert plan.status == "optimal", plan.explanation
+    assert fields["alpha"] == pytest.approx(alpha, rel=AC)
+    assert fields["alpha_bound"] == pytest.approx(alpha, rel=5e-4)
+    assert fields["alpha"] <= fields["alpha_bound"]
+    assert plan.ac is not None and plan.ac.verdict == "feasible"
+    assert not fields["worst_case"]["broken"]
+    corner = name not in ("budgeted", "norm 1", "norm 2", "energy")
+    assert fields["worst_case"]["method"] == ("corner" if corner else "column_and_constraint_generation")
+
+
+def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> None:
+    plan = asked(*islanded, {"direction": "up"})
+    assert plan.robustness["alpha_limit"] == "unbounded"
+
+
+MUST_TAKE = {"dg.technologies.0.must_take": True} | uncertain("dg_availability")
+
+
+@pytest.fixture(scope="module")
+def must_take() -> Plan:
+    return ip.robust("feeder4", hand("connected", MUST_TAKE), 0.2)
+
+
+def test_corner_is_refused_where_more_power_can_cost_more(must_take: Plan) -> None:
+    worst = must_take.robustness["worst_case"]
+    assert worst["method"] == "column_and_constraint_generation"
+    assert "not a corner with must-take DG" in worst["corner"]
+    assert worst["all_vertices"] is True
+    assert not worst["broken"]
+    assert must_take.status == "optimal"
+    assert must_take.robustness["alpha"] <= must_take.robustness["alpha_bound"]
+
+
+def test_generated_alpha_by_brute_force_over_vertices(must_take: Plan) -> None:
+    """At alpha the costliest of all vertices just meets the budget, and it is not the corner with less DG everywhere."""
+    alpha, budget = must_take.robustness["alpha"], must_take.robustness["budget"]
+    (bus,) = must_take.dg["bus"].tolist()
+    costs: dict[tuple[float, ...], float] = {}
+    with Session(must_take.case, must_take.model, None, None, None) as session:
+        from igdt_planner.fixed import decisions_in
+
+        decisions = decisions_in(session.study, must_take)
+        for signs in product((-1.0, 1.0), repeat=2):
+            factors = {(bus, t): 1.0 + sign * alpha for t, sign in zip((1, 2), signs, strict=True)}
+            run = session.dispatch(decisions, session.study.realise(Realisation(dg_availability=factors)))
+            assert run is not None and run.verdict.objective is not None
+            costs[signs] = run.verdict.objective
+    worst = max(costs, key=lambda signs: costs[signs])
+    assert costs[worst] == pytest.approx(budget, rel=1e-4)
+    assert worst != (-1.0, -1.0)
+    assert costs[-1.0, -1.0] < budget * 0.98
+
+
+def test_two_quantities_survive_less_than_either_alone() -> None:
+    case, both = ip.load_case("feeder4"), hand("islanded", uncertain("dg_availability", "load"))
+    with Session(case, both, None, None, None) as session:
+        base = baseline(session)
+        together = answer(session, "robust", 0.2, None, base, (), 0.5).plan.robustness["alpha"]
+        budget = 1.2 * (base.plan.objective or 0.0)
+        single = [
+            asked(session, base, {"quantity": q}, budget).robustness["alpha"] for q in ("dg_availability", "load")
+        ]
+    assert 0.0 < together < min(single)
+
+
+def priced(**model: Any) -> Model:
+    return hand(
+        "connected",
+        {
+            "unit": "money",
+            "losses": "balance",
+            "objective": [{"term": "energy_cost", "mode": "connected"}],
+            "dg": {},
+        }
+        | model,
+    )
+
+
+def dear(price: tuple[float, float] = (50.0, 100.0)) -> dict[str, Any]:
+    case = inline()
+    for row, value in zip(case["profile"], price, strict=True):
+        row["price_per_mwh"] = value
+    return case
+
+
+def test_price_alone_by_hand() -> None:
+    """Nothing can be sold and nothing shifted: the cost is proportional to the price, so alpha is beta."""
+    plan = ip.robust(dear(), priced(**uncertain("price")), 0.1)
+    assert plan.robustness["alpha"] == pytest.approx(0.1, rel=1e-3)
+    assert plan.robustness["alpha_bound"] == pytest.approx(0.1, rel=2e-3)
+    assert plan.robustness["worst_case"]["corner"].startswith("corner (price up), justified: nothing can be sold")
+    assert plan.ac is not None and plan.ac.verdict == "feasible"
+
+
+def test_price_and_load_together() -> None:
+    """Cost rises as ``(1 + a)(1 + a)`` to first order of the losses: ``a = sqrt(1.1) - 1``."""
+    plan = ip.robust(dear(), priced(**uncertain("price", "load")), 0.1)
+    assert plan.robustness["alpha"] == pytest.approx(1.1**0.5 - 1.0, rel=5e-3)
+    assert plan.robustness["alpha_bound"] == pytest.approx(plan.robustness["alpha"], rel=5e-3)
+
+
+def test_rating_by_hand() -> None:
+    """Half of the current in the busiest line is unused, so its rating may fall until the line is full."""
+    case = inline()
+    for row in case["lines"]:
+        row["max_i_ka"] = 1.0
+    plan = ip.robust(case, hand("switching", {"losses": "balance"} | uncertain("line_rating")), 1e-4)
+    assert plan.ac is not None
+    busiest = plan.ac_forecast.lines["i_ka"].max() if plan.ac_forecast is not None else np.nan
+    assert plan.robustness["alpha"] == pytest.approx(1.0 - busiest, rel=2e-3)
+    assert plan.robustness["alpha_bound"] == pytest.approx(plan.robustness["alpha"], rel=5e-3)
+    assert plan.ac.lines["loading"].max() <= 1.0
+
+
+@pytest.mark.parametrize("quantity", ["active_load", "reactive_load"])
+def test_one_of_both_powers(quantity: str) -> None:
+    """Losses go with ``P^2 + Q^2``; with ``Q = P / 2`` one of them alone may deviate more than both."""
+    model = hand("switching", {"losses": "balance"} | uncertain(quantity))
+    both = hand("switching", {"losses": "balance"} | uncertain("load"))
+    alone, together = (ip.robust("feeder4", m, 0.05).robustness["alpha"] for m in (model, both))
+    share = 0.8 if quantity == "active_load" else 0.2
+    assert together == pytest.approx(1.05**0.5 - 1.0, rel=5e-3)
+    assert alone == pytest.approx((1.0 + 0.05 / share) ** 0.5 - 1.0, rel=1e-2)
+
+
+def test_pv_follows_its_own_column_of_the_profile() -> None:
+    case = inline()
+    case["profile"][0] |= {"pv": 0.0, "dg": 1.0}
+    case["profile"][1] |= {"pv": 0.5, "dg": 1.0}
+    settings = {"dg.technologies.0.source": "pv"} | uncertain("pv")
+    plan = ip.robust(case, hand("connected", settings), 0.1)
+    assert plan.dispatch_forecast is not None
+    given = plan.dispatch_forecast.dg["p_mw"].tolist()
+    assert given[0] == 0.0 and 0.0 < given[1] <= 2.5 + 1e-6
+    assert plan.dispatch is not None and plan.dispatch.realisation.pv == pytest.approx(1 - plan.robustness["alpha"])
+    assert plan.robustness["alpha"] > 0.0
+    assert ip.check(plan).ac == plan.ac or ip.check(plan).ac.verdict == "feasible"  # type: ignore[union-attr]
+
+
+def test_adversary_climbs_where_vertices_are_too_many() -> None:
+    """Loads of 13 buses, some negative: the climb finds what all up costs, which is the worst of many samples too."""
+    case, model = ip.load_case("ieee16"), ip.load_model("reconfiguration")
+    with Session(case, model, None, None, None) as session:
+        base = baseline(session)
+        found = ambiguity(session.study, "robust")
+        assert found.doubts and found.rays is None and base.decisions is not None
+        recourse = Recourse(session, base.decisions, found, None)
+        attack = recourse.worst(0.1)
+        samples, _ = recourse.costs(recourse.sampled(20), 0.1)
+        (at_forecast,), _ = recourse.costs([found.first], 0.0)
+    assert not attack.proven
+    assert attack.cost > samples.max() > at_forecast
+
+
+def test_waiting_topology_needs_a_corner() -> None:
+    settings: dict[str, Any] = {"stages": {"topology": "wait_and_see"}}
+    with pytest.raises(ip.InputError, match="wait_and_see"):
+        ip.robust("feeder4", hand("connected", MUST_TAKE | settings), 0.2)
+    waiting = ip.robust("feeder4", hand("connected", settings), 0.2)
+    assert waiting.robustness["alpha"] == pytest.approx(
+        ip.robust("feeder4", hand("connected"), 0.2).robustness["alpha"], rel=1e-3
+    )
+
+
+def test_storage_that_waits_survives_more_where_one_period_deviates(islanded: tuple[Session, Candidate]) -> None:
+    """With one period short, storage that knows which charges for it: ``0.6 a`` in the first, ``a`` in the second."""
+    session, base = islanded
+    waits = session.study.model.model_copy(
+        update={"stages": hand("islanded", {"stages.storage": "wait_and_see"}).stages}
+    )
+    entry = {"shape": "energy"}
+    study = session.study
+    try:
+        session.study = dataclasses.replace(study, model=waits)
+        waiting = asked(session, base, entry)
+    finally:
+        session.study = study
+    assert waiting.robustness["alpha"] == pytest.approx(0.504 / (7.0 * (1.0 + 0.36) ** 0.5), rel=AC)
+    assert waiting.robustness["alpha"] > asked(session, base, entry).robustness["alpha"] * 1.05
+
+
+FAULTS: dict[str, tuple[Any, Model, str]] = {
+    "PV without PV": ("feeder4", hand("connected", uncertain("pv")), "no technology of DG has source = pv"),
+    "price without prices": ("feeder4", priced(**uncertain("price")), "has no price_per_mwh"),
+    "price without cost": (dear(), hand("connected", uncertain("price")), "no energy_cost"),
+    "rating in a linear model": ("feeder4", hand("connected", uncertain("line_rating")), 'losses = "balance"'),
+    "rating without ratings": (
+        "ieee33",
+        ip.load_model("reconfiguration").model_copy(update={"uncertain": (Uncertain(quantity="line_rating"),)}),
+        "no line of the case has a rating",
+    ),
+    "envelope of one period": (
+        "feeder4",
+        hand("connected", uncertain("dg_availability", shape="envelope", psi=[1.0])),
+        "psi has 1 values, the plan has 2 periods",
+    ),
+    "more deviating periods than there are": (
+        "feeder4",
+        hand("connected", uncertain("dg_availability", shape="budgeted", gamma=3)),
+        "gamma 3 exceeds the 2 periods",
+    ),
+    "a part beside the whole": ("feeder4", hand("connected", uncertain("load", "active_load")), "a part of it"),
+    "a part of what is shed whole": ("feeder4", hand("islanded", uncertain("active_load")), "at its power factor"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_in_words(name: str) -> None:
+    case, model, word = FAULTS[name]
+    with pytest.raises(ip.InputError, match=word):
+        resolve(ip.load_case(case), model)
