@@ -212,7 +212,8 @@ class Question:
             return None
         run = self.session.dispatch(base.decisions, self.study)
         own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
-        self.tried.append(tried_at(plan.decided_by, own, 0.0, alpha=0.0))
+        row = tried_at(plan.decided_by, own, 0.0, alpha=0.0)
+        self.tried.append(dataclasses.replace(row, model_objective=plan.model_objective))
         return base.decisions, 0.0, own, plan.decided_by
 
     def mended(self, solved: Solved) -> Left | None:
