@@ -143,6 +143,10 @@ class Question:
         relaxed = {"price", "line_rating"} & set(self.found.uncertainty.shapes)
         return bool(relaxed) and self.asked.sense == "robust"
 
+    def held(self, schedule: Mapping[str, float]) -> Mapping[str, float] | None:
+        """The schedule of storage, where it stands before the uncertain values are known."""
+        return schedule if self.study.model.stages.storage == "here_and_now" else None
+
     def narrowed(self, left: Left, deadline: float) -> Left:
         """Ask again for a larger alpha than was reached, until none is found or the gap is closed."""
         gap = max(self.session.asked_gap, LEAST_RISE)
@@ -166,7 +170,7 @@ class Question:
         """
         session, budget, gap = self.session, self.asked.budget, self.session.asked_gap
         scenarios = [self.found.first]
-        best: tuple[float, Decisions, Mapping[str, float], Direction] | None = None
+        best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
         while True:
             asked = dataclasses.replace(self.asked, scenarios=tuple(scenarios))
             solved = self.solve(asked, starts, deadline)
@@ -175,12 +179,11 @@ class Question:
                 break
             decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
             schedule = schedule_of(solved.values)
-            held = schedule if self.study.model.stages.storage == "here_and_now" else None
-            recourse = Recourse(session, decisions, self.found, held)
+            recourse = Recourse(session, decisions, self.found, self.held(schedule))
             reached, attack = recourse.reach(budget, min(self.asked.alpha_ub, abs(solved.answer.value or 0.0)))
             direction = attack.direction if attack is not None else scenarios[0]
             if best is None or reached > best[0]:
-                best = reached, decisions, schedule, direction
+                best = reached, decisions, self.held(schedule), direction
             session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
             closed = self.bound - best[0] <= gap * max(best[0], LEAST_RISE)
             over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
@@ -386,8 +389,7 @@ class Question:
         self, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
     ) -> tuple[dict[str, Any], list[str]]:
         """Try to break a plan inside its alpha; sites, topology and storage schedule stay."""
-        held = schedule if self.study.model.stages.storage == "here_and_now" else None
-        attack = Recourse(self.session, decisions, self.found, held).attacked(alpha)
+        attack = Recourse(self.session, decisions, self.found, self.held(schedule)).attacked(alpha)
         broken = attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
         found = self.worst_case(attack.points, attack.cost, attack.proven, broken)
         text = (
