@@ -24,6 +24,7 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
+from igdt_planner.saved import load_curve
 
 __all__ = [
     "Case",
@@ -45,6 +46,7 @@ __all__ = [
     "list_cases",
     "list_models",
     "load_case",
+    "load_curve",
     "load_model",
     "load_plan",
     "opportunity",

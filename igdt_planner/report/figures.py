@@ -2,9 +2,23 @@
 
 from igdt_planner.report.curve import curve_figure
 from igdt_planner.report.dispatch import dispatch_figure
+from igdt_planner.report.drivers import drivers_figure
 from igdt_planner.report.feeder import feeder_figure
 from igdt_planner.report.front import front_figure
+from igdt_planner.report.shapes import shapes_figure
 from igdt_planner.report.style import save_png, save_svg
+from igdt_planner.report.tradeoff import tradeoff_figure
 from igdt_planner.report.voltage import voltage_figure
 
-__all__ = ["curve_figure", "dispatch_figure", "feeder_figure", "front_figure", "save_png", "save_svg", "voltage_figure"]
+__all__ = [
+    "curve_figure",
+    "dispatch_figure",
+    "drivers_figure",
+    "feeder_figure",
+    "front_figure",
+    "save_png",
+    "save_svg",
+    "shapes_figure",
+    "tradeoff_figure",
+    "voltage_figure",
+]
