@@ -121,7 +121,9 @@ def fixed_from_dict(document: Mapping[str, Any]) -> FixedCurve:
                 raise InputError.of(f"robustness document: {name} must be a number", path=f"/points/{number}/{name}")
     sense: Any = document.get("sense")
     if sense not in ("robust", "opportunity") or not is_number(base):
-        raise InputError.of("robustness document: sense is robust or opportunity, base_objective a number", path="/sense")
+        raise InputError.of(
+            "robustness document: sense is robust or opportunity, base_objective a number", path="/sense"
+        )
     return FixedCurve(plan_from_dict(plan), sense, float(base), str(document.get("worst_case", "")), table_of(points))
 
 

@@ -46,7 +46,7 @@ def drivers_figure(drivers: Drivers, title: str = "What drives alpha", subtitle:
     _bars(bottom, names, terms["rise"].tolist(), [""] * len(terms))
     rises = np.concatenate([quantities["rise_alone"].to_numpy(float), terms["rise"].to_numpy(float), [0.0]])
     span = float(np.ptp(rises)) or 1.0
-    top.set_xlim(float(rises.min()) - 0.22 * span * bool(rises.min() < 0.0), float(rises.max()) + 0.42 * span)
+    top.set_xlim(float(rises.min()) - 0.02 * span, float(rises.max()) + 0.42 * span)
     top.tick_params(labelbottom=False)
     top.set_title("each quantity at its worst, the others at their forecast", fontsize=9)
     bottom.set_title("each term at the worst point of all", fontsize=9)
@@ -68,12 +68,8 @@ def _bars(axes: Axes, names: Sequence[str], rises: Sequence[float], words: Seque
     axes.barh(rows, rises, height=0.62, color=colours, alpha=0.75)
     axes.axvline(0.0, color=BLUE, lw=0.8)
     for row, rise, word in zip(rows, rises, words, strict=True):
-        side = -1.0 if rise < 0.0 else 1.0
         text = f"{rise:+.3g}" + (f"   {word}" if word else "")
-        axes.annotate(
-            text, (rise, row), (4.0 * side, 0.0), textcoords="offset points", va="center",
-            ha="left" if side > 0.0 else "right", fontsize=8,
-        )  # fmt: skip
+        axes.annotate(text, (max(rise, 0.0), row), (4.0, 0.0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(list(rows), list(names))
     axes.set_ylim(len(names) - 0.3, -0.7)
     axes.grid(axis="y", visible=False)

@@ -52,7 +52,8 @@ def spread(heights: Sequence[float]) -> list[float]:
 
 def mark_crossings(axes: Axes, crossings: pd.DataFrame, unit: str) -> None:
     """Number the crossings on the curve, and tell below it who is safer on either side of each."""
-    figure = axes.figure
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     height = float(figure.get_size_inches()[1])
     for number, row in enumerate(crossings.to_dict("records"), 1):
         budget, alpha = row["budget"], max(0.0, float(np.nan_to_num(row["alpha"])))

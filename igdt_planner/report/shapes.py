@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.model import Uncertain
-from igdt_planner.report.style import BLUE, FAINT, INK, MUTED, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, FAINT, INK, MUTED, ORANGE, headline, new_figure, styled
 from igdt_planner.shapes import Shape
 
 FORMULAS: dict[str, str] = {
@@ -22,7 +22,9 @@ FORMULAS: dict[str, str] = {
     "budgeted": "|d_t| \u2264 w, \u2264 gamma of them not 0",
 }
 """Every shape per unit of alpha, as :class:`igdt_planner.model.Uncertain` states it."""
-PERIODS, SERIES = 6, 14
+PERIODS, SERIES = 6, 7
+SIDE, PITCH, HEAD = 1.35, 2.2, 0.95
+"""Inches: a panel's height, from row to row, and above the first row."""
 WIDE = 1.35
 """Half the width of the plane, in units of the largest deviation."""
 
@@ -43,14 +45,12 @@ def shapes_figure(
     -------
     Figure
     """
-    rows = -(-len(entries) // 2)
-    height = 0.95 + 1.95 * rows
+    height = HEAD + PITCH * -(-len(entries) // 2)
     figure = new_figure(10.4, height)
     for number, (name, entry) in enumerate(entries.items()):
-        left, row = 0.055 + 0.5 * (number % 2), number // 2
-        base = 1.0 - (0.95 + 1.95 * row + 1.42) / height
-        plane = figure.add_axes((left, base, 1.42 / 10.4, 1.42 / height))
-        fan = figure.add_axes((left + 0.19, base, 0.24, 1.42 / height))
+        left, base = 0.055 + 0.5 * (number % 2), 1.0 - (HEAD + PITCH * (number // 2) + SIDE) / height
+        plane = figure.add_axes((left, base, SIDE / 10.4, SIDE / height))
+        fan = figure.add_axes((left + 0.185, base, 0.24, SIDE / height))
         plane.set_title(f"{name}:  {FORMULAS[entry.shape]}", fontsize=9)
         _plane(plane, Shape(over(entry, 2), np.ones(2)))
         _fan(fan, Shape(over(entry, PERIODS), np.ones(PERIODS)))
@@ -83,21 +83,25 @@ def _plane(axes: Axes, shape: Shape) -> None:
     axes.set_aspect("equal")
     axes.set_xlim(lattice[0], lattice[-1])
     axes.set_ylim(lattice[0], lattice[-1])
-    axes.set_xlabel("d_1", labelpad=1)
-    axes.set_ylabel("d_2", labelpad=-3)
+    axes.set_xticks([-most, 0.0, most], [f"{-most:.2g}", "0", f"{most:.2g}"])
+    axes.set_yticks([-most, 0.0, most], [f"{-most:.2g}", "0", f"{most:.2g}"])
+    axes.set_xlabel("d_1", labelpad=0)
+    axes.set_ylabel("d_2", labelpad=-4)
     axes.grid(visible=False)
 
 
 def _fan(axes: Axes, shape: Shape) -> None:
-    """Extreme series along random gradients, as steps, and how far each period may go on its own."""
-    rng = np.random.default_rng(0)
+    """Extreme series along random gradients, one of them in front, and how far each period may go on its own."""
+    gradients = np.random.default_rng(0).standard_normal((SERIES, PERIODS))
     down, up = shape.reach()
-    edges = np.arange(PERIODS + 1) + 0.5
-    axes.stairs(up, edges, baseline=-down, fill=True, color=FAINT)
-    for gradient in rng.standard_normal((SERIES, PERIODS)):
-        axes.stairs(shape.extreme(gradient), edges, baseline=None, color=BLUE, lw=1.0, alpha=0.45)
+    periods = np.arange(PERIODS) + 1
+    axes.stairs(up, np.arange(PERIODS + 1) + 0.5, baseline=-down, fill=True, color=FAINT)
+    for gradient in gradients:
+        axes.plot(periods, shape.extreme(gradient), ".-", color=BLUE, lw=0.8, ms=4, alpha=0.35)
+    axes.plot(periods, shape.extreme(gradients[0]), "o-", color=ORANGE, lw=1.8, ms=4)
     axes.axhline(0.0, color=MUTED, lw=0.8)
+    axes.use_sticky_edges = False
+    axes.margins(y=0.08)
     axes.set_xlim(0.5, PERIODS + 0.5)
     axes.set_xlabel("period", labelpad=1)
     axes.grid(visible=False)
-

@@ -47,7 +47,9 @@ def tradeoff_figure(
     sound = table["verdict"].eq("feasible").to_numpy(bool)
     axes.plot(x[sound], y[sound], "o", ms=6, color=BLUE, mec="white")
     if not sound.all():
-        axes.plot(x[~sound], y[~sound], "o", ms=6, mfc="white", mec=RED, mew=1.5, label="not confirmed by AC power flow")
+        axes.plot(
+            x[~sound], y[~sound], "o", ms=6, mfc="white", mec=RED, mew=1.5, label="not confirmed by AC power flow"
+        )
     if together is not None:
         axes.plot([0.0, together], [0.0, together], ls=":", color=MUTED)
         axes.plot(together, together, "D", ms=7, color=RED, mec="white", label=f"both alike: alpha {together:.3g}")
@@ -65,5 +67,7 @@ def alphas(table: pd.DataFrame) -> tuple[str, str]:
     names = [str(name).removeprefix("alpha_") for name in table.columns if str(name).startswith("alpha_")]
     first = [name for name in names if f"bound_{name}" in table.columns]
     if len(names) != 2 or len(first) != 1 or "verdict" not in table.columns:
-        raise InputError.of("not a table of a trade-off: it has two alphas, a bound of one, and verdicts", path="/table")
+        raise InputError.of(
+            "not a table of a trade-off: it has two alphas, a bound of one, and verdicts", path="/table"
+        )
     return first[0], next(name for name in names if name != first[0])
