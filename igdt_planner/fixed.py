@@ -147,6 +147,8 @@ def fixed_curve(
     InputError
         The plan has no dispatch, or costs nothing, or its model has no uncertain quantity.
     """
+    if sense not in ("robust", "opportunity"):
+        raise InputError.of(f"sense {sense} is neither robust nor opportunity", path="/study/sense", got=sense)
     if plan.dispatch is None or plan.objective is None:
         raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/plan")
     base = base_objective if base_objective is not None else plan.robustness.get("base_objective", plan.objective)

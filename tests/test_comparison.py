@@ -189,11 +189,13 @@ def test_wrong_documents_are_refused_in_words(name: str, results: dict[str, Any]
         ip.load_curve(path)
 
 
+misspelt: Any = "robus"
 BAD: dict[str, tuple[Callable[[Plan], object], str]] = {
     "no beta": (lambda plan: ip.robustness(plan, []), "betas is empty"),
     "a negative beta": (lambda plan: ip.robustness(plan, [0.1, -0.1]), "beta -0.1 must be a number of 0 or more"),
     "a base of nothing": (lambda plan: ip.robustness(plan, [0.1], base_objective=0.0), "base objective is 0"),
     "a negative base": (lambda plan: ip.robustness(plan, [0.1], base_objective=-1.0), "base objective is -1"),
+    "a misspelt sense": (lambda plan: ip.robustness(plan, [0.1], sense=misspelt), "neither robust nor opportunity"),
     "an opportunity for nothing": (
         lambda plan: ip.robustness(plan, [1.0], sense="opportunity"),
         "leaves no positive cost",
