@@ -21,6 +21,7 @@ from igdt_planner.planner import (
     search,
     solve,
     sweep,
+    sweep_models,
     tradeoff,
     worth_of_one_more,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "search",
     "solve",
     "sweep",
+    "sweep_models",
     "tradeoff",
     "worth_of_one_more",
 ]

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 
 from igdt_planner import contract
 from igdt_planner.case import list_cases, load_case
-from igdt_planner.curve import Curve, curve_from_dict
+from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.document import (
     SCHEMA,
     load_document,
@@ -32,7 +33,8 @@ from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.pareto import METHODS
 from igdt_planner.pareto import require as require_front
 from igdt_planner.plan import Plan
-from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep
+from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep, sweep_models
+from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
 from igdt_planner.report.results import pictured, report_curve, report_fronts, report_plan
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
@@ -131,21 +133,39 @@ def opportunity_command(
 @app.command("sweep")
 def sweep_command(
     case: CaseArgument,
-    model: ModelArgument,
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL", help="one or more shipped model names or TOML files, by their names")
+    ],
     betas: Annotated[str, typer.Option("--betas", metavar="GRID", help="from:to:step, or numbers with commas")],
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="DIR", help="keep every result here, in a file of its own")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="take from the store what it holds; solve what is missing or has failed")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="processes that solve side by side, each on one thread")
+    ] = 1,
     as_json: Json = False,
     out: Out = None,
     time_limit: TimeLimit = None,
     gap: Gap = None,
     set_: Set = None,
 ) -> None:
-    """Robustness curve: a robust plan for every beta of a grid."""
+    """Robustness curve: a robust plan for every beta of a grid, for one model or several."""
     grid = parse_grid(betas)
     require_folder(out)
-    with Progress(sys.stderr) as progress:
-        chosen = override(load_model(model), parse_settings(set_))
-        curve = sweep(case, chosen, grid, time_limit_s=time_limit, gap=gap, on_event=progress)
-    show_curve(curve, as_json, out)
+    if workers < 1:
+        raise InputError.of(f"--workers {workers}: needs at least 1", got=workers, path="/workers")
+    chosen = [override(load_model(model), parse_settings(set_)) for model in models]
+    with Progress(sys.stderr) as progress, process_pool(workers) if workers > 1 else nullcontext() as pool:
+        options: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
+        spread: dict[str, Any] = {"executor": pool, "store": store, "resume": resume}
+        if len(chosen) == 1:
+            curves = {chosen[0].name: sweep(case, chosen[0], grid, **options, **spread)}
+        else:
+            curves = sweep_models(case, chosen, grid, **options, **spread)
+    show_curves(curves, as_json, out)
 
 
 @app.command("search")
@@ -231,6 +251,10 @@ def report_command(
     document = load_document(plan_or_curve)
     if document.get("kind") == "sweep":
         written = report_curve(curve_from_dict(document), out)
+    elif document.get("kind") == "sweeps":
+        written = [
+            path for name, curve in curves_from_dict(document).items() for path in report_curve(curve, out / name)
+        ]
     elif document.get("kind") == "pareto":
         written = report_fronts([front_from_dict(document)], out)
     elif document.get("kind") == "fronts":
@@ -286,7 +310,7 @@ def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Pa
     begun = time.monotonic()
     with Progress(sys.stderr) as progress:
         curve = sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=DEMO_LIMIT_S, on_event=progress)
-    show_curve(curve, False, out)
+    show_curves({"dual_mode": curve}, False, out)
     print(f"\ncomputed in {time.monotonic() - begun:.0f} s; plans, tables and pictures are in {out}")
 
 
@@ -323,21 +347,31 @@ def show_plan(plan: Plan, as_json: bool, out: Path | None) -> None:
     raise typer.Exit(exit_of_plan(plan))
 
 
-def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
-    """Print a curve, write its files, and exit with its status where that is not success."""
-    plans = curve.plans or (curve.baseline,)
+def show_curves(curves: Mapping[str, Curve], as_json: bool, out: Path | None) -> None:
+    """Print the curve of each model, write their files, and exit with the worst status where that is not success.
+
+    Of several models each has a folder of its name, and the JSON document is a list of curves.
+    """
     if out is not None:
-        report_curve(curve, out)
+        for name, curve in curves.items():
+            report_curve(curve, out / name if len(curves) > 1 else out)
     if as_json:
-        sys.stdout.write(to_json(curve.to_dict()))
+        documents = [curve.to_dict() for curve in curves.values()]
+        several = {"schema": SCHEMA, "kind": "sweeps", "curves": documents}
+        sys.stdout.write(to_json(documents[0] if len(documents) == 1 else several))
     else:
-        shown = [summary(curve.baseline)]
-        if curve.plans:
-            shown += [summary(pictured(curve)), curve_summary(curve.table)]
-        print("\n\n".join(text.rstrip() for text in shown))
+        print("\n\n".join(text.rstrip() for curve in curves.values() for text in shown(curve)))
+    plans = [plan for curve in curves.values() for plan in curve.plans or (curve.baseline,)]
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
     if worst:
         raise typer.Exit(worst)
+
+
+def shown(curve: Curve) -> list[str]:
+    """A curve in words: its baseline, the plan worth a picture, and the table."""
+    if not curve.plans:
+        return [summary(curve.baseline)]
+    return [summary(curve.baseline), summary(pictured(curve)), curve_summary(curve.table)]
 
 
 def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
@@ -362,7 +396,7 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
 
 def exit_of_plan(plan: Plan) -> int:
     """0 done; 1 solved but infeasible or refused by AC; 3 stopped by its limit with no plan."""
-    if plan.status == "infeasible":
+    if plan.status in ("infeasible", "failed"):
         return NOT_AS_ASKED
     if plan.dispatch is None:
         return NO_PLAN

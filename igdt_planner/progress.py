@@ -35,7 +35,12 @@ class Progress:
             if number(event.get(name)) is not None
         ]
         beta = f"beta {event['beta']:g}  " if event.get("beta") is not None else ""
-        print(f"{now - self.begun:6.1f} s  {beta}{event['kind']:10} {'  '.join(words)}", file=self.stream, flush=True)
+        model = f"{event['model']}  " if "model" in event else ""
+        print(
+            f"{now - self.begun:6.1f} s  {model}{beta}{event['kind']:10} {'  '.join(words)}",
+            file=self.stream,
+            flush=True,
+        )
 
     def as_ndjson(self, event: dict[str, Any]) -> None:
         """Write an event as one line of JSON."""
