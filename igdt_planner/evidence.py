@@ -16,17 +16,14 @@ from igdt_planner.document import SCHEMA, clean, records, to_json
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import Outcome, Samples, forecast, operate_samples, realised
+from igdt_planner.sampled import Outcome, Samples, exceeds, forecast, operate_samples, realised, require_sampling
 
 Floats = npt.NDArray[np.float64]
 
 RADII = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
 """Radii of the rays, as multiples of the plan's alpha."""
 RAYS = 1_000
-OVER = 1e-6
-"""Share of the budget above which a sample counts as over it, as for the adversary of a robust solve."""
 RAY_COLUMNS = ["radius", "alpha", "rays", "over_budget", "share_over_budget", "worst_objective", "broken"]
-MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,11 @@ def evidence(
 ) -> Evidence:
     """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
 
-    Every value of an uncertain quantity (of a bus or unit, in a period) is drawn on its own, uniformly from its
-    interval at the plan's alpha. Such samples almost never come near the worst corner of so many dimensions, so rays do:
-    ray ``k`` of ``n`` deviates to the worse side by ``radius alpha weight x``, with ``x = 1 - s U`` for every value,
-    ``s = k / (n - 1)`` and ``U`` uniform between 0 and 1, scaled so that its largest ``x`` is 1. It lies on a face of the
-    set at every radius; ray 0 passes through the corner itself, the last ones far beside it.
+    Every value of an uncertain quantity (of a bus or unit, in a period) is drawn on its own, uniformly from its interval
+    at the plan's alpha. Such samples almost never come near the worst corner of so many dimensions, so rays do: ray
+    ``k`` of ``n`` deviates to the worse side by ``radius alpha weight x``, with ``x = 1 - s U`` for every value, ``s =
+    k / (n - 1)`` and ``U`` uniform between 0 and 1, scaled so that its largest ``x`` is 1. It lies on a face of the set
+    at every radius; ray 0 passes through the corner itself, the last ones far beside it.
 
     Parameters
     ----------
@@ -198,7 +195,7 @@ def within(plan: Plan, alpha: float, samples: int, rng: np.random.Generator) -> 
         return np.clip(1.0 + reach, 0.0, entry.physical_max)
 
     load, dg = drawn("load", one.active_load), drawn("dg_availability", one.dg)
-    return whole(Samples(load, load, dg, one.price, one.line_rating), samples)
+    return Samples(load, load, dg, one.price, one.line_rating).of(samples)
 
 
 def ray_shares(plan: Plan, rays: int, rng: np.random.Generator) -> Samples:
@@ -227,22 +224,11 @@ def along(plan: Plan, shares: Samples, radius: float) -> Samples:
     return Samples(load, load, at(shares.dg, worst.dg), worst.price, worst.line_rating)
 
 
-def whole(samples: Samples, count: int) -> Samples:
-    """Samples of which at least one field has a row for each."""
-    dg = np.broadcast_to(samples.dg, (count, *samples.dg.shape[1:]))
-    return Samples(samples.active_load, samples.reactive_load, dg, samples.price, samples.line_rating)
-
-
 def ray_row(plan: Plan, radius: float, outcome: Outcome) -> tuple[float, float, int, int, float, float, int]:
     """The table's row of one radius."""
     over = exceeds(outcome.objective, float(plan.robustness["budget"]))
     alpha, broken = radius * float(plan.robustness["alpha"]), int(outcome.broken.sum())
     return radius, alpha, len(over), int(over.sum()), float(over.mean()), float(np.max(outcome.objective)), broken
-
-
-def exceeds(objective: Floats, budget: float) -> npt.NDArray[np.bool_]:
-    """Where a cost lies above a budget, or is none."""
-    return ~(objective <= budget + OVER * abs(budget))
 
 
 def require_robust(plan: Plan) -> None:
@@ -258,13 +244,7 @@ def require_robust(plan: Plan) -> None:
 
 def require_numbers(samples: int, seed: int, rays: int, radii: Sequence[float]) -> None:
     """Refuse numbers of samples, rays and radii that make no sense; all faults at once."""
-    findings = [
-        Finding(f"{name} is {value}, must lie between 1 and {MOST_SAMPLES}", f"/study/{name}", value)
-        for name, value in (("samples", samples), ("rays", rays))
-        if not 1 <= value <= MOST_SAMPLES
-    ]
-    if seed < 0:
-        findings.append(Finding(f"seed is {seed}, must be 0 or more", "/options/seed", seed))
+    findings = require_sampling(samples, seed, rays=rays)
     for position, radius in enumerate(radii):
         if not 0.0 <= radius < np.inf:
             findings.append(Finding(f"radius {radius:g} must be 0 or more", f"/study/radii/{position}", radius))

@@ -130,7 +130,11 @@ def _solve(policy: ModePolicy, dispatched: Dispatched, rows: Ints) -> AcSolution
     def of(values: Floats) -> Floats:
         return values.reshape(-1, buses)[rows]
 
-    p_mw, q_mvar, source = of(dispatched.dg_p) + policy.storage[period], of(dispatched.dg_q), of(dispatched.source_vm_pu)
+    p_mw, q_mvar, source = (
+        of(dispatched.dg_p) + policy.storage[period],
+        of(dispatched.dg_q),
+        of(dispatched.source_vm_pu),
+    )
     if policy.forecast.islanded:  # the units at a grid-forming bus are the source itself
         elsewhere = ~np.isfinite(source)
         p_mw, q_mvar = np.where(elsewhere, p_mw, 0.0), np.where(elsewhere, q_mvar, 0.0)

@@ -23,6 +23,9 @@ from igdt_planner.sampled.realisations import Samples, worst
 CHUNK_VALUES = 2_000_000
 """Samples x periods x buses that are solved together: what they need stays below half a gigabyte."""
 
+OVER = 1e-6
+"""Share of the budget above which a sample counts as over it, as for the adversary of a robust solve."""
+
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -52,6 +55,11 @@ class Outcome:
     def broken(self) -> Bools:
         """Samples that leave any limit."""
         return np.any(list(self.breaks.values()), axis=0)
+
+
+def exceeds(objective: Floats, budget: float) -> Bools:
+    """Where a cost lies above a budget, or is none."""
+    return ~(objective <= budget + OVER * abs(budget))
 
 
 def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = None) -> Outcome:
@@ -118,9 +126,7 @@ def _weighted(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], samples:
     return values
 
 
-def _raw(
-    plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], name: str, mode: str | None, samples: int
-) -> Floats:
+def _raw(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], name: str, mode: str | None, samples: int) -> Floats:
     """A term of one mode, or of all of them."""
     if name == "investment_cost":
         return np.full(samples, investment_cost(plan))
@@ -142,7 +148,10 @@ def _limits_left(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], sampl
 def _breaks(policy: ModePolicy, found: Flow, samples: Samples) -> dict[str, Bools]:
     """Samples of one mode that leave a limit, by kind."""
     case, ac, dispatched = policy.forecast.case, found.ac, found.dispatched
-    vm, low, high = found.by_sample(ac.vm_pu), *(case.buses[name].to_numpy(float) for name in ("vm_min_pu", "vm_max_pu"))
+    vm, low, high = (
+        found.by_sample(ac.vm_pu),
+        *(case.buses[name].to_numpy(float) for name in ("vm_min_pu", "vm_max_pu")),
+    )
     rating = case.lines["max_i_ka"].to_numpy(float) * samples.line_rating
     breaks = {
         "no_ac_solution": ~found.by_sample(ac.converged),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from igdt_planner.ac.operation import judged_periods
-from igdt_planner.errors import InputError
+from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import Plan, Realisation
 
 Floats = npt.NDArray[np.float64]
+
+MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,26 @@ class Samples:
         for begin in range(0, len(self), size):
             yield Samples(*(_part(getattr(self, field.name), begin, begin + size) for field in fields(self)))
 
+    def of(self, count: int) -> Samples:
+        """The same samples with a row for each of ``count``, where all fields hold for all of them."""
+        dg = np.broadcast_to(self.dg, (count, *self.dg.shape[1:]))
+        return replace(self, dg=dg)
+
 
 def _part(values: Floats, begin: int, end: int) -> Floats:
     return values if len(values) == 1 else values[begin:end]
+
+
+def require_sampling(samples: int, seed: int, **others: int) -> list[Finding]:
+    """Faults of the number of samples, of other numbers like it, and of the seed."""
+    findings = [
+        Finding(f"{name} is {value}, must lie between 1 and {MOST_SAMPLES}", f"/study/{name}", value)
+        for name, value in {"samples": samples, **others}.items()
+        if not 1 <= value <= MOST_SAMPLES
+    ]
+    if seed < 0:
+        findings.append(Finding(f"seed is {seed}, must be 0 or more", "/options/seed", seed))
+    return findings
 
 
 def forecast(plan: Plan) -> Samples:
