@@ -110,7 +110,6 @@ class Calibration:
             math.nan if self.alpha is None else _share(part["needed_alpha"], self.alpha)
             for part in (errors, times, days)
         ]
-        held = math.nan if self.alpha is None else _share(days["needed_alpha_worse"], self.alpha)
         return {
             "quantity": name,
             "errors": len(errors),
@@ -162,7 +161,7 @@ def calibrate(
     sides = {name: worse_side(plan, name) for name in entries}
     error = errors["outcome"] / errors["forecast"] - 1.0
     weight = errors["quantity"].map({name: entry.weight for name, entry in entries.items()})
-    needed = needed_alpha(error.to_numpy(float), weight.to_numpy(float))
+    needed = needed_alpha(np.asarray(error, dtype=float), np.asarray(weight, dtype=float))
     harmless = error * errors["quantity"].map(sides) < 0.0
     errors = errors.assign(
         day=errors["time"].str[:10],

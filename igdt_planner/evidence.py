@@ -136,11 +136,11 @@ def evidence(
 ) -> Evidence:
     """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
 
-    Every value of an uncertain quantity (of a bus or unit, in a period) is drawn on its own, uniformly from its interval
-    at the plan's alpha. Such samples almost never come near the worst corner of so many dimensions, so rays do: ray
-    ``k`` of ``n`` deviates to the worse side by ``radius alpha weight x``, with ``x = 1 - s U`` for every value, ``s =
-    k / (n - 1)`` and ``U`` uniform between 0 and 1, scaled so that its largest ``x`` is 1. It lies on a face of the set
-    at every radius; ray 0 passes through the corner itself, the last ones far beside it.
+    Every value of an uncertain quantity (of a bus or unit, in a period) is drawn on its own, uniformly from its
+    interval at the plan's alpha. Such samples almost never come near the worst corner of so many dimensions; rays do:
+    ray ``k`` of ``n`` deviates to the worse side by ``radius alpha weight x``, with ``x = 1 - s U`` for every value,
+    ``s = k / (n - 1)`` and ``U`` uniform between 0 and 1, scaled so that its largest ``x`` is 1. It lies on a face of
+    the set at every radius; ray 0 passes through the corner itself, the last ones far beside it.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def _inside(axes: Axes, found: Evidence) -> None:
     known = found.objective[np.isfinite(found.objective)]
     marks = {"forecast": (found.plan.robustness.get("objective_forecast"), MUTED), "budget": (found.budget, INK)}
     ends = [*known.tolist(), *(value for value, _ in marks.values() if value is not None)]
-    edges = np.linspace(min(ends), max(ends) + 1e-9 * abs(max(ends)), BINS + 1)
+    edges = np.linspace(min(ends), max(ends) + 1e-9 * abs(max(ends)), BINS + 1).tolist()
     axes.hist(known[known <= found.budget], edges, color=BLUE, alpha=0.75, label="samples inside alpha")
     axes.hist(known[known > found.budget], edges, color=RED, label="over budget" if found.over_budget else None)
     for name, (value, colour) in marks.items():

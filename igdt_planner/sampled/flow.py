@@ -42,11 +42,11 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     """AC power flow of a dispatch; in islands with load shed or restored until every grid-forming unit is in reach.
 
     Where such a unit must give more than it can, the share ``1 - excess / served`` of the island's load stays, in MW or
-    Mvar, whichever is less; losses fall with it, so that once is nearly always enough. Where it must give less than it
-    has to (storage keeps to its schedule) load is restored likewise. Where a bus of the island leaves its voltage limits
-    on one side alone, the voltage that the unit holds is moved by as much.
+    Mvar, whichever is less; losses fall with it, so that once is nearly always enough. Where it gives less than it must
+    (storage keeps to its schedule) load is restored likewise. Where buses of the island leave their voltage limits on
+    one side alone, the voltage that the unit holds is moved by as much.
     """
-    samples, periods, buses = dispatched.served.shape
+    samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
     if not policy.forecast.islanded:
         return Flow(dispatched, ac, (samples, periods))

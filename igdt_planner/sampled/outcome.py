@@ -54,7 +54,7 @@ class Outcome:
     @property
     def broken(self) -> Bools:
         """Samples that leave any limit."""
-        return np.any(list(self.breaks.values()), axis=0)
+        return np.asarray(np.any(list(self.breaks.values()), axis=0), dtype=bool)
 
 
 def exceeds(objective: Floats, budget: float) -> Bools:
@@ -131,7 +131,7 @@ def _raw(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], name: str, mo
     if name == "investment_cost":
         return np.full(samples, investment_cost(plan))
     chosen = [values for (term, at), values in terms.items() if term == name and mode in (None, at)]
-    return np.sum(chosen, axis=0, dtype=float) + np.zeros(samples)
+    return np.asarray(np.sum(chosen, axis=0, dtype=float) + np.zeros(samples), dtype=float)
 
 
 def _limits_left(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], samples: int) -> Bools:
@@ -154,7 +154,7 @@ def _breaks(policy: ModePolicy, found: Flow, samples: Samples) -> dict[str, Bool
     )
     rating = case.lines["max_i_ka"].to_numpy(float) * samples.line_rating
     breaks = {
-        "no_ac_solution": ~found.by_sample(ac.converged),
+        "no_ac_solution": ~ac.converged.reshape(found.shape),
         "voltage": (vm < low - TOLERANCE_PU) | (vm > high + TOLERANCE_PU),
         "rating": found.by_sample(ac.i_ka) > rating * (1.0 + TOLERANCE_PU),
     }
@@ -169,7 +169,7 @@ def _breaks(policy: ModePolicy, found: Flow, samples: Samples) -> dict[str, Bool
             "dg_reactive": beyond_q & by_dg,
             "ess_follows_schedule": (beyond_p | beyond_q) & ~by_dg,
         }
-    return {kind: values.reshape(len(values), -1).any(axis=1) for kind, values in breaks.items()}
+    return {kind: np.asarray(values.reshape(len(values), -1).any(axis=1)) for kind, values in breaks.items()}
 
 
 def _losses(policy: ModePolicy, found: Flow, samples: Samples) -> Floats:

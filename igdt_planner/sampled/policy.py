@@ -6,9 +6,9 @@ the operator goes as far as the quantities of the *same period* have gone; nothi
 - A unit goes ``theta = (f - 1) / (f_worst - 1)``, kept within 0 and 1, where ``f`` is the factor on its availability:
   ``p = min((1 - theta) p_forecast + theta p_worst, available)``, and the same for ``q`` within its range. Must-take DG
   gives what is available.
-- An island goes as far as its balance has: ``theta = sum(theta swing) / sum(swing)`` over its DG and its loads, where the
-  swing is the MW by which the worst case moves each. Each bus is served ``(1 - theta) s_forecast + theta s_worst`` of its
-  load, where ``s`` is the share that the dispatch serves.
+- An island goes as far as its balance has: ``theta = sum(theta swing) / sum(swing)`` over its DG and its loads, where
+  the swing is the MW by which the worst case moves each. Each bus is served ``(1 - theta) s_forecast + theta s_worst``
+  of its load, where ``s`` is the share that the dispatch serves.
 - Where AC power flow then asks more of the unit that forms the grid than it can give, all of its island is served a
   smaller share, until it can; where a voltage of the island is too high or too low, the unit holds a lower or higher
   one (:mod:`igdt_planner.sampled.flow`).
@@ -56,7 +56,7 @@ class ModePolicy:
     def together(self) -> Floats:
         """1 where two buses share an island, shape (periods, buses, buses)."""
         islands = self.forecast.islands
-        return (islands[:, :, None] == islands[:, None, :]).astype(float)
+        return np.asarray(islands[:, :, None] == islands[:, None, :], dtype=float)
 
     @property
     def storage(self) -> Floats:
@@ -125,7 +125,7 @@ class ModePolicy:
         load_way = progress(load_p, at_worst, at_forecast)
         gone = np.einsum("stb,tbc->stc", theta * unit_swing + load_way * load_swing, together)
         whole = np.einsum("tb,tbc->tc", unit_swing + load_swing, together)
-        return np.divide(gone, whole, out=np.zeros_like(gone), where=whole > 0.0)
+        return np.asarray(np.divide(gone, whole, out=np.zeros_like(gone), where=whole > 0.0), dtype=float)
 
 
 def served_share(operation: Operation) -> Floats:
@@ -140,7 +140,7 @@ def progress(value: Floats, worst: Floats, start: Floats | float = 1.0) -> Float
     whole = np.asarray(worst - start, dtype=float)
     gone = value - start
     way = np.divide(gone, whole, out=np.zeros(np.broadcast_shapes(gone.shape, whole.shape)), where=whole != 0.0)
-    return np.clip(way, 0.0, 1.0)
+    return np.asarray(np.clip(way, 0.0, 1.0), dtype=float)
 
 
 def between(start: Floats, end: Floats, theta: Floats) -> Floats:
