@@ -1,31 +1,36 @@
 """Plans under samples: the two ends of the policy, the judge's word on each sample, and no look into the future."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hand import hand, uncertain
+from hand import uncertain
 
 import igdt_planner as ip
 from igdt_planner.ac import check_dispatch
 from igdt_planner.ac.operation import operate
+from igdt_planner.model import load_model, override
 from igdt_planner.plan import Dispatch, Plan, Realisation
+from igdt_planner.report.figures import evidence_figure
 from igdt_planner.sampled import Samples, forecast, operate_samples, outcome, realised
 from igdt_planner.sampled.flow import flow
 from igdt_planner.sampled.policy import ModePolicy, progress
 from igdt_planner.sampled.realisations import worst
 
-BOTH = uncertain("dg_availability", "load")
+SETTINGS = uncertain("dg_availability", "load") | {
+    "fix.dg": [{"bus": 3, "technology": "dg_1mw"}, {"bus": 4, "technology": "dg_1mw"}],
+    "fix.ess": [{"bus": 3, "technology": "ess_100kw"}],
+    "fix.open_lines": {"connected": [3], "islanded": [2, 3]},
+}
+"""Two islands, one of a DG alone; two quantities."""
 
 
 @pytest.fixture(scope="module")
-def plans() -> dict[str, Plan]:
-    return {
-        "islanded": ip.robust("feeder4", hand("islanded", BOTH), 0.242),
-        "dual": ip.robust("feeder4", "dual_mode", 0.2, time_limit_s=20),
-        "baseline": ip.solve("feeder4", hand("connected")),
-    }
+def plan() -> Plan:
+    return ip.robust("feeder4", override(load_model("dual_mode"), SETTINGS), 0.2, time_limit_s=20)
 
 
 def policies_of(plan: Plan) -> list[ModePolicy]:
@@ -59,19 +64,21 @@ def dispatch_of(plan: Plan, realisation: Realisation) -> Dispatch:
     return Dispatch(realisation, ess=plan.dispatch_forecast.ess, **tables)
 
 
-@pytest.mark.parametrize("name", ["islanded", "dual", "baseline"])
-def test_ends_of_the_policy_are_the_plan_s_own_dispatches(plans: dict[str, Plan], name: str) -> None:
-    plan = plans[name]
+def test_ends_of_the_policy_are_the_plan_s_own_dispatches(plan: Plan) -> None:
     found = operate_samples(plan, joined(forecast(plan), worst(plan)))
-    at_forecast = plan.robustness.get("objective_forecast", plan.objective)
-    assert found.objective.tolist() == pytest.approx([at_forecast, plan.objective], rel=1e-6)
+    assert found.objective.tolist() == pytest.approx([plan.robustness["objective_forecast"], plan.objective], rel=1e-6)
     assert not found.broken.any()
 
 
-@pytest.mark.parametrize("name", ["islanded", "dual"])
-def test_every_sample_against_the_judge(plans: dict[str, Plan], name: str) -> None:
-    plan = plans[name]
-    points = [Realisation(load, dg) for load in (0.98, 1.0, 1.01, 1.2) for dg in (0.6, 0.99, 1.0, 1.1)]
+def test_baseline_has_its_forecast_for_a_worst_case(plan: Plan) -> None:
+    baseline = replace(plan, kind="solve", dispatch=plan.dispatch_forecast)
+    found = operate_samples(baseline, joined(forecast(plan), realised(plan, Realisation(1.0, 0.5))))
+    assert found.objective[0] == pytest.approx(plan.robustness["objective_forecast"], rel=1e-6)
+    assert found.objective[1] > found.objective[0]
+
+
+def test_every_sample_against_the_judge(plan: Plan) -> None:
+    points = [Realisation(load, dg) for load, dg in ((0.9, 1.0), (1.0, 0.97), (1.0, 0.3), (1.05, 1.1), (1.3, 0.6))]
     found = operate_samples(plan, joined(*(realised(plan, point) for point in points)))
     judged = [check_dispatch(plan, dispatch_of(plan, point)) for point in points]
     assert found.objective.tolist() == pytest.approx([verdict.objective for verdict in judged], rel=1e-9)
@@ -80,9 +87,7 @@ def test_every_sample_against_the_judge(plans: dict[str, Plan], name: str) -> No
         assert broken.tolist() == [kind in {v.kind for v in verdict.violations} for verdict in judged], kind
 
 
-@pytest.mark.parametrize("name", ["islanded", "dual"])
-def test_no_period_knows_what_comes_after_it(plans: dict[str, Plan], name: str) -> None:
-    plan = plans[name]
+def test_no_period_knows_what_comes_after_it(plan: Plan) -> None:
     rng = np.random.default_rng(0)
     one = forecast(plan)
     first = replace(one, dg=rng.uniform(0.7, 1.1, (4, *one.dg.shape[1:])))
@@ -93,8 +98,7 @@ def test_no_period_knows_what_comes_after_it(plans: dict[str, Plan], name: str) 
             assert np.array_equal(values[:, 0], vars(again)[field][:, 0], equal_nan=True), field
 
 
-def test_chunks_change_nothing(plans: dict[str, Plan], monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = plans["dual"]
+def test_chunks_change_nothing(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     one = forecast(plan)
     samples = replace(one, dg=np.random.default_rng(1).uniform(0.8, 1.1, (7, *one.dg.shape[1:])))
     at_once = operate_samples(plan, samples)
@@ -105,8 +109,7 @@ def test_chunks_change_nothing(plans: dict[str, Plan], monkeypatch: pytest.Monke
     assert [event["done"] for event in events] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_less_of_everything_never_costs_less(plans: dict[str, Plan]) -> None:
-    plan = plans["islanded"]
+def test_less_of_everything_never_costs_less(plan: Plan) -> None:
     points = [realised(plan, Realisation(1.0, dg)) for dg in (1.1, 1.0, 0.99, 0.95, 0.8, 0.4, 0.0)]
     objective = operate_samples(plan, joined(*points)).objective
     assert (np.diff(objective) >= -1e-9).all() and objective[-1] > objective[0]
@@ -117,7 +120,63 @@ def test_progress_by_hand() -> None:
     assert progress(np.array([0.5, 1.5]), np.array(1.0)).tolist() == [0.0, 0.0]
 
 
-def test_plan_without_dispatch_is_refused(plans: dict[str, Plan]) -> None:
-    blank = replace(plans["baseline"], dispatch=None, status="no_plan", explanation="stopped early")
+def test_plan_without_dispatch_is_refused(plan: Plan) -> None:
+    blank = replace(plan, dispatch=None, status="no_plan", explanation="stopped early")
     with pytest.raises(ip.InputError, match=r"no dispatch .*stopped early"):
         operate_samples(blank, forecast(blank))
+
+
+# ------------------------------------------------------------------ evidence
+
+
+@pytest.fixture(scope="module")
+def found(plan: Plan) -> ip.Evidence:
+    return ip.evidence(plan, 200, rays=50)
+
+
+def test_nothing_inside_alpha_exceeds_the_budget_and_beyond_it_something_does(found: ip.Evidence) -> None:
+    assert found.holds and found.over_budget == 0 and not any(found.breaks.values())
+    inside = found.rays["radius"] <= 1.0
+    assert (found.rays.loc[inside, ["over_budget", "broken"]] == 0).all(axis=None)
+    assert (found.rays.loc[~inside, "over_budget"] > 0).all()
+    assert found.rays["share_over_budget"].is_monotonic_increasing
+
+
+def test_corner_ray_costs_the_plan_s_objective(found: ip.Evidence) -> None:
+    at_alpha = found.rays.set_index("radius").loc[1.0]
+    assert at_alpha["worst_objective"] == pytest.approx(found.plan.objective, rel=1e-6)
+    assert found.worst_objective < at_alpha["worst_objective"]
+
+
+def test_what_exceeds_the_budget_is_said_aloud(plan: Plan) -> None:
+    """A plan that claims more than it can: its budget lowered to what it costs at the forecast."""
+    boasting = replace(plan, robustness=plan.robustness | {"budget": plan.robustness["objective_forecast"]})
+    found = ip.evidence(boasting, 50, rays=5, radii=[1.0])
+    assert not found.holds and found.over_budget > 25
+    assert found.findings[0] == f"{found.over_budget} of 50 samples inside alpha exceed the budget"
+    assert found.findings[-1] == "5 rays at or below alpha exceed the budget"
+    assert found.to_dict()["share_over_budget"] == found.over_budget / 50
+
+
+def test_same_seed_same_bytes(found: ip.Evidence, plan: Plan, tmp_path: Path) -> None:
+    again = ip.evidence(plan, 200, rays=50).save(tmp_path / "again.json")
+    assert found.save(tmp_path / "first.json").read_bytes() == again.read_bytes()
+    assert json.loads(again.read_text())["kind"] == "evidence"
+    assert ip.evidence(plan, 200, seed=1, rays=1, radii=[]).worst_objective != found.worst_objective
+
+
+def test_evidence_is_drawn(found: ip.Evidence) -> None:
+    inside, edge = evidence_figure(found).axes
+    assert sum(bar.get_height() for bar in inside.patches) == found.samples
+    assert edge.get_lines()[0].get_ydata().tolist() == found.rays["share_over_budget"].tolist()
+
+
+def test_evidence_of_what_is_not_robust_is_refused(plan: Plan) -> None:
+    with pytest.raises(ip.InputError, match="asked of a robust plan, this is a plan of kind solve"):
+        ip.evidence(replace(plan, kind="solve"))
+    with pytest.raises(ip.InputError, match="no alpha: nothing uncertain touches it"):
+        ip.evidence(replace(plan, robustness=plan.robustness | {"alpha": None}))
+    with pytest.raises(ip.InputError) as refused:
+        ip.evidence(plan, 0, -1, rays=0, radii=[-0.5])
+    paths = [finding.path for finding in refused.value.findings]
+    assert paths == ["/study/samples", "/study/rays", "/options/seed", "/study/radii/0"]

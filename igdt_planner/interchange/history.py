@@ -51,7 +51,7 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
     findings = [_at(name, finding.row, finding.message, finding.hint) for finding in findings]
     if not rows:
         findings.append(_at(name, None, "has no rows"))
-    elif absent := [column for column in NEEDED if column not in header]:
+    elif not findings and (absent := [column for column in NEEDED if column not in header]):
         findings.append(_at(name, 1, f"column {', '.join(absent)} is missing", f"columns: {', '.join(COLUMNS)}"))
     findings += [
         _at(name, 1, f"column {show(column)} is unknown", nearest(str(column), COLUMNS))
