@@ -1,5 +1,6 @@
 """What alpha held of the past: shares counted by hand, and histories that are refused in words."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from hand import hand, uncertain
 from test_ac_check import dispatch_of, plan_of
+from typer.testing import CliRunner
 
 import igdt_planner as ip
 from igdt_planner.calibration import needed_alpha, worse_side
+from igdt_planner.cli import app
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan, Realisation
 
@@ -140,3 +143,13 @@ def test_file_that_is_not_there_and_model_without_uncertainty(tmp_path: Path, hi
         ip.calibrate(history, hand("switching", {"uncertain": []}))
     with pytest.raises(ip.InputError, match="alpha -1 must be 0 or more"):
         ip.calibrate(history, MODEL, -1.0)
+
+
+def test_calibration_on_the_command_line(tmp_path: Path, history: Path) -> None:
+    ip.save_plan(robust_plan(1.05, 0.95), tmp_path / "robust.json")
+    command = ["calibrate", str(history), str(tmp_path / "robust.json")]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0 and "alpha = 0.05 held on 50.00 % of past days" in shown.stdout
+    wide = CliRunner().invoke(app, [*command, "--alpha", "0.3", "--json", "--out", str(tmp_path)])
+    assert json.loads(wide.stdout)["share_of_days_held"] == 1.0
+    assert (tmp_path / "calibration.json").read_text() == wide.stdout

@@ -3,15 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hand import uncertain
+from typer.testing import CliRunner
 
 import igdt_planner as ip
 from igdt_planner.ac import check_dispatch
 from igdt_planner.ac.operation import operate
+from igdt_planner.cli import app
 from igdt_planner.model import load_model, override
 from igdt_planner.plan import Dispatch, Plan, Realisation
 from igdt_planner.report.figures import evidence_figure
@@ -180,3 +183,17 @@ def test_evidence_of_what_is_not_robust_is_refused(plan: Plan) -> None:
         ip.evidence(plan, 0, -1, rays=0, radii=[-0.5])
     paths = [finding.path for finding in refused.value.findings]
     assert paths == ["/study/samples", "/study/rays", "/options/seed", "/study/radii/0"]
+
+
+def test_evidence_on_the_command_line(plan: Plan, tmp_path: Path) -> None:
+    def run(saved: Plan, *options: str) -> Any:
+        ip.save_plan(saved, tmp_path / "robust.json")
+        return CliRunner().invoke(app, ["evidence", str(tmp_path / "robust.json"), "--samples", "50", *options])
+
+    holds = run(plan, "--out", str(tmp_path))
+    assert holds.exit_code == 0 and "0 of 50 samples inside alpha" in holds.stdout and "holds: " in holds.stdout
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"evidence.json", "evidence.csv", "evidence.png"} <= written
+    broken = run(replace(plan, robustness=plan.robustness | {"budget": 0.1}), "--json")
+    assert broken.exit_code == 1
+    assert json.loads(broken.stdout)["findings"][0] == "50 of 50 samples inside alpha exceed the budget"
