@@ -1,5 +1,6 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
+from igdt_planner.alternatives import Alternatives, alternatives
 from igdt_planner.calibration import Calibration, calibrate
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
 from igdt_planner.comparison import Comparison
@@ -40,6 +41,7 @@ from igdt_planner.stochastic import (
 )
 
 __all__ = [
+    "Alternatives",
     "Calibration",
     "Case",
     "Comparison",
@@ -63,6 +65,7 @@ __all__ = [
     "Turbine",
     "WindPower",
     "WindSpeed",
+    "alternatives",
     "calibrate",
     "case_to_dict",
     "check",
