@@ -38,7 +38,7 @@ COLUMNS = [
     "status",
 ]
 ROBUST_SHARE, STATIC_SHARE = 0.4, 0.3
-"""Shares of the time limit of the info-gap question and of the static robust plan; the rest is the deterministic plan's."""
+"""Shares of the time limit of the info-gap question and of the static robust plan; the rest is the baseline's."""
 
 
 @dataclass(frozen=True)
