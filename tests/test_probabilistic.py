@@ -7,6 +7,7 @@ from test_ac_check import dispatch_of, plan_of, switching_plan
 
 import igdt_planner as ip
 from igdt_planner.plan import Plan
+from igdt_planner.report.figures import probabilistic_figure
 from igdt_planner.sampled import forecast, operate_samples
 
 LOAD = ip.Stochastic("load", ip.NormalLoad(1.0, 0.1))
@@ -96,3 +97,9 @@ def test_inputs_that_the_plan_does_not_have(plan: Plan) -> None:
     ]
     with pytest.raises(ip.InputError, match="inputs is empty"):
         ip.probabilistic(plan, [])
+
+
+def test_distribution_is_drawn(found: ip.Probabilistic) -> None:
+    cost, voltage = probabilistic_figure(found).axes
+    assert cost.get_lines()[0].get_xdata().tolist() == sorted(found.objective.tolist())
+    assert voltage.get_lines()[0].get_ydata().tolist() == found.voltages["vm_min_q0.5_pu"].tolist()
