@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
 from igdt_planner.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.igdt import corner, horizon
+from igdt_planner.igdt import Ambiguity, ambiguity, corner, question_of
 from igdt_planner.model import Model, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.question import answer
 from igdt_planner.sampled import exceeds, operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session
-from igdt_planner.study import Horizon, Study
+from igdt_planner.study import Study
 
 COLUMNS = [
     "approach",
@@ -113,35 +114,39 @@ def alternatives(
     if findings:
         raise InputError(findings)
     with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
-        base = session.baseline(1.0 - ROBUST_SHARE - STATIC_SHARE)
+        found = ambiguity(session.study, "robust")
+        if not found.corner:
+            message = "costs are compared at the worst corner, and this model's structure justifies none"
+            raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
+        base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE)
         if base.plan.objective is None or base.decisions is None:
             raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
         robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
         session.beta = None
         budget = (1.0 + beta) * base.plan.objective
-        asked = horizon(session.study, "robust", budget)
+        most = question_of(session.study, found, "robust", budget).alpha_ub
         radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
-        if radius > asked.alpha_ub:
-            message = f"radius {radius:g} is beyond {asked.alpha_ub:g}, where a quantity stands at its physical range"
+        if radius > most:
+            message = f"radius {radius:g} is beyond {most:g}, where a quantity stands at its physical range"
             raise InputError.of(message, path="/study/radius", got=radius)
-        static = static_robust(session, asked, radius)
-        found = {"deterministic": base, "static robust": static, "info-gap": robust}
-        plans = {name: at_both_ends(session, candidate, asked, radius) for name, candidate in found.items()}
+        static = static_robust(session, found, radius)
+        candidates = {"deterministic": base, "static robust": static, "info-gap": robust}
+        plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
     rows = [row(name, plan, radius, budget, samples, seed) for name, plan in plans.items()]
     return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
 
 
-def static_robust(session: Session, asked: Horizon, radius: float) -> Candidate:
+def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidate:
     """Least cost at the worst corner of a radius: what a robust counterpart with a chosen set asks for."""
     forecast: Study = session.study
-    session.study = forecast.realise(corner(asked, radius))
+    session.study = forecast.realise(corner(found, radius))
     try:
-        return session.baseline(STATIC_SHARE)
+        return baseline(session, STATIC_SHARE)
     finally:
         session.study = forecast
 
 
-def at_both_ends(session: Session, candidate: Candidate, asked: Horizon, radius: float) -> Plan:
+def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radius: float) -> Plan:
     """A plan with its dispatch at the forecast and at the worst corner of a radius, its storage schedule kept.
 
     The schedule is that of the plan's own dispatch: at the forecast of the deterministic one, at the worst corner of
@@ -152,7 +157,7 @@ def at_both_ends(session: Session, candidate: Candidate, asked: Horizon, radius:
         return plan
     own = session.dispatch(decisions, session.study.realise(plan.dispatch.realisation))
     schedule = own.schedule if own is not None else None
-    ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, asked, radius))]
+    ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, found, radius))]
     seconds = plan.seconds + time.monotonic() - begun
     return dataclasses.replace(
         plan,
@@ -164,9 +169,9 @@ def at_both_ends(session: Session, candidate: Candidate, asked: Horizon, radius:
     )
 
 
-def worst_of(session: Session, asked: Horizon, radius: float) -> Study:
+def worst_of(session: Session, found: Ambiguity, radius: float) -> Study:
     """The study at the worst corner of a radius."""
-    return session.study.realise(corner(asked, radius))
+    return session.study.realise(corner(found, radius))
 
 
 def dispatched(session: Session, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None) -> Any:

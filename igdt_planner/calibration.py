@@ -14,12 +14,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from igdt_planner.document import SCHEMA, clean, records, to_json
-from igdt_planner.errors import InputError
+from igdt_planner.errors import Finding, InputError
+from igdt_planner.igdt import WORSE, corner_faults
 from igdt_planner.interchange.history import read_history
-from igdt_planner.model import Model, load_model
+from igdt_planner.model import Model, Quantity, Uncertain, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import realised
+from igdt_planner.shapes import Shape
+from igdt_planner.study import resolve
 
 Floats = npt.NDArray[np.float64]
 
@@ -152,17 +154,20 @@ def calibrate(
     model = plan.model if plan is not None else load_model(model_or_plan)  # type: ignore[arg-type]
     if not model.uncertain:
         raise InputError.of(f"model {model.name} names no uncertain quantity", path="/model/uncertain")
+    require_single(model)
     if alpha is None and plan is not None:
         alpha = plan.robustness.get("alpha")
     if alpha is not None and not 0.0 <= alpha < math.inf:
         raise InputError.of(f"alpha {alpha:g} must be 0 or more", path="/alpha", got=alpha)
     entries = {entry.quantity: entry for entry in model.uncertain}
     errors = read_history(Path(history), list(entries))
-    sides = {name: worse_side(plan, name) for name in entries}
-    error = errors["outcome"] / errors["forecast"] - 1.0
-    weight = errors["quantity"].map({name: entry.weight for name, entry in entries.items()})
-    needed = needed_alpha(np.asarray(error, dtype=float), np.asarray(weight, dtype=float))
-    harmless = error * errors["quantity"].map(sides) < 0.0
+    error = np.asarray(errors["outcome"] / errors["forecast"] - 1.0, dtype=float)
+    needed, harmless = np.zeros(len(errors)), np.zeros(len(errors), dtype=bool)
+    sides = worse_sides(plan)
+    for name, entry in entries.items():
+        own = (errors["quantity"] == name).to_numpy()
+        needed[own] = needed_alpha(entry, error[own])
+        harmless[own] = error[own] * sides.get(name, 0.0) < 0.0
     errors = errors.assign(
         day=errors["time"].str[:10],
         error=error,
@@ -173,27 +178,31 @@ def calibrate(
     return Calibration(alpha, errors[ERROR_COLUMNS], tuple(name for name in entries if name not in told))
 
 
-def needed_alpha(error: Floats, weight: Floats) -> Floats:
-    """The smallest radius whose interval contains each error; infinite where a quantity is held to be certain."""
-    size = np.abs(error)
-    return np.divide(size, weight, out=np.where(size > 0.0, np.inf, 0.0), where=weight > 0.0)
+def require_single(model: Model) -> None:
+    """Refuse shapes that hold whole series of deviations: a single error says nothing of them."""
+    findings = [
+        Finding(
+            f"calibration judges single errors, and shape {entry.shape} holds whole series", f"/model/uncertain/{n}"
+        )
+        for n, entry in enumerate(model.uncertain)
+        if entry.shape not in ("fractional", "interval")
+    ]
+    if findings:
+        raise InputError(findings)
 
 
-def worse_side(plan: Plan | None, quantity: str) -> float:
-    """1 where more of a quantity is worse for a plan, -1 where less is, 0 where both may be."""
-    if plan is None or plan.kind != "robust" or plan.dispatch is None:
-        return 0.0
-    worst = realised(plan, plan.dispatch.realisation)
-    moved = SIDES[quantity](worst) - 1.0
-    if (moved > 0.0).any() and (moved < 0.0).any():
-        return 0.0
-    return float(np.sign(moved.sum()))
+def needed_alpha(entry: Uncertain, error: Floats) -> Floats:
+    """The smallest radius whose interval contains each error; infinite where the quantity does not deviate so."""
+    down, up = Shape(entry, np.ones(1)).reach()
+    size, reach = np.abs(error), np.where(error < 0.0, down, up)
+    return np.divide(size, reach, out=np.where(size > 0.0, np.inf, 0.0), where=reach > 0.0)
 
 
-SIDES = {
-    "load": lambda worst: worst.active_load,
-    "dg_availability": lambda worst: worst.dg,
-}
+def worse_sides(plan: Plan | None) -> dict[Quantity, float]:
+    """By quantity 1 where more of it is worse for a plan and -1 where less is; empty where both may be."""
+    if plan is None or plan.kind != "robust" or corner_faults(resolve(plan.case, plan.model)):
+        return {}
+    return WORSE
 
 
 def _share(needed: pd.Series[float], alpha: float | None) -> float:

@@ -14,11 +14,16 @@ import pandas as pd
 
 from igdt_planner.document import SCHEMA, clean, records, to_json
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.model import Quantity
 from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import Outcome, Samples, exceeds, forecast, operate_samples, realised, require_sampling
+from igdt_planner.sampled import Outcome, Samples, deviated, exceeds, operate_samples, require_sampling
+from igdt_planner.study import resolve
+from igdt_planner.uncertainty import UncertaintySet, set_of
 
 Floats = npt.NDArray[np.float64]
+Deviations = dict[tuple[Quantity, int], Floats]
+"""Series of deviations, as shares of the forecast, shape (samples, periods), by quantity and component."""
 
 RADII = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
 """Radii of the rays, as multiples of the plan's alpha."""
@@ -136,11 +141,10 @@ def evidence(
 ) -> Evidence:
     """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
 
-    Every value of an uncertain quantity (of a bus or unit, in a period) is drawn on its own, uniformly from its
-    interval at the plan's alpha. Such samples almost never come near the worst corner of so many dimensions; rays do:
-    ray ``k`` of ``n`` deviates to the worse side by ``radius alpha weight x``, with ``x = 1 - s U`` for every value,
-    ``s = k / (n - 1)`` and ``U`` uniform between 0 and 1, scaled so that its largest ``x`` is 1. It lies on a face of
-    the set at every radius; ray 0 passes through the corner itself, the last ones far beside it.
+    Samples are drawn inside the set at the plan's alpha, shape by shape; of a box every value on its own, uniformly.
+    They almost never come near its worst corner, so rays do: the deviations of the plan's worst case, each times ``1 -
+    s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n`` and ``U`` uniform between 0 and 1, scaled to the edge of the
+    set. Ray 0 passes through the worst case itself, the last ones far beside it.
 
     Parameters
     ----------
@@ -168,10 +172,10 @@ def evidence(
     require_numbers(samples, seed, rays, radii)
     rng, alpha = np.random.default_rng(seed), float(plan.robustness["alpha"])
     inside = operate_samples(plan, within(plan, alpha, samples, rng), on_event)
-    shares = ray_shares(plan, rays, rng)
+    directions = ray_directions(plan, rays, rng)
     rows = []
     for radius in radii:
-        outcome = operate_samples(plan, along(plan, shares, radius), on_event)
+        outcome = operate_samples(plan, along(plan, directions, radius), on_event)
         rows.append(ray_row(plan, radius, outcome))
     return Evidence(
         plan,
@@ -183,45 +187,36 @@ def evidence(
     )
 
 
+def uncertainty_of(plan: Plan) -> UncertaintySet:
+    """The uncertainty set of a plan's case and model."""
+    return set_of(resolve(plan.case, plan.model))
+
+
 def within(plan: Plan, alpha: float, samples: int, rng: np.random.Generator) -> Samples:
-    """Uniform samples of the uncertainty set at a radius, within the physical range of every quantity."""
-    one = forecast(plan)
-
-    def drawn(quantity: str, like: Floats) -> Floats:
-        entry = next((entry for entry in plan.model.uncertain if entry.quantity == quantity), None)
-        if entry is None:
-            return like
-        reach = alpha * entry.weight * rng.uniform(-1.0, 1.0, (samples, *like.shape[1:]))
-        return np.clip(1.0 + reach, 0.0, entry.physical_max)
-
-    load, dg = drawn("load", one.active_load), drawn("dg_availability", one.dg)
-    return Samples(load, load, dg, one.price, one.line_rating).of(samples)
+    """Random samples of the uncertainty set at a radius, within the physical range of every quantity."""
+    drawn = uncertainty_of(plan).sample(rng, samples)
+    return deviated(plan, {key: alpha * series for key, series in drawn.items()}).of(samples)
 
 
-def ray_shares(plan: Plan, rays: int, rng: np.random.Generator) -> Samples:
-    """How far each value goes along every ray, between 0 and 1 of its deviation at the worst case; the largest is 1."""
-    one = forecast(plan)
-    spread = np.linspace(0.0, 1.0, rays)[:, None, None] if rays > 1 else np.zeros((1, 1, 1))
-    load, dg = (1.0 - spread * rng.uniform(0.0, 1.0, (rays, *like.shape[1:])) for like in (one.active_load, one.dg))
-    moved = realised(plan, plan.dispatch.realisation) if plan.dispatch is not None else one
-    largest = np.zeros((rays, 1, 1))
-    for share, worst in ((load, moved.active_load), (dg, moved.dg)):
-        going = np.where(worst != 1.0, share, 0.0)
-        largest = np.maximum(largest, going.max(axis=(1, 2), keepdims=True, initial=0.0))
-    largest[largest == 0.0] = 1.0
-    return Samples(load / largest, load / largest, dg / largest, np.ones((rays, 1, 1)), np.ones((rays, 1, 1)))
-
-
-def along(plan: Plan, shares: Samples, radius: float) -> Samples:
-    """The points of rays at a multiple of alpha; no factor falls below 0."""
+def ray_directions(plan: Plan, rays: int, rng: np.random.Generator) -> Deviations:
+    """Rays near the worst point of a plan, as series of deviations on the edge of the set at its own alpha."""
     assert plan.dispatch is not None
-    worst = realised(plan, plan.dispatch.realisation)
+    uncertainty, alpha = uncertainty_of(plan), float(plan.robustness["alpha"])
+    spread = np.linspace(0.0, 1.0, rays)[:, None] if rays > 1 else np.zeros((1, 1))
+    found: Deviations = {}
+    for quantity, component in uncertainty.series():
+        worst = plan.dispatch.realisation.table(quantity, [component], uncertainty.periods)[:, 0] - 1.0
+        found[quantity, component] = (1.0 - spread * rng.uniform(0.0, 1.0, (rays, len(worst)))) * worst
+    gauges = [[uncertainty.shapes[key[0]].gauge(row) for row in series] for key, series in found.items()]
+    edge = np.max(np.array(gauges, dtype=float), axis=0)
+    scale = np.divide(alpha, edge, out=np.zeros(rays), where=edge > 0.0)[:, None]
+    return {key: scale * series for key, series in found.items()}
 
-    def at(share: Floats, factor: Floats) -> Floats:
-        return np.maximum(1.0 + radius * share * (factor - 1.0), 0.0)
 
-    load = at(shares.active_load, worst.active_load)
-    return Samples(load, load, at(shares.dg, worst.dg), worst.price, worst.line_rating)
+def along(plan: Plan, rays: Deviations, radius: float) -> Samples:
+    """The points of rays at a multiple of alpha."""
+    count = max(len(series) for series in rays.values())
+    return deviated(plan, {key: radius * series for key, series in rays.items()}).of(count)
 
 
 def ray_row(plan: Plan, radius: float, outcome: Outcome) -> tuple[float, float, int, int, float, float, int]:

@@ -216,7 +216,8 @@ def factors(plan: Plan, inputs: Sequence[Stochastic], drawn: Floats) -> Samples:
     load = np.repeat(one.active_load, samples, axis=0)
     dg, price = np.repeat(one.dg, samples, axis=0), np.repeat(one.price, samples, axis=0)
     buses, units = plan.case.buses["id"].to_numpy(), plan.dg["bus"].to_numpy()
-    profile = judged_periods(plan)["dg"].to_numpy(float)[:, None]
+    sources = {technology.name: technology.source for technology in plan.model.dg.technologies}
+    profile = judged_periods(plan)[[sources[name] for name in plan.dg["technology"]]].to_numpy(float)
     for column, entry in enumerate(inputs):
         value = entry.model.factor(drawn[:, :, column])[:, :, None]
         if entry.quantity == "load":

@@ -11,9 +11,9 @@ from test_ac_check import dispatch_of, plan_of
 from typer.testing import CliRunner
 
 import igdt_planner as ip
-from igdt_planner.calibration import needed_alpha, worse_side
+from igdt_planner.calibration import needed_alpha, worse_sides
 from igdt_planner.cli import app
-from igdt_planner.model import Model
+from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation
 
 HISTORY = """time,quantity,component,forecast,outcome
@@ -67,12 +67,12 @@ def test_weight_scales_the_set(history: Path) -> None:
     doubled = hand("islanded", uncertain("dg_availability", "load", weight=2.0))
     plain, wide = (ip.calibrate(history, model).alphas for model in (MODEL, doubled))
     assert (2.0 * wide["alpha"]).tolist() == pytest.approx(plain["alpha"].tolist())
-    assert needed_alpha(np.array([0.0, 0.1]), np.zeros(2)).tolist() == [0.0, np.inf]
+    assert needed_alpha(Uncertain(quantity="load", weight=0.0), np.array([0.0, 0.1])).tolist() == [0.0, np.inf]
 
 
 def robust_plan(load: float, dg_availability: float) -> Plan:
     """A plan as far as calibration reads it."""
-    dispatch = dispatch_of(Realisation(load, dg_availability))
+    dispatch = dispatch_of(Realisation(load=load, dg_availability=dg_availability))
     plan = plan_of(ip.load_case("feeder4"), MODEL, {}, dispatch, dg=[(2, "dg_7mw", 7.0, 0.0, 3.5)])
     return replace(plan, kind="robust", robustness={"alpha": 0.05})
 
@@ -80,10 +80,23 @@ def robust_plan(load: float, dg_availability: float) -> Plan:
 def test_errors_to_the_better_side_do_a_robust_plan_no_harm(history: Path) -> None:
     """Load down by 5 % and availability up by 10 % are harmless: days 1 and 3 of 4 held, 2 not for its load."""
     plan = robust_plan(1.05, 0.95)
-    assert (worse_side(plan, "load"), worse_side(plan, "dg_availability"), worse_side(None, "load")) == (1, -1, 0)
+    sides = worse_sides(plan)
+    assert (sides["load"], sides["dg_availability"], worse_sides(None)) == (1.0, -1.0, {})
     found = ip.calibrate(history, plan)
     assert found.alpha == 0.05 and found.share_of_days_held == 0.5
     assert found.days["needed_alpha_worse"].tolist() == pytest.approx([0.04, 0.1, 0.01, 0.25])
+
+
+def test_sides_of_different_reach() -> None:
+    entry = Uncertain(quantity="load", shape="interval", down=0.5, up=2.0)
+    assert needed_alpha(entry, np.array([-0.1, 0.1])).tolist() == pytest.approx([0.2, 0.05])
+    up = Uncertain(quantity="load", direction="up")
+    assert needed_alpha(up, np.array([-0.1, 0.1])).tolist() == pytest.approx([np.inf, 0.1])
+
+
+def test_shape_of_whole_series_is_refused(history: Path) -> None:
+    with pytest.raises(ip.InputError, match="shape energy holds whole series"):
+        ip.calibrate(history, hand("islanded", uncertain("load", shape="energy")))
 
 
 def test_quantity_without_history_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import igdt_planner as ip
 from igdt_planner.ac import check_dispatch
 from igdt_planner.ac.operation import operate
 from igdt_planner.cli import app
+from igdt_planner.evidence import ray_directions, uncertainty_of, within
 from igdt_planner.model import load_model, override
 from igdt_planner.plan import Dispatch, Plan, Realisation
 from igdt_planner.report.figures import evidence_figure
@@ -75,13 +76,16 @@ def test_ends_of_the_policy_are_the_plan_s_own_dispatches(plan: Plan) -> None:
 
 def test_baseline_has_its_forecast_for_a_worst_case(plan: Plan) -> None:
     baseline = replace(plan, kind="solve", dispatch=plan.dispatch_forecast)
-    found = operate_samples(baseline, joined(forecast(plan), realised(plan, Realisation(1.0, 0.5))))
+    found = operate_samples(baseline, joined(forecast(plan), realised(plan, Realisation(dg_availability=0.5))))
     assert found.objective[0] == pytest.approx(plan.robustness["objective_forecast"], rel=1e-6)
     assert found.objective[1] > found.objective[0]
 
 
 def test_every_sample_against_the_judge(plan: Plan) -> None:
-    points = [Realisation(load, dg) for load, dg in ((0.9, 1.0), (1.0, 0.97), (1.0, 0.3), (1.05, 1.1), (1.3, 0.6))]
+    pairs = ((0.9, 1.0), (1.0, 0.97), (1.0, 0.3), (1.05, 1.1), (1.3, 0.6))
+    points = [Realisation(load=load, dg_availability=dg) for load, dg in pairs]
+    uneven = {(2, 1): 0.8, (3, 1): 1.2, (4, 1): 1.1, (2, 2): 1.3, (3, 2): 0.7, (4, 2): 1.0}
+    points.append(Realisation(load=uneven, reactive_load=1.1, dg_availability={(3, 1): 0.5, (4, 1): 1.1, (4, 2): 0.9}))
     found = operate_samples(plan, joined(*(realised(plan, point) for point in points)))
     judged = [check_dispatch(plan, dispatch_of(plan, point)) for point in points]
     assert found.objective.tolist() == pytest.approx([verdict.objective for verdict in judged], rel=1e-9)
@@ -113,7 +117,7 @@ def test_chunks_change_nothing(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_less_of_everything_never_costs_less(plan: Plan) -> None:
-    points = [realised(plan, Realisation(1.0, dg)) for dg in (1.1, 1.0, 0.99, 0.95, 0.8, 0.4, 0.0)]
+    points = [realised(plan, Realisation(dg_availability=dg)) for dg in (1.1, 1.0, 0.99, 0.95, 0.8, 0.4, 0.0)]
     objective = operate_samples(plan, joined(*points)).objective
     assert (np.diff(objective) >= -1e-9).all() and objective[-1] > objective[0]
 
@@ -149,6 +153,30 @@ def test_corner_ray_costs_the_plan_s_objective(found: ip.Evidence) -> None:
     at_alpha = found.rays.set_index("radius").loc[1.0]
     assert at_alpha["worst_objective"] == pytest.approx(found.plan.objective, rel=1e-6)
     assert found.worst_objective < at_alpha["worst_objective"]
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"direction": "down"},
+    {"shape": "interval", "down": 0.5, "up": 2.0},
+    {"shape": "envelope", "psi": [0.5, 2.0]},
+    {"shape": "slope"},
+    {"shape": "energy", "weight": 2.0},
+    {"shape": "minkowski", "norm": 1},
+    {"shape": "budgeted", "gamma": 2},
+]
+
+
+@pytest.mark.parametrize("fields", SHAPES, ids=lambda fields: fields.get("shape", "fractional"))
+def test_samples_lie_inside_every_shape_and_rays_on_its_edge(plan: Plan, fields: dict[str, Any]) -> None:
+    shaped = replace(plan, model=override(plan.model, uncertain("dg_availability", **fields)))
+    rng, uncertainty = np.random.default_rng(0), uncertainty_of(shaped)
+    rays = ray_directions(shaped, 20, rng)
+    gauges = [[uncertainty.shapes[q].gauge(row) for row in series] for (q, _), series in rays.items()]
+    assert np.max(gauges, axis=0).tolist() == pytest.approx([plan.robustness["alpha"]] * 20)
+    units = within(shaped, 0.1, 50, rng).dg - 1.0
+    for unit in range(units.shape[2]):
+        gauge = [uncertainty.shapes["dg_availability"].gauge(series) for series in units[:, :, unit]]
+        assert max(gauge) <= 0.1 + 1e-12
 
 
 def test_what_exceeds_the_budget_is_said_aloud(plan: Plan) -> None:

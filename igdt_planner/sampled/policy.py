@@ -108,18 +108,22 @@ class ModePolicy:
 
     def _units(self, samples: Samples) -> tuple[Floats, Floats]:
         """How far each unit has gone to its worst case, and what it has available in MW, shape (..., units)."""
-        profile = self.forecast.profile["dg"].to_numpy(float)[:, None]
-        rated = np.array([technology.p_mw for _, technology in self.forecast.dg])
-        return progress(samples.dg, self.at_worst.dg), profile * rated * samples.dg
+        return progress(samples.dg, self.at_worst.dg), self._forecast_mw * samples.dg
+
+    @property
+    def _forecast_mw(self) -> Floats:
+        """What each unit has available by forecast, MW, shape (periods, units)."""
+        units = [technology for _, technology in self.forecast.dg]
+        share = self.forecast.profile[[technology.source for technology in units]].to_numpy(float)
+        return np.asarray(share * np.array([technology.p_mw for technology in units]), dtype=float)
 
     def _islands(self, theta: Floats, load_p: Floats) -> Floats:
         """How far the balance of each bus's island has gone to its worst case."""
         together = self.together
-        profile = self.forecast.profile["dg"].to_numpy(float)[:, None]
         unit_swing = np.zeros(self.forecast.load_p.shape)
-        for unit, (column, technology) in enumerate(self.forecast.dg):
-            away = np.abs(self.at_worst.dg[0, :, unit] - 1.0)
-            unit_swing[:, column] = profile[:, 0] * technology.p_mw * away
+        unit_swing[:, [column for column, _ in self.forecast.dg]] = (
+            np.abs(self.at_worst.dg[0] - 1.0) * self._forecast_mw
+        )
         at_forecast, at_worst = self.forecast.load_p, self.worst.load_p
         load_swing = np.abs(at_worst - at_forecast)
         load_way = progress(load_p, at_worst, at_forecast)

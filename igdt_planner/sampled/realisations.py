@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from igdt_planner.ac.operation import judged_periods
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.plan import Plan, Realisation
+from igdt_planner.model import AVAILABILITY, Quantity
+from igdt_planner.plan import FORECAST, Plan, Realisation
+from igdt_planner.uncertainty import ALIKE
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,17 +70,62 @@ def require_sampling(samples: int, seed: int, **others: int) -> list[Finding]:
 
 def forecast(plan: Plan) -> Samples:
     """The forecast as one sample, with every axis in full length."""
-    periods, lines = len(judged_periods(plan)), len(plan.case.lines)
-    load = np.ones((1, periods, len(plan.case.buses)))
-    dg = np.ones((1, periods, len(plan.dg)))
-    return Samples(load, load, dg, np.ones((1, periods, 1)), np.ones((1, periods, lines)))
+    return realised(plan, FORECAST)
 
 
 def realised(plan: Plan, realisation: Realisation) -> Samples:
     """A realisation of the uncertain quantities as one sample."""
-    one = forecast(plan)
-    load = one.active_load * realisation.load
-    return Samples(load, load, one.dg * realisation.dg_availability, one.price, one.line_rating)
+    periods = judged_periods(plan)["period"].tolist()
+    buses, lines = plan.case.buses["id"].tolist(), plan.case.lines["id"].tolist()
+    load = realisation.table("load", buses, periods)
+    units = [realisation.table(quantity, [bus], periods) for bus, quantity in availability(plan)]
+    return Samples(
+        active_load=(load * realisation.table("active_load", buses, periods))[None],
+        reactive_load=(load * realisation.table("reactive_load", buses, periods))[None],
+        dg=np.hstack([np.empty((len(periods), 0)), *units])[None],
+        price=realisation.table("price", [ALIKE], periods)[None],
+        line_rating=realisation.table("line_rating", lines, periods)[None],
+    )
+
+
+def availability(plan: Plan) -> list[tuple[int, Quantity]]:
+    """Bus of every built DG, and the quantity that says what it has available."""
+    known = {technology.name: AVAILABILITY[technology.source] for technology in plan.model.dg.technologies}
+    return [(int(bus), known[name]) for bus, name in zip(plan.dg["bus"], plan.dg["technology"], strict=True)]
+
+
+def deviated(plan: Plan, deviations: Mapping[tuple[Quantity, int], Floats]) -> Samples:
+    """Samples from series of deviations, as shares of the forecast.
+
+    Parameters
+    ----------
+    plan : Plan
+    deviations : mapping of (quantity, component) to array, shape (samples, periods)
+        The component is a bus or a line, or :data:`igdt_planner.uncertainty.ALIKE` where all deviate alike. What would
+        leave its physical range stands at the end of it.
+    """
+    fields = dict(vars(forecast(plan)))
+    buses, lines = plan.case.buses["id"].to_numpy(), plan.case.lines["id"].to_numpy()
+    units, drivers = plan.dg["bus"].to_numpy(), np.array([quantity for _, quantity in availability(plan)])
+    most = {entry.quantity: entry.physical_max for entry in plan.model.uncertain}
+    for (quantity, component), series in deviations.items():
+        factor = np.clip(1.0 + series, 0.0, most[quantity])[:, :, None]
+        places: dict[str, npt.NDArray[np.bool_]] = {
+            "active_load": (buses == component) & (quantity in ("load", "active_load")),
+            "reactive_load": (buses == component) & (quantity in ("load", "reactive_load")),
+            "dg": (units == component) & (drivers == quantity),
+            "price": np.array([quantity == "price"]),
+            "line_rating": (lines == component) & (quantity == "line_rating"),
+        }
+        if component == ALIKE:
+            every = {"active_load": quantity in ("load", "active_load")}
+            every |= {"reactive_load": quantity in ("load", "reactive_load"), "line_rating": quantity == "line_rating"}
+            places |= {name: np.full(fields[name].shape[2], value) for name, value in every.items()}
+            places["dg"] = drivers == quantity
+        for name, place in places.items():
+            if place.any():
+                fields[name] = fields[name] * np.where(place, factor, 1.0)
+    return Samples(**fields)
 
 
 def worst(plan: Plan) -> Samples:
