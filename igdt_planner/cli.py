@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from igdt_planner import contract
+from igdt_planner.calibration import calibrate
 from igdt_planner.case import list_cases, load_case
 from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.document import (
@@ -27,6 +28,7 @@ from igdt_planner.document import (
     to_json,
 )
 from igdt_planner.errors import InputError, PlannerError
+from igdt_planner.evidence import evidence
 from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
@@ -36,7 +38,8 @@ from igdt_planner.plan import Plan
 from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep, sweep_models
 from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import pictured, report_curve, report_fronts, report_plan
+from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
+from igdt_planner.report.results import pictured, report_curve, report_evidence, report_fronts, report_plan
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.search.algorithms import ALGORITHMS
 
@@ -239,6 +242,42 @@ def check_command(
 ) -> None:
     """AC verdict of a saved plan."""
     show_plan(check(load_plan(plan)), as_json, out)
+
+
+@app.command("evidence")
+def evidence_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")],
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="samples inside alpha")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed gives the same evidence")] = 0,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """A robust plan under samples inside alpha, and on rays beyond it, by AC power flow."""
+    require_folder(out)
+    with Progress(sys.stderr) as progress:
+        found = evidence(load_plan(plan), samples, seed, on_event=progress)
+    if out is not None:
+        report_evidence(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else evidence_summary(found))
+    raise typer.Exit(DONE if found.holds else NOT_AS_ASKED)
+
+
+@app.command("calibrate")
+def calibrate_command(
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="CSV of past forecasts and outcomes")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a plan")],
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", metavar="A", help="radius to judge instead of the plan's own")
+    ] = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """What alpha means: the share of past days on which no forecast was further off."""
+    require_folder(out)
+    found = calibrate(history, load_plan(plan), alpha)
+    if out is not None:
+        found.save(out / "calibration.json")
+    sys.stdout.write(to_json(found.to_dict()) if as_json else calibration_summary(found))
 
 
 @app.command("report")
