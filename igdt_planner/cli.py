@@ -146,6 +146,10 @@ def sweep_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="take from the store what it holds; solve what is missing or has failed")
     ] = False,
+    sense: Annotated[str, typer.Option("--sense", metavar="SENSE", help="robust or opportunity")] = "robust",
+    alpha_gap: Annotated[
+        float | None, typer.Option("--alpha-gap", metavar="G", help="gap of alpha that is good enough, if not --gap")
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", help="processes that solve side by side, each on one thread")
     ] = 1,
@@ -155,15 +159,19 @@ def sweep_command(
     gap: Gap = None,
     set_: Set = None,
 ) -> None:
-    """Robustness curve: a robust plan for every beta of a grid, for one model or several."""
+    """Robustness curve: a robust plan (or an opportunity) for every beta of a grid, for one model or several."""
     grid = parse_grid(betas)
     require_folder(out)
     if workers < 1:
         raise InputError.of(f"--workers {workers}: needs at least 1", got=workers, path="/workers")
+    asked = "opportunity" if sense == "opportunity" else "robust"
+    if sense != asked:
+        raise InputError.of(f"--sense {sense}: is robust or opportunity", got=sense, path="/sense")
     chosen = [override(load_model(model), parse_settings(set_)) for model in models]
     with Progress(sys.stderr) as progress, process_pool(workers) if workers > 1 else nullcontext() as pool:
         options: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
         spread: dict[str, Any] = {"executor": pool, "store": store, "resume": resume}
+        spread |= {"sense": asked, "alpha_gap": alpha_gap}
         if len(chosen) == 1:
             curves = {chosen[0].name: sweep(case, chosen[0], grid, **options, **spread)}
         else:

@@ -15,7 +15,7 @@ from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, case_to_dict, load_case
 from igdt_planner.document import ROBUST_FIELDS, plan_from_dict, plan_to_dict
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.igdt import ambiguity, question_of
+from igdt_planner.igdt import Sense, ambiguity, question_of
 from igdt_planner.model import Model, Site, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
@@ -41,9 +41,12 @@ def baseline_job(case: Case, model: Model, time_limit_s: float | None, gap: floa
     }
 
 
-def robust_job(first: Job, baseline: Result, beta: float) -> Job:
-    """The robust plan of one beta, from the baseline alone."""
-    return {**first, "verb": "robust", "beta": beta, "baseline": canonical(baseline)}
+def question_job(
+    first: Job, baseline: Result, beta: float, sense: Sense = "robust", alpha_gap: float | None = None
+) -> Job:
+    """The robust plan of one beta, or the opportunity, from the baseline alone; a gap of its own, if one is stated."""
+    options = first["options"] if alpha_gap is None else {**first["options"], "gap": alpha_gap}
+    return {**first, "options": options, "verb": sense, "beta": beta, "baseline": canonical(baseline)}
 
 
 def rival_job(job: Job, own: Result, rivals: Iterable[Result]) -> Job:
@@ -73,7 +76,7 @@ def perform(session: Session, job: Job) -> Result:
     """Do a job. What goes wrong in it is a result too; only bad input is an error."""
     session.tangents = dict.fromkeys(session.tangents)  # those of another job would make this one depend on it
     session.use_threads(session.study.model.solver.threads if job["verb"] == "solve" else 1)
-    verbs = {"solve": solve, "robust": robust, "rival": outdone}
+    verbs = {"solve": solve, "robust": asked, "opportunity": asked, "rival": outdone}
     candidate = verbs[job["verb"]](session, job)
     document = plan_to_dict(candidate.plan)
     seconds = [part.pop("seconds") for part in (document, *document["steps"])]
@@ -88,9 +91,9 @@ def solve(session: Session, job: Job) -> Candidate:
     return baseline(session)
 
 
-def robust(session: Session, job: Job) -> Candidate:
-    """The robust plan of one beta."""
-    return answer(session, "robust", job["beta"], None, candidate_of(job["baseline"]), (), SWEEP_SHARE)
+def asked(session: Session, job: Job) -> Candidate:
+    """The robust plan, or the opportunity, of one beta."""
+    return answer(session, job["verb"], job["beta"], None, candidate_of(job["baseline"]), (), SWEEP_SHARE)
 
 
 def outdone(session: Session, job: Job) -> Candidate:
@@ -103,8 +106,8 @@ def outdone(session: Session, job: Job) -> Candidate:
     found = ambiguity(session.study, "robust")
     if not found.corner:
         return own
-    asked = question_of(session.study, found, "robust", own.plan.robustness["budget"])
-    question = Question(session, asked, found, job["beta"], candidate_of(job["baseline"]))
+    horizon = question_of(session.study, found, "robust", own.plan.robustness["budget"])
+    question = Question(session, horizon, found, job["beta"], candidate_of(job["baseline"]))
     for rival in map(candidate_of, job["rivals"]):
         assert rival.decisions is not None
         solved = session.decided(rival.decisions, session.study.ask(question.asked))

@@ -142,17 +142,23 @@ def sweep(
     *,
     time_limit_s: float | None = None,
     gap: float | None = None,
+    sense: Sense = "robust",
+    alpha_gap: float | None = None,
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_event: OnEvent | None = None,
 ) -> Curve:
-    """Robust plans over a grid of betas; a plan found for one beta is tried at every larger one where it promises more.
+    """Plans over a grid of betas; a robust plan of one beta is tried at every larger one where it promises more.
 
     Parameters
     ----------
     betas : sequence of float
         0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
+    sense : "robust" or "opportunity"
+        Whether to ask :func:`robust` or :func:`opportunity` of every beta (which is below 1 then).
+    alpha_gap : float, optional
+        Gap of alpha that is good enough, where the baseline is to be proven better (or worse) than that.
     executor : concurrent.futures.Executor, optional
         Does the solves instead of this process: a process pool (started by ``spawn``), or ``Client.get_executor()`` of
         Dask. Solves that end by their gap and not by their time limit give the same plans as without it.
@@ -172,7 +178,8 @@ def sweep(
     """
     options: dict[str, Any] = {"time_limit_s": time_limit_s, "gap": gap, "on_event": on_event}
     spread: dict[str, Any] = {"executor": executor, "store": store, "resume": resume}
-    curve = next(iter(sweep_models(case, [model], betas, **options, **spread).values()))
+    asked: dict[str, Any] = {"sense": sense, "alpha_gap": alpha_gap}
+    curve = next(iter(sweep_models(case, [model], betas, **options, **spread, **asked).values()))
     if curve.baseline.status == "failed":
         raise SolverError(curve.baseline.explanation)
     return curve
@@ -185,6 +192,8 @@ def sweep_models(
     *,
     time_limit_s: float | None = None,
     gap: float | None = None,
+    sense: Sense = "robust",
+    alpha_gap: float | None = None,
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -196,11 +205,14 @@ def sweep_models(
     without plans, with a baseline of status ``failed``. After an interrupt, models without a baseline are left out.
     """
     require_grid(betas)
+    for beta in betas:
+        require_question(sense, beta, None)
     if resume and store is None:
         raise InputError.of("resume needs a store: name the folder that holds the results", path="/resume")
     loaded, network = [load_model(model) for model in models], load_case(case)
     require_names([model.name for model in loaded])
     require_limits(time_limit_s, gap)
+    require_limits(None, alpha_gap)
     found = curves(
         network,
         loaded,
@@ -211,6 +223,8 @@ def sweep_models(
         folder=store,
         resume=resume,
         on_event=on_event,
+        sense=sense,
+        alpha_gap=alpha_gap,
     )
     if not found:
         raise KeyboardInterrupt

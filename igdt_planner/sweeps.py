@@ -13,16 +13,16 @@ from typing import Any
 from igdt_planner.case import Case
 from igdt_planner.curve import Curve
 from igdt_planner.errors import InputError
-from igdt_planner.igdt import horizon
+from igdt_planner.igdt import Sense, horizon
 from igdt_planner.jobs import (
     Job,
     baseline_job,
     failed_plan,
     perform,
     plan_of,
+    question_job,
     request_of,
     rival_job,
-    robust_job,
     run_job,
     session_of,
 )
@@ -158,6 +158,8 @@ def curves(
     folder: str | os.PathLike[str] | None,
     resume: bool,
     on_event: OnEvent | None,
+    sense: Sense,
+    alpha_gap: float | None,
 ) -> list[Curve]:
     """Robust plans of every model over a grid of betas, in three rounds of jobs that depend on earlier rounds alone.
 
@@ -171,7 +173,7 @@ def curves(
         A model whose structure does not justify the corner, or a store that holds results which are not to be resumed.
     """
     for model in models:
-        horizon(resolve(case, model), "robust", 1.0)
+        horizon(resolve(case, model), sense, 1.0)
     store = Store(folder) if folder is not None else None
     first = [baseline_job(case, model, time_limit_s, gap) for model in models]
     if store is not None and not resume and any(store.get(key_of(request_of(job))) is not None for job in first):
@@ -179,7 +181,9 @@ def curves(
     with Desk(store, on_event) as desk:
         baselines = desk.results(first)
         grids = [
-            [robust_job(job, baseline, beta) for beta in sorted(betas)] if baseline and usable(baseline) else []
+            [question_job(job, baseline, beta, sense, alpha_gap) for beta in sorted(betas)]
+            if baseline and usable(baseline)
+            else []
             for job, baseline in zip(first, baselines, strict=True)
         ]
         own = split(desk.results([job for grid in grids for job in grid], executor), grids)
@@ -187,16 +191,22 @@ def curves(
             (row, column, rival_job(grids[row][column], found, rivals))
             for row, results in enumerate(own)
             for column, found in enumerate(results)
-            if found is not None and (rivals := rivals_of(found, results[:column]))
+            if sense == "robust" and found is not None and (rivals := rivals_of(found, results[:column]))
         ]
         winners = desk.results([job for *_, job in contests], executor)
         for (row, column, _), best in zip(contests, winners, strict=True):
             own[row][column] = best if best is not None and "plan" in best else own[row][column]
     return [
-        curve_of(case, model, baseline, grid, results, model.solver.gap if gap is None else gap)
+        curve_of(case, model, baseline, grid, results, asked_gap(model, gap, alpha_gap))
         for model, baseline, grid, results in zip(models, baselines, grids, own, strict=True)
         if baseline is not None
     ]
+
+
+def asked_gap(model: Model, gap: float | None, alpha_gap: float | None) -> float:
+    """The gap of alpha that counts as optimal."""
+    stated = gap if alpha_gap is None else alpha_gap
+    return model.solver.gap if stated is None else stated
 
 
 def usable(baseline: Result) -> bool:
@@ -250,10 +260,12 @@ def curve_of(
         return plan_of(result) if "plan" in result else failed_plan(case, model, kind, beta, result["failed"])
 
     plans = [
-        plan(result, "robust", job["beta"]) for job, result in zip(grid, results, strict=True) if result is not None
+        plan(result, job["verb"], job["beta"]) for job, result in zip(grid, results, strict=True) if result is not None
     ]
     failed = [one for one in plans if one.status == "failed"]
-    sound = tightened((one for one in plans if one.status != "failed"), gap)
+    sound = [one for one in plans if one.status != "failed"]
+    if all(one.kind == "robust" for one in sound):
+        sound = tightened(sound, gap)
     return Curve(
         plan(baseline, "solve", None), tuple(sorted([*sound, *failed], key=lambda one: one.robustness["beta"]))
     )

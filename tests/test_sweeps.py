@@ -17,7 +17,7 @@ from dask.distributed import Client, LocalCluster
 from hand import FOLDER, hand
 
 import igdt_planner as ip
-from igdt_planner.jobs import baseline_job, plan_of, rival_job, robust_job, run_job
+from igdt_planner.jobs import baseline_job, plan_of, question_job, rival_job, run_job
 from igdt_planner.sweeps import promise, rivals_of
 
 BETAS = [0.1, 0.2, 0.3]
@@ -216,8 +216,8 @@ def test_plan_of_a_smaller_beta_takes_the_place_of_a_worse_one() -> None:
     """At beta 1 a search without time keeps the sites and lines of the baseline; those of beta 0.9 survive more."""
     model, case = hand("connected"), ip.load_case("feeder4")
     base = run_job(baseline_job(case, model, None, None))
-    in_time = run_job(robust_job(baseline_job(case, model, None, None), base, 0.9))
-    job = robust_job(baseline_job(case, model, 0.01, None), base, 1.0)
+    in_time = run_job(question_job(baseline_job(case, model, None, None), base, 0.9))
+    job = question_job(baseline_job(case, model, 0.01, None), base, 1.0)
     out_of_time = run_job(job)
     assert rivals_of(out_of_time, [in_time, None, {"failed": "why"}]) == [in_time]
     assert rivals_of(in_time, [in_time]) == []
