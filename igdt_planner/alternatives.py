@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
-from igdt_planner.formulation.solution import Decisions
+from igdt_planner.fixed import schedule_in
+from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, ambiguity, corner, question_of
 from igdt_planner.model import Model, load_model
-from igdt_planner.plan import Plan
-from igdt_planner.question import answer
+from igdt_planner.outcome import blank_plan
+from igdt_planner.plan import Plan, Realisation
+from igdt_planner.question import answer, repeated, schedule_of
 from igdt_planner.sampled import exceeds, operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Study
@@ -38,8 +40,9 @@ COLUMNS = [
     "solve_s",
     "status",
 ]
-ROBUST_SHARE, STATIC_SHARE = 0.4, 0.3
-"""Shares of the time limit of the info-gap question and of the static robust plan; the rest is the baseline's."""
+ROBUST_SHARE, STATIC_SHARE, STOCHASTIC_SHARE = 0.3, 0.2, 0.25
+"""Shares of the time limit of info-gap, static robust and stochastic plan; the rest is the baseline's."""
+MOST_SCENARIOS = 200
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class Alternatives:
     Attributes
     ----------
     plans : mapping of str to Plan
-        ``deterministic`` (least cost at the forecast), ``static robust`` (least cost at the worst corner of the radius)
-        and ``info-gap`` (largest alpha within the budget). Each has its dispatch at the forecast and at the worst
+        ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost of some of the samples, a
+        two-stage program), ``static robust`` (least cost at the worst corner of the radius) and ``info-gap`` (largest
+        alpha within the budget). Each has its dispatch at the forecast and at the worst
         corner of the radius; none where there is no such dispatch.
     table : DataFrame
         ``approach, objective_forecast, objective_worst, mean, q0.95, share_over_budget, share_broken, solve_s,
@@ -82,11 +86,14 @@ def alternatives(
     *,
     radius: float | None = None,
     samples: int = 10_000,
+    scenarios: int = 5,
     seed: int = 0,
     time_limit_s: float | None = None,
     on_event: OnEvent | None = None,
 ) -> Alternatives:
-    """Solve a case deterministically, as a static robust problem and by info-gap; run all plans in the same samples.
+    """Solve a case in four ways and run all plans in the same samples.
+
+    Deterministically, as a two-stage stochastic program, as a static robust problem and by info-gap.
 
     Parameters
     ----------
@@ -97,6 +104,8 @@ def alternatives(
     radius : float, optional
         At whose worst corner costs are minimised and compared, and inside which samples are drawn; the alpha of the
         info-gap plan unless given.
+    scenarios : int
+        Samples over which the stochastic program minimises the mean cost: each is a copy of the problem.
     samples, seed : int
         Uniform samples, as those of :func:`igdt_planner.evidence`; the same seed draws the same.
     time_limit_s : float, optional
@@ -111,6 +120,9 @@ def alternatives(
     for name, value in (("beta", beta), ("radius", radius)):
         if value is not None and not 0.0 <= value < math.inf:
             findings.append(Finding(f"{name} {value:g} must be a number of 0 or more", f"/study/{name}", value))
+    if not 1 <= scenarios <= MOST_SCENARIOS:
+        message = f"scenarios {scenarios} must be 1 to {MOST_SCENARIOS}: each is a copy of the problem"
+        findings.append(Finding(message, "/study/scenarios", scenarios))
     if findings:
         raise InputError(findings)
     with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
@@ -118,7 +130,7 @@ def alternatives(
         if not found.corner:
             message = "costs are compared at the worst corner, and this model's structure justifies none"
             raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
-        base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE)
+        base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
         if base.plan.objective is None or base.decisions is None:
             raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
         robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
@@ -130,7 +142,9 @@ def alternatives(
             message = f"radius {radius:g} is beyond {most:g}, where a quantity stands at its physical range"
             raise InputError.of(message, path="/study/radius", got=radius)
         static = static_robust(session, found, radius)
-        candidates = {"deterministic": base, "static robust": static, "info-gap": robust}
+        starts = [known.decisions.binaries for known in (base, static, robust) if known.decisions is not None]
+        stochastic = two_stage(session, sampled(found, radius, scenarios, seed), starts)
+        candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
         plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
     rows = [row(name, plan, radius, budget, samples, seed) for name, plan in plans.items()]
     return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
@@ -146,17 +160,58 @@ def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidat
         session.study = forecast
 
 
+def sampled(found: Ambiguity, radius: float, count: int, seed: int) -> list[Realisation]:
+    """Random points inside a radius."""
+    uncertainty = found.uncertainty
+    series = uncertainty.sample(np.random.default_rng(seed), count)
+    directions = [uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+    return [uncertainty.realise(direction, radius) for direction in directions]
+
+
+def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[Mapping[str, float]]) -> Candidate:
+    """Least mean cost over some points: sites, topology and schedule before, dispatch after the point is known.
+
+    Its dispatch is the one at the forecast.
+    """
+    begun, study = time.monotonic(), session.study
+    solved = session.solver.solve(
+        study.expect(points),
+        time_limit_s=session.limit(STOCHASTIC_SHARE),
+        gap=session.gap,
+        starts=[repeated(start, len(points)) for start in starts],
+        explore=False,
+    )
+    if solved.answer.x is None:
+        return Candidate(blank_plan(study, "solve", solved), None)
+    decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+    run = session.dispatch(decisions, study, schedule_of(solved.values))
+    plan = blank_plan(study, "solve", solved, decisions)
+    if run is not None:
+        plan = dataclasses.replace(
+            plan,
+            status="feasible",
+            objective=run.verdict.objective,
+            model_objective=solved.answer.value,
+            bound=None,
+            dispatch=run.dispatch,
+            dispatch_forecast=run.dispatch,
+            ac=run.verdict,
+            ac_forecast=run.verdict,
+            redispatched=True,
+            decided_by="redispatch",
+        )
+    return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions)
+
+
 def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radius: float) -> Plan:
     """A plan with its dispatch at the forecast and at the worst corner of a radius, its storage schedule kept.
 
-    The schedule is that of the plan's own dispatch: at the forecast of the deterministic one, at the worst corner of
-    the others.
+    The schedule is that of the plan's own dispatch: at the worst corner of the two robust ones.
     """
     begun, plan, decisions = time.monotonic(), candidate.plan, candidate.decisions
     if decisions is None or plan.dispatch is None:
         return plan
-    own = session.dispatch(decisions, session.study.realise(plan.dispatch.realisation))
-    schedule = own.schedule if own is not None else None
+    schedule = schedule_in(session.study, plan)
     ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, found, radius))]
     seconds = plan.seconds + time.monotonic() - begun
     return dataclasses.replace(

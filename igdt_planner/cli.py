@@ -19,6 +19,7 @@ from igdt_planner.case import list_cases, load_case
 from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.document import (
     SCHEMA,
+    clean,
     load_document,
     load_plan,
     plan_from_dict,
@@ -30,16 +31,33 @@ from igdt_planner.document import (
 from igdt_planner.errors import InputError, PlannerError
 from igdt_planner.evidence import evidence
 from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.igdt import Sense
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.pareto import METHODS
 from igdt_planner.pareto import require as require_front
 from igdt_planner.plan import Plan
-from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep, sweep_models
+from igdt_planner.planner import (
+    MOST_BETAS,
+    check,
+    compare,
+    drivers,
+    opportunity,
+    pareto,
+    robust,
+    robustness,
+    search,
+    solve,
+    sweep,
+    sweep_models,
+    tradeoff,
+)
 from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
+from igdt_planner.report.files import write_whole
 from igdt_planner.report.results import pictured, report_curve, report_evidence, report_fronts, report_plan
+from igdt_planner.report.robustness_text import comparison_summary, drivers_summary, fixed_summary, table_text
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.search.algorithms import ALGORITHMS
 
@@ -164,9 +182,7 @@ def sweep_command(
     require_folder(out)
     if workers < 1:
         raise InputError.of(f"--workers {workers}: needs at least 1", got=workers, path="/workers")
-    asked = "opportunity" if sense == "opportunity" else "robust"
-    if sense != asked:
-        raise InputError.of(f"--sense {sense}: is robust or opportunity", got=sense, path="/sense")
+    asked = parse_sense(sense)
     chosen = [override(load_model(model), parse_settings(set_)) for model in models]
     with Progress(sys.stderr) as progress, process_pool(workers) if workers > 1 else nullcontext() as pool:
         options: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
@@ -250,6 +266,65 @@ def check_command(
 ) -> None:
     """AC verdict of a saved plan."""
     show_plan(check(load_plan(plan)), as_json, out)
+
+
+@app.command("robustness")
+def robustness_command(
+    plans: Annotated[list[Path], typer.Argument(metavar="PLAN", help="JSON of one plan, or of several to be compared")],
+    betas: Annotated[str, typer.Option("--betas", metavar="GRID", help="from:to:step, or numbers with commas")],
+    base: Annotated[
+        float | None, typer.Option("--base", metavar="COST", help="cost that beta refers to, in the model's unit")
+    ] = None,
+    sense: Annotated[str, typer.Option("--sense", metavar="SENSE", help="robust or opportunity")] = "robust",
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """What given plans survive as they stand, and at which budget one overtakes another."""
+    grid, asked = parse_grid(betas), parse_sense(sense)
+    require_folder(out)
+    loaded = {path.stem if len({p.stem for p in plans}) == len(plans) else str(path): load_plan(path) for path in plans}
+    with Progress(sys.stderr) as progress:
+        if len(loaded) == 1:
+            (plan,) = loaded.values()
+            curve = robustness(plan, grid, base_objective=base, sense=asked, on_event=progress)
+            document, text = curve.to_dict(), fixed_summary(curve)
+        elif asked == "opportunity":
+            raise InputError.of("plans are compared by what they survive: --sense robust", got=sense, path="/sense")
+        else:
+            found = compare(loaded, grid, base_objective=base, on_event=progress)
+            document, text = found.to_dict(), comparison_summary(found)
+    if out is not None:
+        write_whole(out / "robustness.json", to_json(document).encode())
+    sys.stdout.write(to_json(document) if as_json else text)
+
+
+@app.command("drivers")
+def drivers_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")], as_json: Json = False
+) -> None:
+    """Which uncertain quantity and which term of the cost drive the alpha of a robust plan."""
+    found = drivers(load_plan(plan))
+    document = {"quantities": found.quantities.to_dict("records"), "terms": found.terms.to_dict("records")}
+    sys.stdout.write(to_json(clean(document)) if as_json else drivers_summary(found))
+
+
+@app.command("tradeoff")
+def tradeoff_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    points: Annotated[int, typer.Option("--points", metavar="N", help="points of the front")] = 5,
+    as_json: Json = False,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Two uncertain quantities: how much of one is survived beside how much of the other."""
+    chosen = override(load_model(model), parse_settings(set_))
+    with Progress(sys.stderr) as progress:
+        table = tradeoff(case, chosen, beta, points=points, time_limit_s=time_limit, gap=gap, on_event=progress)
+    document = clean({"points": table.to_dict("records")})
+    sys.stdout.write(to_json(document) if as_json else table_text(table) + "\n")
 
 
 @app.command("evidence")
@@ -392,6 +467,13 @@ def show_plan(plan: Plan, as_json: bool, out: Path | None) -> None:
         report_plan(plan, out)
     sys.stdout.write(to_json(plan_to_dict(plan)) if as_json else summary(plan).rstrip() + "\n")
     raise typer.Exit(exit_of_plan(plan))
+
+
+def parse_sense(text: str) -> Sense:
+    """Robust or opportunity."""
+    if text not in ("robust", "opportunity"):
+        raise InputError.of(f"--sense {text}: is robust or opportunity", got=text, path="/sense")
+    return "opportunity" if text == "opportunity" else "robust"
 
 
 def show_curves(curves: Mapping[str, Curve], as_json: bool, out: Path | None) -> None:
