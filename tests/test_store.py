@@ -83,7 +83,7 @@ def test_cut_or_changed_file_is_no_result(tmp_path_factory: pytest.TempPathFacto
     at = int(place * (len(whole) - 2))
     path.write_bytes(whole[:at])
     assert store.get(KEY) is None
-    in_result = whole.index(b'"result"') + int(place * (whole.index(b'"seconds"') - whole.index(b'"result"')))
+    in_result = whole.index(b'"result": {') + int(place * (whole.index(b'"seconds"') - whole.index(b'"result": {')))
     path.write_bytes(whole[:in_result] + bytes([whole[in_result] ^ 1]) + whole[in_result + 1 :])
     assert store.get(KEY) is None
     kept(store)

@@ -213,19 +213,20 @@ def test_interrupt_ends_with_what_is_there(peace: tuple[Path, ip.Curve], tmp_pat
 
 
 def test_plan_of_a_smaller_beta_takes_the_place_of_a_worse_one() -> None:
-    """At beta 1 a search without time keeps the sites and lines of the baseline; those of beta 0.9 survive more."""
+    """At beta 1 a search that found no better sites and lines than the baseline's is outdone by those of beta 0.9."""
     model, case = hand("connected"), ip.load_case("feeder4")
-    base = run_job(baseline_job(case, model, None, None))
-    in_time = run_job(question_job(baseline_job(case, model, None, None), base, 0.9))
-    job = question_job(baseline_job(case, model, 0.01, None), base, 1.0)
-    out_of_time = run_job(job)
-    assert rivals_of(out_of_time, [in_time, None, {"failed": "why"}]) == [in_time]
-    assert rivals_of(in_time, [in_time]) == []
-    best = plan_of(run_job(rival_job(job, out_of_time, [in_time])))
-    smaller, poor = plan_of(in_time), plan_of(out_of_time)
-    assert best.robustness["alpha"] > smaller.robustness["alpha"] > poor.robustness["alpha"]
-    assert best.robustness["alpha"] <= promise(in_time["plan"], best.robustness["budget"]) * (1 + 1e-6)
-    assert best.robustness["alpha_bound"] == poor.robustness["alpha_bound"] == best.bound
+    first = baseline_job(case, model, None, None)
+    base = run_job(first)
+    found = run_job(question_job(first, base, 0.9))
+    poor = run_job(question_job(baseline_job(case, MODEL, None, None), base, 1.0))
+    poor["plan"] |= {"bound": 0.6, "alpha_bound": 0.6}
+    assert rivals_of(poor, [found, None, {"failed": "why"}]) == [found]
+    assert rivals_of(found, [found]) == []
+    best = plan_of(run_job(rival_job(question_job(first, base, 1.0), poor, [found])))
+    smaller, own = plan_of(found), plan_of(poor)
+    assert best.robustness["alpha"] > smaller.robustness["alpha"] > own.robustness["alpha"]
+    assert best.robustness["alpha"] <= promise(found["plan"], best.robustness["budget"]) * (1 + 1e-6)
+    assert best.robustness["alpha_bound"] == best.bound == 0.6
     assert best.open_lines == smaller.open_lines and best.dg.equals(smaller.dg)
     assert best.ac is not None and best.ac.verdict == "feasible"
     assert best.model == model
