@@ -29,6 +29,7 @@ from igdt_planner.planner import (
     worth_of_one_more,
 )
 from igdt_planner.probabilistic import Probabilistic, Stochastic, probabilistic
+from igdt_planner.saved import load_curve
 from igdt_planner.stochastic import (
     Irradiance,
     LogNormalPrice,
@@ -76,6 +77,7 @@ __all__ = [
     "list_cases",
     "list_models",
     "load_case",
+    "load_curve",
     "load_model",
     "load_plan",
     "opportunity",

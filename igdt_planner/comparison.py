@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,10 @@ from igdt_planner.curve import Curve, curve_from_dict
 from igdt_planner.document import SCHEMA, clean
 from igdt_planner.errors import InputError
 from igdt_planner.fixed import FixedCurve, fixed_from_dict
+from igdt_planner.report.tables import write_result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CROSSINGS = ["beta", "budget", "alpha", "below", "above", "meaning"]
 
@@ -51,6 +57,30 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=CROSSINGS).sort_values("beta", ignore_index=True)
 
+    def plot(self) -> Figure:
+        """Every curve under its name, the crossings numbered and told in words, plans chosen anew in grey."""
+        from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
+
+        plan = next(iter(self.curves.values())).plan
+        return curve_figure(
+            self.envelope.table if self.envelope is not None else None,
+            fixed={name: curve.table for name, curve in self.curves.items()},
+            crossings=self.crossings,
+            unit=plan.model.unit,
+            title="Plans as they stand",
+            subtitle=f"{plan.case.name}, {plan.model.name}: what each survives for which acceptable cost",
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the name ends in neither.
+        """
+        return write_result(self.to_dict(), self.table, path)
+
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
         return clean(
@@ -80,7 +110,12 @@ def comparison_from_dict(document: Mapping[str, Any]) -> Comparison:
     for number, entry in enumerate(curves):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("curve"), Mapping):
             raise InputError.of("comparison document: a curve has a name and a curve", path=f"/curves/{number}")
-        found[str(entry.get("name"))] = fixed_from_dict(entry["curve"])
+        name = str(entry.get("name"))
+        if name in found:
+            raise InputError.of(f"comparison document: the name {name} stands twice", path=f"/curves/{number}/name")
+        found[name] = fixed_from_dict(entry["curve"])
+    if len({tuple(curve.table["beta"]) for curve in found.values()}) > 1:
+        raise InputError.of("comparison document: the curves have different betas", path="/curves")
     return Comparison(found, curve_from_dict(envelope) if isinstance(envelope, Mapping) else None)
 
 

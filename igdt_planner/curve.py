@@ -6,14 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
-from igdt_planner.report.tables import write_csv
+from igdt_planner.report.tables import write_result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = [
     "beta",
@@ -24,6 +27,7 @@ COLUMNS = [
     "alpha_limit",
     "objective",
     "objective_forecast",
+    "price_of_robustness",
     "gap",
     "verdict",
     "status",
@@ -46,7 +50,10 @@ class Curve:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status."""
+        """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status.
+
+        ``price_of_robustness`` is what the plan costs more than the baseline if the forecast comes true, as a share.
+        """
         return pd.DataFrame([row(plan) for plan in self.plans], columns=COLUMNS)
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,9 +61,33 @@ class Curve:
         runs = [plan_to_dict(plan) for plan in self.plans]
         return {"schema": SCHEMA, "kind": "sweep", "baseline": plan_to_dict(self.baseline), "runs": runs}
 
+    def plot(self, opportunity: Curve | None = None) -> Figure:
+        """Alpha over the acceptable cost, each plan with the interval up to its bound.
+
+        Parameters
+        ----------
+        opportunity : Curve, optional
+            Opportunity plans against the same baseline, drawn dashed to the left of it.
+
+        Returns
+        -------
+        Figure
+        """
+        from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
+
+        model = self.baseline.model
+        windfall = opportunity.table if opportunity is not None else None
+        return curve_figure(self.table, windfall, unit=model.unit, subtitle=f"{self.baseline.case.name}, {model.name}")
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the table as CSV, whole or not at all."""
-        return write_csv(self.table, Path(path))
+        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the name ends in neither.
+        """
+        return write_result(self.to_dict(), self.table, path)
 
 
 def curve_from_dict(document: Mapping[str, Any]) -> Curve:
@@ -92,6 +123,9 @@ def curves_from_dict(document: Mapping[str, Any]) -> dict[str, Curve]:
 
 def row(plan: Plan) -> dict[str, Any]:
     """The curve's row of one robust plan."""
+    fields = plan.robustness
     verdict = plan.ac.verdict if plan.ac else "not_checked"
+    forecast, base = fields.get("objective_forecast"), fields.get("base_objective")
+    price = forecast / base - 1.0 if forecast is not None and base else None
     own = {"objective": plan.objective, "gap": plan.gap, "verdict": verdict, "status": plan.status}
-    return clean({**{name: plan.robustness.get(name) for name in COLUMNS}, **own})
+    return clean({**{name: fields.get(name) for name in COLUMNS}, **own, "price_of_robustness": price})

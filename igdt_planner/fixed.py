@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pandas as pd
 
@@ -18,8 +20,12 @@ from igdt_planner.model import Site
 from igdt_planner.plan import Plan
 from igdt_planner.question import Question
 from igdt_planner.recourse import Recourse
+from igdt_planner.report.tables import write_result
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = [
     "beta",
@@ -32,6 +38,7 @@ COLUMNS = [
     "verdict",
     "all_vertices",
 ]
+NUMBERS = ["beta", "budget", "alpha", "alpha_bound", "objective", "model_objective"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,26 @@ class FixedCurve:
     worst_case: str
     table: pd.DataFrame
 
+    def plot(self) -> Figure:
+        """Alpha over the acceptable cost, with the interval up to what the relaxation of this plan's dispatch gives."""
+        from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
+
+        robust = self.sense == "robust"
+        title = "Robustness of one plan as it stands" if robust else "Opportuneness of one plan as it stands"
+        tables = (self.table, None) if robust else (None, self.table)
+        words = f"{self.plan.case.name}, {self.plan.model.name}; worst case: {self.worst_case}"
+        return curve_figure(*tables, unit=self.plan.model.unit, title=title, subtitle=words)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the name ends in neither.
+        """
+        return write_result(self.to_dict(), self.table, path)
+
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
         return clean(
@@ -82,23 +109,32 @@ def fixed_from_dict(document: Mapping[str, Any]) -> FixedCurve:
     InputError
         When the document is not one of this schema.
     """
-    points, plan = document.get("points"), document.get("plan")
+    points, plan, base = (document.get(name) for name in ("points", "plan", "base_objective"))
     right = document.get("schema") == SCHEMA and document.get("kind") == "robustness"
     if not right or not isinstance(points, list) or not isinstance(plan, Mapping):
         raise InputError.of(f"not a robustness document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
     for number, point in enumerate(points):
         if not isinstance(point, Mapping) or set(point) != set(COLUMNS):
             raise InputError.of(f"robustness document: a point has {', '.join(COLUMNS)}", path=f"/points/{number}")
-    sense: Sense = "opportunity" if document.get("sense") == "opportunity" else "robust"
-    base, words = float(document.get("base_objective") or math.nan), str(document.get("worst_case", ""))
-    return FixedCurve(plan_from_dict(plan), sense, base, words, table_of(points))
+        for name in NUMBERS:
+            if not (is_number(point[name]) or (point[name] is None and name not in ("beta", "budget"))):
+                raise InputError.of(f"robustness document: {name} must be a number", path=f"/points/{number}/{name}")
+    sense: Any = document.get("sense")
+    if sense not in ("robust", "opportunity") or not is_number(base):
+        raise InputError.of(
+            "robustness document: sense is robust or opportunity, base_objective a number", path="/sense"
+        )
+    return FixedCurve(plan_from_dict(plan), sense, float(base), str(document.get("worst_case", "")), table_of(points))
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of a document is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def table_of(points: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Points as a table; what is not there is NaN."""
-    table = pd.DataFrame(list(points), columns=COLUMNS)
-    numbers = ["beta", "budget", "alpha", "alpha_bound", "objective", "model_objective"]
-    return table.astype(dict.fromkeys(numbers, "float64"))
+    return pd.DataFrame(list(points), columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
 
 
 def fixed_curve(

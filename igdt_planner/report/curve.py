@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from igdt_planner.report.marks import ROW, label_ends, mark_crossings
 from igdt_planner.report.style import BLUE, CYCLE, GREEN, INK, MUTED, RED, headline, new_figure, styled
 from igdt_planner.report.views import curve_view
 
@@ -21,9 +22,10 @@ FIXED = tuple(colour for colour in CYCLE if colour not in (BLUE, GREEN, RED))
 
 @styled
 def curve_figure(
-    robust: pd.DataFrame,
+    robust: pd.DataFrame | None,
     opportunity: pd.DataFrame | None = None,
     fixed: Mapping[str, pd.DataFrame] | None = None,
+    crossings: pd.DataFrame | None = None,
     *,
     unit: str = "",
     title: str = "Robustness curve",
@@ -33,14 +35,17 @@ def curve_figure(
 
     Parameters
     ----------
-    robust : DataFrame
+    robust : DataFrame or None
         Columns ``beta``, ``budget``, ``alpha``, ``alpha_bound`` and ``verdict``. Every row is drawn as the interval
         from the plan's alpha to the bound that no plan exceeds. Shaded is what these intervals leave open in between:
         a plan holds at every larger budget too, and a bound at every smaller one.
     opportunity : DataFrame, optional
         The same columns for the opportuneness, drawn dashed to the left; there the bound lies below the plan.
     fixed : mapping of str to DataFrame, optional
-        The same columns for plans kept as they are, by name. The re-optimised envelope turns grey then.
+        The same columns for plans kept as they are, by name, each named at its end. The re-optimised envelope turns
+        grey then.
+    crossings : DataFrame, optional
+        ``beta, budget, alpha, below, above``: where fixed plans cross, numbered and told in words below the curve.
     unit : str
         Unit of the budget.
     title, subtitle : str
@@ -49,24 +54,32 @@ def curve_figure(
     -------
     Figure
     """
-    figure = new_figure(7.6, 5.4)
-    axes = figure.add_axes((0.095, 0.215, 0.875, 0.56))
-    points = curve_view(robust)
-    colour = ENVELOPE if fixed else BLUE
-    _shade(axes, points, colour, rising=True)
-    _draw(axes, points, colour, "-", "robustness: survived for certain")
+    marked = crossings if crossings is not None else pd.DataFrame()
+    height, width = 5.4 + ROW * len(marked), 0.875 if not fixed else 0.7
+    figure = new_figure(7.6, height)
+    axes = figure.add_axes((0.095, (1.16 + ROW * len(marked)) / height, width, 3.02 / height))
+    shown, colour = [], ENVELOPE if fixed else BLUE
+    if robust is not None:
+        shown.append(curve_view(robust))
+        _shade(axes, shown[0], colour, rising=True)
+        _draw(axes, shown[0], colour, "-", "robustness: survived for certain" if not fixed else "plans chosen anew")
+    ends = []
     for (name, table), own in zip((fixed or {}).items(), cycle(FIXED), strict=False):
-        _draw(axes, curve_view(table), own, "-", f"fixed plan: {name}")
+        shown.append(curve_view(table))
+        _draw(axes, shown[-1], own, "-")
+        ends.append((name, shown[-1], own))
     if opportunity is not None:
-        windfall = curve_view(opportunity)
-        _shade(axes, windfall, GREEN, rising=False)
-        _draw(axes, windfall, GREEN, "--", "opportuneness: needed for a windfall")
-        points = pd.concat([points, windfall], ignore_index=True)
+        shown.append(curve_view(opportunity))
+        _shade(axes, shown[-1], GREEN, rising=False)
+        _draw(axes, shown[-1], GREEN, "--", "opportuneness: needed for a windfall")
+    points = pd.concat(shown, ignore_index=True)
     axes.set_xlabel(f"acceptable cost, {unit}" if unit else "acceptable cost")
     axes.set_ylabel("alpha: largest deviation from the forecast")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     _finish(axes, points)
-    _beta_axis(axes, points, robust)
+    label_ends(axes, ends)
+    mark_crossings(axes, marked, unit)
+    _beta_axis(axes, points, base_of(shown[0], -1.0 if not fixed and robust is None else 1.0))
     headline(figure, title, subtitle)
     return figure
 
@@ -81,7 +94,7 @@ def _shade(axes: Axes, points: pd.DataFrame, colour: str, *, rising: bool) -> No
     axes.bar(x[:-1], height, np.diff(x), np.where(known, floor, 0.0), align="edge", color=colour, alpha=0.1, lw=0)
 
 
-def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str) -> None:
+def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str = "_none") -> None:
     """Plans as a line with dots, intervals up to the bound as bars; a plan that AC refused is hollow and red."""
     x, alpha, low, high = (points[name].to_numpy(float) for name in ("budget", "alpha", "low", "high"))
     known = np.isfinite(alpha)
@@ -106,13 +119,18 @@ def _finish(axes: Axes, points: pd.DataFrame) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.16), ncols=2, fontsize=8)
 
 
-def _beta_axis(axes: Axes, points: pd.DataFrame, robust: pd.DataFrame) -> None:
-    """A second axis in percent of the base objective, where the robust rows tell that objective."""
-    rows = curve_view(robust)
-    base = (rows["budget"] / (1.0 + rows["beta"])).dropna()
-    if base.empty or not np.allclose(base, base.iloc[0], rtol=1e-6):
+def base_of(points: pd.DataFrame, towards: float) -> float | None:
+    """The base objective that budgets refer to, where the rows agree on it."""
+    base = (points["budget"] / (1.0 + towards * points["beta"])).dropna()
+    agreed = len(base) > 0 and np.allclose(base, base.iloc[0], rtol=1e-6)
+    return float(base.iloc[0]) if agreed else None
+
+
+def _beta_axis(axes: Axes, points: pd.DataFrame, base: float | None) -> None:
+    """A second axis in percent of the base objective, which is marked where the curve goes to both sides of it."""
+    if base is None:
         return
-    zero = float(base.iloc[0])
+    zero = base
 
     def to_beta(cost: Any) -> Any:
         return 100.0 * (cost / zero - 1.0)
@@ -125,3 +143,4 @@ def _beta_axis(axes: Axes, points: pd.DataFrame, robust: pd.DataFrame) -> None:
     second.xaxis.set_major_formatter(FuncFormatter(lambda beta, _: f"{beta:+.3g}" if abs(beta) > 1e-9 else "0"))
     if points["budget"].min() < zero:
         axes.axvline(zero, color=INK, lw=0.8, zorder=1)
+        axes.text(zero, 0.99, " baseline", transform=axes.get_xaxis_transform(), va="top", fontsize=8, color=MUTED)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from igdt_planner.document import to_json
+from igdt_planner.errors import InputError
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
 from igdt_planner.report.files import write_whole
 
@@ -25,6 +29,21 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> Path:
     missing values are empty.
     """
     return write_whole(path, csv_text(table).encode("utf-8"))
+
+
+def write_result(document: Mapping[str, Any], table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write the JSON document of a result, or its table, as the ending of the file's name says; whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the name ends in neither ``.json`` nor ``.csv``.
+    """
+    target = Path(path)
+    if target.suffix not in (".json", ".csv"):
+        message = f"{target.name}: a name ends in .json (the whole result) or .csv (its table)"
+        raise InputError.of(message, path="/path", got=target.suffix)
+    return write_csv(table, target) if target.suffix == ".csv" else write_whole(target, to_json(document).encode())
 
 
 def csv_text(table: pd.DataFrame) -> str:
