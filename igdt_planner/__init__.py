@@ -1,11 +1,14 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
+from igdt_planner.alternatives import Alternatives, alternatives
+from igdt_planner.calibration import Calibration, calibrate
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
 from igdt_planner.comparison import Comparison
 from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
+from igdt_planner.evidence import Evidence, evidence
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
@@ -21,28 +24,56 @@ from igdt_planner.planner import (
     search,
     solve,
     sweep,
+    sweep_models,
     tradeoff,
     worth_of_one_more,
 )
+from igdt_planner.probabilistic import Probabilistic, Stochastic, probabilistic
 from igdt_planner.saved import load_curve
+from igdt_planner.stochastic import (
+    Irradiance,
+    LogNormalPrice,
+    NormalLoad,
+    PvPlant,
+    PvPower,
+    Turbine,
+    WindPower,
+    WindSpeed,
+)
 
 __all__ = [
+    "Alternatives",
+    "Calibration",
     "Case",
     "Comparison",
     "Curve",
+    "Evidence",
     "Finding",
     "FixedCurve",
     "Front",
     "InputError",
+    "Irradiance",
+    "LogNormalPrice",
     "Model",
+    "NormalLoad",
     "Plan",
     "PlannerError",
+    "Probabilistic",
+    "PvPlant",
+    "PvPower",
     "SolverError",
+    "Stochastic",
+    "Turbine",
+    "WindPower",
+    "WindSpeed",
+    "alternatives",
+    "calibrate",
     "case_to_dict",
     "check",
     "compare",
     "compare_fronts",
     "drivers",
+    "evidence",
     "list_cases",
     "list_models",
     "load_case",
@@ -53,6 +84,7 @@ __all__ = [
     "pareto",
     "plan_from_dict",
     "plan_to_dict",
+    "probabilistic",
     "robust",
     "robustness",
     "run",
@@ -60,6 +92,7 @@ __all__ = [
     "search",
     "solve",
     "sweep",
+    "sweep_models",
     "tradeoff",
     "worth_of_one_more",
 ]

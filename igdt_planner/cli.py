@@ -6,17 +6,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from igdt_planner import contract
+from igdt_planner.calibration import calibrate
 from igdt_planner.case import list_cases, load_case
-from igdt_planner.curve import Curve, curve_from_dict
+from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.document import (
     SCHEMA,
+    clean,
     load_document,
     load_plan,
     plan_from_dict,
@@ -26,15 +29,35 @@ from igdt_planner.document import (
     to_json,
 )
 from igdt_planner.errors import InputError, PlannerError
+from igdt_planner.evidence import evidence
 from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.igdt import Sense
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.pareto import METHODS
 from igdt_planner.pareto import require as require_front
 from igdt_planner.plan import Plan
-from igdt_planner.planner import MOST_BETAS, check, opportunity, pareto, robust, search, solve, sweep
+from igdt_planner.planner import (
+    MOST_BETAS,
+    check,
+    compare,
+    drivers,
+    opportunity,
+    pareto,
+    robust,
+    robustness,
+    search,
+    solve,
+    sweep,
+    sweep_models,
+    tradeoff,
+)
+from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import pictured, report_curve, report_fronts, report_plan
+from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
+from igdt_planner.report.files import write_whole
+from igdt_planner.report.results import pictured, report_curve, report_evidence, report_fronts, report_plan
+from igdt_planner.report.robustness_text import comparison_summary, drivers_summary, fixed_summary, table_text
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.search.algorithms import ALGORITHMS
 
@@ -131,21 +154,45 @@ def opportunity_command(
 @app.command("sweep")
 def sweep_command(
     case: CaseArgument,
-    model: ModelArgument,
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL", help="one or more shipped model names or TOML files, by their names")
+    ],
     betas: Annotated[str, typer.Option("--betas", metavar="GRID", help="from:to:step, or numbers with commas")],
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="DIR", help="keep every result here, in a file of its own")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="take from the store what it holds; solve what is missing or has failed")
+    ] = False,
+    sense: Annotated[str, typer.Option("--sense", metavar="SENSE", help="robust or opportunity")] = "robust",
+    alpha_gap: Annotated[
+        float | None, typer.Option("--alpha-gap", metavar="G", help="gap of alpha that is good enough, if not --gap")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="processes that solve side by side, each on one thread")
+    ] = 1,
     as_json: Json = False,
     out: Out = None,
     time_limit: TimeLimit = None,
     gap: Gap = None,
     set_: Set = None,
 ) -> None:
-    """Robustness curve: a robust plan for every beta of a grid."""
+    """Robustness curve: a robust plan (or an opportunity) for every beta of a grid, for one model or several."""
     grid = parse_grid(betas)
     require_folder(out)
-    with Progress(sys.stderr) as progress:
-        chosen = override(load_model(model), parse_settings(set_))
-        curve = sweep(case, chosen, grid, time_limit_s=time_limit, gap=gap, on_event=progress)
-    show_curve(curve, as_json, out)
+    if workers < 1:
+        raise InputError.of(f"--workers {workers}: needs at least 1", got=workers, path="/workers")
+    asked = parse_sense(sense)
+    chosen = [override(load_model(model), parse_settings(set_)) for model in models]
+    with Progress(sys.stderr) as progress, process_pool(workers) if workers > 1 else nullcontext() as pool:
+        options: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap, "on_event": progress}
+        spread: dict[str, Any] = {"executor": pool, "store": store, "resume": resume}
+        spread |= {"sense": asked, "alpha_gap": alpha_gap}
+        if len(chosen) == 1:
+            curves = {chosen[0].name: sweep(case, chosen[0], grid, **options, **spread)}
+        else:
+            curves = sweep_models(case, chosen, grid, **options, **spread)
+    show_curves(curves, as_json, out)
 
 
 @app.command("search")
@@ -221,6 +268,101 @@ def check_command(
     show_plan(check(load_plan(plan)), as_json, out)
 
 
+@app.command("robustness")
+def robustness_command(
+    plans: Annotated[list[Path], typer.Argument(metavar="PLAN", help="JSON of one plan, or of several to be compared")],
+    betas: Annotated[str, typer.Option("--betas", metavar="GRID", help="from:to:step, or numbers with commas")],
+    base: Annotated[
+        float | None, typer.Option("--base", metavar="COST", help="cost that beta refers to, in the model's unit")
+    ] = None,
+    sense: Annotated[str, typer.Option("--sense", metavar="SENSE", help="robust or opportunity")] = "robust",
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """What given plans survive as they stand, and at which budget one overtakes another."""
+    grid, asked = parse_grid(betas), parse_sense(sense)
+    require_folder(out)
+    loaded = {path.stem if len({p.stem for p in plans}) == len(plans) else str(path): load_plan(path) for path in plans}
+    with Progress(sys.stderr) as progress:
+        if len(loaded) == 1:
+            (plan,) = loaded.values()
+            curve = robustness(plan, grid, base_objective=base, sense=asked, on_event=progress)
+            document, text = curve.to_dict(), fixed_summary(curve)
+        elif asked == "opportunity":
+            raise InputError.of("plans are compared by what they survive: --sense robust", got=sense, path="/sense")
+        else:
+            found = compare(loaded, grid, base_objective=base, on_event=progress)
+            document, text = found.to_dict(), comparison_summary(found)
+    if out is not None:
+        write_whole(out / "robustness.json", to_json(document).encode())
+    sys.stdout.write(to_json(document) if as_json else text)
+
+
+@app.command("drivers")
+def drivers_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")], as_json: Json = False
+) -> None:
+    """Which uncertain quantity and which term of the cost drive the alpha of a robust plan."""
+    found = drivers(load_plan(plan))
+    document = {"quantities": found.quantities.to_dict("records"), "terms": found.terms.to_dict("records")}
+    sys.stdout.write(to_json(clean(document)) if as_json else drivers_summary(found))
+
+
+@app.command("tradeoff")
+def tradeoff_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    points: Annotated[int, typer.Option("--points", metavar="N", help="points of the front")] = 5,
+    as_json: Json = False,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """Two uncertain quantities: how much of one is survived beside how much of the other."""
+    chosen = override(load_model(model), parse_settings(set_))
+    with Progress(sys.stderr) as progress:
+        table = tradeoff(case, chosen, beta, points=points, time_limit_s=time_limit, gap=gap, on_event=progress)
+    document = clean({"points": table.to_dict("records")})
+    sys.stdout.write(to_json(document) if as_json else table_text(table) + "\n")
+
+
+@app.command("evidence")
+def evidence_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")],
+    samples: Annotated[int, typer.Option("--samples", metavar="N", help="samples inside alpha")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed gives the same evidence")] = 0,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """A robust plan under samples inside alpha, and on rays beyond it, by AC power flow."""
+    require_folder(out)
+    with Progress(sys.stderr) as progress:
+        found = evidence(load_plan(plan), samples, seed, on_event=progress)
+    if out is not None:
+        report_evidence(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else evidence_summary(found))
+    raise typer.Exit(DONE if found.holds else NOT_AS_ASKED)
+
+
+@app.command("calibrate")
+def calibrate_command(
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="CSV of past forecasts and outcomes")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a plan")],
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", metavar="A", help="radius to judge instead of the plan's own")
+    ] = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """What alpha means: the share of past days on which no forecast was further off."""
+    require_folder(out)
+    found = calibrate(history, load_plan(plan), alpha)
+    if out is not None:
+        found.save(out / "calibration.json")
+    sys.stdout.write(to_json(found.to_dict()) if as_json else calibration_summary(found))
+
+
 @app.command("report")
 def report_command(
     plan_or_curve: Annotated[Path, typer.Argument(metavar="PLAN_OR_CURVE", help="JSON of a plan or of a curve")],
@@ -231,6 +373,10 @@ def report_command(
     document = load_document(plan_or_curve)
     if document.get("kind") == "sweep":
         written = report_curve(curve_from_dict(document), out)
+    elif document.get("kind") == "sweeps":
+        written = [
+            path for name, curve in curves_from_dict(document).items() for path in report_curve(curve, out / name)
+        ]
     elif document.get("kind") == "pareto":
         written = report_fronts([front_from_dict(document)], out)
     elif document.get("kind") == "fronts":
@@ -286,7 +432,7 @@ def demo_command(out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Pa
     begun = time.monotonic()
     with Progress(sys.stderr) as progress:
         curve = sweep("ieee33", "dual_mode", [0.0, 0.05, 0.10, 0.20], time_limit_s=DEMO_LIMIT_S, on_event=progress)
-    show_curve(curve, False, out)
+    show_curves({"dual_mode": curve}, False, out)
     print(f"\ncomputed in {time.monotonic() - begun:.0f} s; plans, tables and pictures are in {out}")
 
 
@@ -323,21 +469,38 @@ def show_plan(plan: Plan, as_json: bool, out: Path | None) -> None:
     raise typer.Exit(exit_of_plan(plan))
 
 
-def show_curve(curve: Curve, as_json: bool, out: Path | None) -> None:
-    """Print a curve, write its files, and exit with its status where that is not success."""
-    plans = curve.plans or (curve.baseline,)
+def parse_sense(text: str) -> Sense:
+    """Robust or opportunity."""
+    if text not in ("robust", "opportunity"):
+        raise InputError.of(f"--sense {text}: is robust or opportunity", got=text, path="/sense")
+    return "opportunity" if text == "opportunity" else "robust"
+
+
+def show_curves(curves: Mapping[str, Curve], as_json: bool, out: Path | None) -> None:
+    """Print the curve of each model, write their files, and exit with the worst status where that is not success.
+
+    Of several models each has a folder of its name, and the JSON document is a list of curves.
+    """
     if out is not None:
-        report_curve(curve, out)
+        for name, curve in curves.items():
+            report_curve(curve, out / name if len(curves) > 1 else out)
     if as_json:
-        sys.stdout.write(to_json(curve.to_dict()))
+        documents = [curve.to_dict() for curve in curves.values()]
+        several = {"schema": SCHEMA, "kind": "sweeps", "curves": documents}
+        sys.stdout.write(to_json(documents[0] if len(documents) == 1 else several))
     else:
-        shown = [summary(curve.baseline)]
-        if curve.plans:
-            shown += [summary(pictured(curve)), curve_summary(curve.table)]
-        print("\n\n".join(text.rstrip() for text in shown))
+        print("\n\n".join(text.rstrip() for curve in curves.values() for text in shown(curve)))
+    plans = [plan for curve in curves.values() for plan in curve.plans or (curve.baseline,)]
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
     if worst:
         raise typer.Exit(worst)
+
+
+def shown(curve: Curve) -> list[str]:
+    """A curve in words: its baseline, the plan worth a picture, and the table."""
+    if not curve.plans:
+        return [summary(curve.baseline)]
+    return [summary(curve.baseline), summary(pictured(curve)), curve_summary(curve.table)]
 
 
 def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
@@ -362,7 +525,7 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
 
 def exit_of_plan(plan: Plan) -> int:
     """0 done; 1 solved but infeasible or refused by AC; 3 stopped by its limit with no plan."""
-    if plan.status == "infeasible":
+    if plan.status in ("infeasible", "failed"):
         return NOT_AS_ASKED
     if plan.dispatch is None:
         return NO_PLAN

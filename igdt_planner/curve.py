@@ -107,6 +107,20 @@ def curve_from_dict(document: Mapping[str, Any]) -> Curve:
     return Curve(plan_from_dict(document["baseline"]), plans)
 
 
+def curves_from_dict(document: Mapping[str, Any]) -> dict[str, Curve]:
+    """Several curves from one JSON document, by the name of their model.
+
+    Raises
+    ------
+    InputError
+        When one is not a curve of this schema.
+    """
+    curves = document.get("curves")
+    if not isinstance(curves, list) or not all(isinstance(curve, Mapping) for curve in curves):
+        raise InputError.of("sweeps document: curves must be a list of curves", path="/curves")
+    return {curve.baseline.model.name: curve for curve in map(curve_from_dict, curves)}
+
+
 def row(plan: Plan) -> dict[str, Any]:
     """The curve's row of one robust plan."""
     fields = plan.robustness

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import Status, Step
@@ -95,17 +95,30 @@ class Factor(Part):
     factor: float
 
 
+def _factors(value: object) -> object:
+    """Accept a number, or rows by component and period."""
+    if isinstance(value, list):
+        for row in value:
+            Factor.model_validate(row)
+    elif isinstance(value, bool) or not isinstance(value, float | int):
+        raise ValueError("must be a number, or rows of component, period and factor")
+    return value
+
+
+Factors = Annotated[Any, AfterValidator(_factors)]
+
+
 class Realisation(Part):
     """Factors on the forecasts: one for all, or by component and period."""
 
-    load: float | list[Factor] = 1.0
-    active_load: float | list[Factor] = 1.0
-    reactive_load: float | list[Factor] = 1.0
-    dg_availability: float | list[Factor] = 1.0
-    pv: float | list[Factor] = 1.0
-    wind: float | list[Factor] = 1.0
-    price: float | list[Factor] = 1.0
-    line_rating: float | list[Factor] = 1.0
+    load: Factors = 1.0
+    active_load: Factors = 1.0
+    reactive_load: Factors = 1.0
+    dg_availability: Factors = 1.0
+    pv: Factors = 1.0
+    wind: Factors = 1.0
+    price: Factors = 1.0
+    line_rating: Factors = 1.0
 
 
 class Dispatch(Part):

@@ -58,6 +58,10 @@ class InputError(PlannerError):
         self.findings = tuple(findings)
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Finding, ...]]]:
+        """So that it arrives whole from another process."""
+        return type(self), (self.findings,)
+
     @classmethod
     def of(cls, message: str, *, path: str = "", got: object = None, hint: str = "") -> InputError:
         """One fault as an error."""

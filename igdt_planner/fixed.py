@@ -159,6 +159,9 @@ def fixed_curve(
         decisions, schedule = decisions_in(session.study, plan), schedule_in(session.study, plan)
         held = schedule if session.study.model.stages.storage == "here_and_now" else None
         recourse = Recourse(session, decisions, found, held)
+        if not recourse.runs:
+            message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
+            raise InputError.of(message, path="/plan")
         candidate = Candidate(plan, decisions)
         points = []
         for beta in sorted(betas):

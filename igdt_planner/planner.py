@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import pandas as pd
@@ -15,16 +16,17 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.drivers import Drivers, drivers_of, one_more
-from igdt_planner.errors import Finding, InputError
+from igdt_planner.errors import Finding, InputError, SolverError
 from igdt_planner.fixed import FixedCurve, fixed_curve
 from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
 from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
-from igdt_planner.question import answer, tightened
+from igdt_planner.question import answer
 from igdt_planner.searched import search_plan
-from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.session import OnEvent, Session, require_limits
+from igdt_planner.sweeps import curves
 from igdt_planner.tradeoff import tradeoff_of
 
 MOST_BETAS = 1000
@@ -32,8 +34,6 @@ MOST_BETAS = 1000
 
 BASELINE_SHARE = {"beta": 0.5, "budget": 0.2}
 """Share of the time limit that the baseline of one question gets: a budget in units does not depend on it."""
-SWEEP_SHARE = 0.16
-"""Time that each beta of a sweep gets, as a share of the baseline's."""
 
 CaseSource = str | os.PathLike[str] | Mapping[str, Any] | Case
 ModelSource = str | os.PathLike[str] | Mapping[str, Any] | Model
@@ -142,30 +142,93 @@ def sweep(
     *,
     time_limit_s: float | None = None,
     gap: float | None = None,
+    sense: Sense = "robust",
+    alpha_gap: float | None = None,
+    executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     on_event: OnEvent | None = None,
 ) -> Curve:
-    """Robust plans over a grid of betas; a plan found for one beta is tried at every larger one.
+    """Plans over a grid of betas; a robust plan of one beta is tried at every larger one where it promises more.
 
     Parameters
     ----------
     betas : sequence of float
         0 or more, without duplicates, in any order. An interrupt ends the sweep with the plans found so far.
+    sense : "robust" or "opportunity"
+        Whether to ask :func:`robust` or :func:`opportunity` of every beta (which is below 1 then).
+    alpha_gap : float, optional
+        Gap of alpha that is good enough, where the baseline is to be proven better (or worse) than that.
+    executor : concurrent.futures.Executor, optional
+        Does the solves instead of this process: a process pool (started by ``spawn``), or ``Client.get_executor()`` of
+        Dask. Solves that end by their gap and not by their time limit give the same plans as without it.
+    store : path, optional
+        A folder that keeps every result in a file of its own.
+    resume : bool
+        Take from the store what it holds, and solve what is missing or has failed.
     case, model, time_limit_s, gap, on_event
         As for :func:`solve`; the limit is that of the baseline, and every beta gets a sixth more.
+
+    Raises
+    ------
+    InputError
+        Bad input, a folder that is no store or cannot be written, or one to be resumed without saying so.
+    SolverError
+        The baseline failed. Where the solve of one beta fails, its plan in the curve has status ``failed``.
+    """
+    options: dict[str, Any] = {"time_limit_s": time_limit_s, "gap": gap, "on_event": on_event}
+    spread: dict[str, Any] = {"executor": executor, "store": store, "resume": resume}
+    asked: dict[str, Any] = {"sense": sense, "alpha_gap": alpha_gap}
+    curve = next(iter(sweep_models(case, [model], betas, **options, **spread, **asked).values()))
+    if curve.baseline.status == "failed":
+        raise SolverError(curve.baseline.explanation)
+    return curve
+
+
+def sweep_models(
+    case: CaseSource,
+    models: Sequence[ModelSource],
+    betas: Sequence[float],
+    *,
+    time_limit_s: float | None = None,
+    gap: float | None = None,
+    sense: Sense = "robust",
+    alpha_gap: float | None = None,
+    executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+) -> dict[str, Curve]:
+    """The robustness curve of several models of one case, by the name of the model.
+
+    Parameters are those of :func:`sweep`; the names of the models differ. A model whose baseline failed has a curve
+    without plans, with a baseline of status ``failed``. After an interrupt, models without a baseline are left out.
     """
     require_grid(betas)
-    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
-        horizon(session.study, "robust", 1.0)
-        base = baseline(session)
-        if base.plan.objective is None or base.plan.status == "cancelled":
-            return Curve(base.plan, ())
-        found: list[Candidate] = []
-        for beta in sorted(betas):
-            found.append(answer(session, "robust", beta, None, base, found, SWEEP_SHARE))
-            if found[-1].plan.status == "cancelled":
-                break
-        plans = tightened((candidate.plan for candidate in found), session.asked_gap)
-        return Curve(base.plan, tuple(plans))
+    for beta in betas:
+        require_question(sense, beta, None)
+    if resume and store is None:
+        raise InputError.of("resume needs a store: name the folder that holds the results", path="/resume")
+    loaded, network = [load_model(model) for model in models], load_case(case)
+    require_names([model.name for model in loaded])
+    require_limits(time_limit_s, gap)
+    require_limits(None, alpha_gap)
+    found = curves(
+        network,
+        loaded,
+        betas,
+        time_limit_s=time_limit_s,
+        gap=gap,
+        executor=executor,
+        folder=store,
+        resume=resume,
+        on_event=on_event,
+        sense=sense,
+        alpha_gap=alpha_gap,
+    )
+    if not found:
+        raise KeyboardInterrupt
+    return {curve.baseline.model.name: curve for curve in found}
 
 
 def search(
@@ -433,6 +496,15 @@ def require_question(sense: str, beta: float | None, budget: float | None) -> No
             )
     if budget is not None and not 0.0 < budget < float("inf"):
         raise InputError.of(f"budget {budget:g} must be positive", path="/study/budget", got=budget)
+
+
+def require_names(names: Sequence[str]) -> None:
+    """Refuse no model at all, and two of one name: their curves could not be told apart."""
+    if not names:
+        raise InputError.of("name at least one model", path="/model")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError.of(f"several models are named {', '.join(twice)}", path="/model", got=twice[0])
 
 
 def require_grid(betas: Sequence[float]) -> None:

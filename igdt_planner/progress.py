@@ -26,16 +26,21 @@ class Progress:
     def __call__(self, event: dict[str, Any]) -> None:
         """Show an event, unless a bound was shown a moment ago."""
         now = time.monotonic()
-        if event["kind"] == "bound" and now - self.last < self.every_s:
+        if event["kind"] in ("bound", "samples") and now - self.last < self.every_s:
             return
         self.last = now
         words = [
             f"{name} {event[name]:.6g}"
-            for name in ("objective", "alpha", "bound")
+            for name in ("objective", "alpha", "bound", "done")
             if number(event.get(name)) is not None
         ]
         beta = f"beta {event['beta']:g}  " if event.get("beta") is not None else ""
-        print(f"{now - self.begun:6.1f} s  {beta}{event['kind']:10} {'  '.join(words)}", file=self.stream, flush=True)
+        model = f"{event['model']}  " if "model" in event else ""
+        print(
+            f"{now - self.begun:6.1f} s  {model}{beta}{event['kind']:10} {'  '.join(words)}",
+            file=self.stream,
+            flush=True,
+        )
 
     def as_ndjson(self, event: dict[str, Any]) -> None:
         """Write an event as one line of JSON."""

@@ -362,7 +362,7 @@ class Question:
             "corner": justification(self.found, self.asked.sense),
             "method": "corner" if self.found.corner else "column_and_constraint_generation",
             "scenarios": self.scenarios,
-            "points_attacked": points,
+            "vertices_attacked": points,
             "all_vertices": proven,
             "costliest_attack": costliest,
             "broken": broken,

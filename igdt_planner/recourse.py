@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 
-from igdt_planner.errors import InputError
 from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.igdt import Ambiguity
@@ -65,9 +64,7 @@ class Recourse:
         self.session, self.found, self.uncertainty = session, found, found.uncertainty
         fixed = session.study.decide(decisions.as_fix(session.study))
         run = session.decided(decisions, session.study, schedule)
-        if run.answer.x is None:
-            message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
-            raise InputError.of(message, path="/plan")
+        self.runs = run.answer.x is not None
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
         }
@@ -102,7 +99,14 @@ class Recourse:
         return np.random.default_rng(self.session.study.model.solver.seed)
 
     def costs(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes]]:
-        """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation."""
+        """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation.
+
+        Decisions that cannot be run at the forecast cost infinitely much everywhere.
+        """
+        if not self.runs:
+            return np.full(len(directions), np.inf), [self.by_series(np.zeros(len(self.keys)), 0.0 * self.price)] * len(
+                directions
+            )
         realised = [self.uncertainty.realise(direction, alpha) for direction in directions]
         factors = np.array([[r.at(*key) for key in self.keys] for r in realised]).reshape(len(realised), -1)
         rating = np.array([q == "line_rating" for q, _, _ in self.keys], dtype=bool)

@@ -84,6 +84,12 @@ class Session:
         """The gap that counts as optimal."""
         return self.study.model.solver.gap if self.gap is None else self.gap
 
+    def use_threads(self, threads: int) -> None:
+        """Solve on so many threads from now on; HiGHS takes another number in a new process only."""
+        if threads != self.solver.choice.threads:
+            self.solver.close()
+            self.solver.choice = self.solver.choice.model_copy(update={"threads": threads})
+
     def limit(self, share: float) -> float:
         """A share of the time limit, s."""
         return share * (self.time_limit_s or self.study.model.solver.time_limit_s)

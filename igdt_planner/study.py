@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,7 +109,8 @@ class Study:
 
     ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts;
     ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about: quantity,
-    component and period, whose deviation (of a rating, of its square) is a column of its own.
+    component and period, whose deviation (of a rating, of its square) is a column of its own. Over ``samples`` the mean
+    cost is minimised, each as likely as any other.
     """
 
     case: Case
@@ -124,6 +125,7 @@ class Study:
     realisation: Realisation = FORECAST
     horizon: Horizon | None = None
     deviating: frozenset[tuple[Quantity, int, int]] = frozenset()
+    samples: tuple[Realisation, ...] = ()
 
     @property
     def substations(self) -> frozenset[int]:
@@ -141,6 +143,10 @@ class Study:
     def deviate(self, keys: frozenset[tuple[Quantity, int, int]]) -> Study:
         """The same study with columns for the deviations named; its sites are decided."""
         return dataclasses.replace(self, deviating=keys)
+
+    def expect(self, samples: Sequence[Realisation]) -> Study:
+        """The same study over samples of the uncertain quantities: a two-stage stochastic program."""
+        return dataclasses.replace(self, samples=tuple(samples), horizon=None)
 
     def decide(self, fix: Fix) -> Study:
         """The same study with decisions fixed and the AC-tight loss model, ready for re-dispatch.

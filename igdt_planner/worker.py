@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -61,6 +61,7 @@ class Worker:
         self.messages: queue.Queue[tuple[str, Any]] = queue.Queue()
         self.latest = NOTHING
         self.probed: Problem | None = None
+        self.interrupted = False
 
     def run(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> tuple[Answer, Rows | None, bool]:
         """Solve a job; the last element says whether the user interrupted it.
@@ -76,6 +77,7 @@ class Worker:
             self.send(job)
             return self.follow(begun, begun + job.options.time_limit_s + GRACE_S, on_event)
         except KeyboardInterrupt:
+            self.interrupted = True
             self.close()
             return replace(self.latest, seconds=time.monotonic() - begun), None, True
 
@@ -169,17 +171,18 @@ def listen(process: subprocess.Popen[bytes], messages: queue.Queue[tuple[str, An
         messages.put(("failed", f"the solver process ended with status {process.wait()}"))
 
 
-def jobs(stream: BinaryIO) -> Iterator[Job | Points]:
-    """Jobs from the parent until it closes the pipe."""
+def receive(stream: BinaryIO, jobs: queue.Queue[Job | Points]) -> None:
+    """Take jobs from the parent; when it closes the pipe, or dies, end this process whatever it is at."""
     while True:
         try:
-            yield pickle.load(stream)
-        except EOFError:
-            return
+            jobs.put(pickle.load(stream))
+        except (EOFError, pickle.UnpicklingError):
+            os._exit(0)
 
 
 def main() -> None:
     """Solve jobs from standard input until it closes. Whatever a library prints goes to standard error."""
+    jobs: queue.Queue[Job | Points] = queue.Queue()
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
@@ -188,7 +191,9 @@ def main() -> None:
         channel.flush()
 
     probe: Probe | None = None
-    for job in jobs(sys.stdin.buffer):
+    threading.Thread(target=receive, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    while True:
+        job = jobs.get()
         try:
             if isinstance(job, Points):
                 probe = Probe(job.problem, job.options) if job.problem is not None else probe

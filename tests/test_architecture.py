@@ -26,6 +26,10 @@ MUST_NOT_IMPORT = {
     "search": ("formulation", "pyomo"),
     "ac": ("formulation", "solve", "pyomo"),
     "report": ("solve",),
+    "sampled": ("formulation", "solve", "search", "pyomo"),
+    "evidence": ("formulation", "solve", "search", "pyomo"),
+    "probabilistic": ("formulation", "solve", "search", "pyomo"),
+    "stochastic": ("case", "plan", "study", "formulation", "solve", "search", "ac"),
 }
 
 UNSAFE_MODULES = {"yaml", "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -169,7 +169,7 @@ CONTRADICTIONS = [
     # place, value, pointer, words of the message
     ("dg/technologies/0/q_max_mvar", -0.5, "dg/technologies/0", "q_min_mvar -1 to q_max_mvar -0.5 must contain 0"),
     ("ess/technologies/0/energy_start_mwh", 9.0, "ess/technologies/0", "energy_start_mwh 9 exceeds energy_mwh 3"),
-    ("uncertain", [{"quantity": "wind"}], "uncertain/0/quantity", "'dg_availability' or 'load'"),
+    ("uncertain", [{"quantity": "gas"}], "uncertain/0/quantity", "'price' or 'line_rating'"),
     ("uncertain", [WIND_AND | {"physical_max": 0.5}], "uncertain/0/physical_max", "greater than or equal to 1"),
     ("uncertain", [WIND_AND, WIND_AND], "uncertain", "uncertain names quantity load twice"),
     ("objective/0", {"term": "losses"}, "objective/0/mode", "losses needs mode = one of: connected, islanded"),

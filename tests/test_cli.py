@@ -15,6 +15,7 @@ from hand import FOLDER
 
 import igdt_planner as ip
 from igdt_planner.cli import main, parse_grid
+from igdt_planner.curve import curves_from_dict
 
 SWITCHING, CONNECTED, ISLANDED = (str(FOLDER / f"hand_{name}.toml") for name in ("switching", "connected", "islanded"))
 
@@ -138,6 +139,19 @@ def test_sweep_as_json_is_one_curve_document(cli: Cli) -> None:
     assert ended.document["baseline"]["kind"] == "solve"
 
 
+def test_sweep_of_several_models_is_one_document_and_resumed_when_told(cli: Cli, tmp_path: Path) -> None:
+    command = ["sweep", "feeder4", CONNECTED, ISLANDED, "--betas", "0.1", "--store", tmp_path / "store", "--json"]
+    ended = cli(*command)
+    assert ended.status == 0
+    assert ended.document["kind"] == "sweeps"
+    curves = curves_from_dict(ended.document)
+    assert list(curves) == ["hand_connected", "hand_islanded"]
+    assert [plan.robustness["beta"] for curve in curves.values() for plan in curve.plans] == [0.1, 0.1]
+    again = cli(*command)
+    assert again.status == 2 and "holds results of this sweep already; resume it" in again.err
+    assert cli(*command, "--resume").out == ended.out
+
+
 def test_check_judges_a_saved_plan(cli: Cli, saved: Path) -> None:
     path = saved / "robust_beta_0.1.json"
     assert "AC: feasible" in cli("check", path).out
@@ -222,6 +236,15 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "grid without end": (["sweep", "feeder4", CONNECTED, "--betas", "0:inf:1"], "from:to:step"),
     "grid of a billion": (["sweep", "feeder4", CONNECTED, "--betas", "0:1:1e-9"], "more than 1000 betas"),
     "grid with a duplicate": (["sweep", "feeder4", CONNECTED, "--betas", "0.1,0.1"], "beta 0.1 stands twice"),
+    "resume without a store": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--resume"], "resume needs a store"),
+    "no workers": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--workers", "0"], "--workers 0: needs at least 1"),
+    "two models of one name": (["sweep", "feeder4", CONNECTED, CONNECTED, "--betas", "0"], "are named hand_connected"),
+    "file in place of a store": (
+        ["sweep", "feeder4", CONNECTED, "--betas", "0", "--store", "{file}"],
+        "cannot be used",
+    ),
+    "other folder as a store": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--store", "{dir}/.."], "no store"),
+    "store for nothing uncertain": (["sweep", "feeder4", SWITCHING, "--betas", "0", "--store", "{dir}"], "uncertain"),
     "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
     "load up with capacitors": (["robust", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
     "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),

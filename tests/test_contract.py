@@ -213,7 +213,7 @@ def test_what_is_no_request_at_all(request_: object) -> None:
 
 def test_corner_that_is_not_justified_is_bad_input() -> None:
     request = GOOD | {"case": {"name": "ieee16"}, "model": {"name": "reconfiguration"}}
-    found = faults(request | {"study": {"kind": "robust", "beta": 0.1}})
+    found = faults(request | {"study": {"kind": "opportunity", "beta": 0.1}})
     assert "load up is not the worst corner" in found["/case/buses/5/p_mw"]
 
 

@@ -73,7 +73,7 @@ def test_the_worst_case_is_the_corner_and_no_attack_breaks_it(curve: ip.Curve) -
         worst = plan.robustness["worst_case"]
         assert "DG down" in worst["corner"] and "justified" in worst["corner"]
         if plan.robustness["alpha"] > 0:  # a radius of 0 leaves nothing to attack
-            assert worst["points_attacked"] >= 30
+            assert worst["vertices_attacked"] >= 30
             assert worst["costliest_attack"] <= plan.robustness["budget"] * (1 + 1e-6)
         assert worst["broken"] is False
         assert plan.warnings == ()

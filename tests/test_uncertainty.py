@@ -36,10 +36,11 @@ BY_HAND: dict[str, tuple[dict[str, Any], float]] = {
     "energy": ({"shape": "energy"}, 0.504 / (7.0 * (1.0 + 0.6 * (2**0.5 - 1.0)))),
     "weight": ({"weight": 2.0}, 0.504 / 22.4),
 }
-"""Islanded feeder4 with 7 MW of DG and storage of 0.6 efficiency both ways (SOURCE.md). With ``a = 7 alpha`` MW less
-in a period and a charge ``2 - x`` in the first one, energy not served is ``max(0, a d_1 - x) + 1.8 + 0.6 x + a d_2``:
-least over x, largest over the d_1, d_2 of a shape, it rises by ``1.6 a`` for the box, ``a`` where one period deviates or
-both by a unit together, ``(1 + 0.6 (sqrt(2) - 1)) a`` for the unit circle. The budget leaves 0.504 MWh."""
+"""Islanded feeder4 with 7 MW of DG and storage of 0.6 efficiency both ways (SOURCE.md). With ``a = 7 alpha`` MW
+less in a period and a charge of ``2 - x`` in the first one, ``max(0, a d_1 - x) + 1.8 + 0.6 x + a d_2`` MWh are
+not served. The least over x of the largest over a shape rises by ``1.6 a`` for the box, by ``a`` where one
+period deviates or both by one together, and by ``(1 + 0.6 (sqrt(2) - 1)) a`` for the unit circle. The budget
+leaves 0.504 MWh."""
 
 
 @pytest.fixture(scope="module")

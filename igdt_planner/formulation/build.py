@@ -48,7 +48,7 @@ def build(study: Study) -> Formulation:
     -------
     Formulation
         ``model`` has one block a mode, ``model.mode[name]``; they meet in ``build_dg``, ``build_ess``, alpha and cost.
-        Further scenarios of an info-gap question repeat them, ``model.further[s].mode[name]``.
+        Further scenarios of an info-gap question, or further samples, repeat them, ``model.further[s].mode[name]``.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def build(study: Study) -> Formulation:
     m.study = study
     add_siting(m, study)
     add_uncertainty(m)
-    count = len(study.horizon.scenarios) if study.horizon is not None else 1
+    count = len(study.horizon.scenarios) if study.horizon is not None else max(1, len(study.samples))
     m.further = pyo.Block(range(1, count))
     containers = [m, *(m.further[s] for s in range(1, count))]
     cones: list[Cone] = []
@@ -82,6 +82,7 @@ def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> list[Cone]
     In an island any bus may be the root, and loops may be allowed.
     """
     b.by_line, b.scenario = mode.islanded, scenario
+    b.realisation = study.samples[scenario] if study.samples else study.realisation
     declare_sets(b, study, mode)
     add_topology(b)
     add_shedding(b)

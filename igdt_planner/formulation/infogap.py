@@ -37,7 +37,7 @@ def slope(b: Any, quantity: str, component: int, t: int) -> float:
 def factor(b: Any, quantity: str, component: int, t: int) -> Any:
     """What a forecast is multiplied by: a number, ``1 + slope alpha``, or the deviation that is asked about."""
     m, study = b.model(), b.study
-    realised = study.realisation.at(quantity, component, t)
+    realised = b.realisation.at(quantity, component, t)
     if (quantity, component, t) in study.deviating:
         return realised + m.deviation[quantity, component, t]
     change = slope(b, quantity, component, t)
@@ -57,7 +57,7 @@ def dg_capacity(b: Any, bus: int, tech: str, t: int) -> Any:
     m, quantity = b.model(), AVAILABILITY[b.study.dg[bus, tech].source]
     if (quantity, bus, t) in b.study.deviating:
         return factor(b, quantity, bus, t)
-    realised, change = b.study.realisation.at(quantity, bus, t), slope(b, quantity, bus, t)
+    realised, change = b.realisation.at(quantity, bus, t), slope(b, quantity, bus, t)
     return realised * m.build_dg[bus, tech] + (change * m.alpha_built[bus, tech] if change else 0.0)
 
 
@@ -114,7 +114,7 @@ def price_product(b: Any, i: int, t: int, side: int) -> Any:
 
 def price_change(b: Any, i: int, t: int) -> Any:
     """Bought power times what its price deviates by, as a share of the forecast."""
-    realised, change = b.study.realisation.at("price", i, t) - 1.0, slope(b, "price", i, t)
+    realised, change = b.realisation.at("price", i, t) - 1.0, slope(b, "price", i, t)
     return realised * b.p_source[i, t] + (change * b.alpha_bought[i, t] if change else 0.0)
 
 
@@ -125,7 +125,7 @@ def squared_rating_factor(b: Any, line: int, t: int) -> Any:
         return 1.0 + b.model().deviation["line_rating", line, t]
     change = slope(b, "line_rating", line, t)
     if not change:
-        return study.realisation.at("line_rating", line, t) ** 2
+        return b.realisation.at("line_rating", line, t) ** 2
     low, high = ((1.0 + change * alpha) ** 2 for alpha in (horizon.alpha_lb, horizon.alpha_ub))
     rise = (high - low) / max(horizon.alpha_ub - horizon.alpha_lb, 1e-12)
     return low + rise * (b.model().alpha - horizon.alpha_lb)
@@ -155,10 +155,10 @@ def same_schedule(b: Any, bus: int, tech: str, t: int, way: str) -> Any:
 
 
 def add_objective(m: Any, costs: list[tuple[Any, Any]]) -> None:
-    """Minimise the cost, or put it under the budget in every scenario (container and cost) and move alpha."""
+    """Minimise the mean cost, or put it under the budget in every scenario (container and cost) and move alpha."""
     horizon = m.study.horizon
     if horizon is None:
-        m.objective = pyo.Objective(expr=costs[0][1])
+        m.objective = pyo.Objective(expr=sum(cost for _, cost in costs) / len(costs))
         return
     for container, cost in costs:
         container.cost = pyo.Expression(expr=cost)

@@ -46,7 +46,7 @@ def read_csv_folder(folder: Path) -> Document:
     findings: list[Finding] = []
     for table in TABLES:
         try:
-            tables[table], file_rows[table], faults = _read_table(f"{table}.csv", _read_text(folder, f"{table}.csv"))
+            tables[table], file_rows[table], faults = read_table(f"{table}.csv", _read_text(folder, f"{table}.csv"))
             findings += faults
         except FileError as fault:
             findings.append(fault.finding)
@@ -187,7 +187,7 @@ def read_file(path: Path, name: str) -> str:
     return text
 
 
-def _read_table(name: str, text: str) -> tuple[list[dict[str, object]], list[int], list[Finding]]:
+def read_table(name: str, text: str) -> tuple[list[dict[str, object]], list[int], list[Finding]]:
     """Records of a CSV text, the file row of each, and its ragged rows."""
     records: list[dict[str, object]] = []
     rows: list[int] = []

@@ -3,8 +3,10 @@
 from igdt_planner.report.curve import curve_figure
 from igdt_planner.report.dispatch import dispatch_figure
 from igdt_planner.report.drivers import drivers_figure
+from igdt_planner.report.evidence import evidence_figure
 from igdt_planner.report.feeder import feeder_figure
 from igdt_planner.report.front import front_figure
+from igdt_planner.report.probabilistic import probabilistic_figure
 from igdt_planner.report.shapes import shapes_figure
 from igdt_planner.report.style import save_png, save_svg
 from igdt_planner.report.tradeoff import tradeoff_figure
@@ -14,8 +16,10 @@ __all__ = [
     "curve_figure",
     "dispatch_figure",
     "drivers_figure",
+    "evidence_figure",
     "feeder_figure",
     "front_figure",
+    "probabilistic_figure",
     "save_png",
     "save_svg",
     "shapes_figure",

@@ -9,12 +9,14 @@ from typing import Any
 
 from igdt_planner.curve import Curve
 from igdt_planner.document import save_plan, to_json
+from igdt_planner.evidence import Evidence
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
     curve_figure,
     dispatch_figure,
+    evidence_figure,
     feeder_figure,
     front_figure,
     save_png,
@@ -73,6 +75,12 @@ def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
         written.append(write_csv(compare_fronts(fronts), folder / "fronts.csv"))
         written.append(save_png(front_figure(fronts), folder / "fronts.png"))
     return written
+
+
+def report_evidence(found: Evidence, folder: Path) -> list[Path]:
+    """Write evidence: as JSON, its rays as CSV, and its picture."""
+    written = [found.save(folder / "evidence.json"), write_csv(found.rays, folder / "evidence.csv")]
+    return [*written, save_png(evidence_figure(found), folder / "evidence.png")]
 
 
 def plain_cell(value: Any) -> Any:

@@ -100,7 +100,7 @@ def curve_summary(table: pd.DataFrame, *, kind: Literal["robust", "opportunity"]
         )
         for _, row in table.iterrows()
     ]
-    return _grid([titles, *rows], left=(8, 9)) + CURVE_WORDS[kind]
+    return grid([titles, *rows], left=(8, 9)) + CURVE_WORDS[kind]
 
 
 def front_summary(front: Front) -> str:
@@ -123,9 +123,9 @@ def front_summary(front: Front) -> str:
         proof = decimals(row["bound"]), percent(row["gap"]), plain(row["verdict"])
         rows.append((*(number(row[name]) for name in front.objectives), *proof, *sites, opened))
     count = len(front.objectives)
-    grid = _grid([titles, *rows], left=tuple(range(count + 2, count + 6)))
+    shown = grid([titles, *rows], left=tuple(range(count + 2, count + 6)))
     missed = "".join(f"\nnot found: {text}" for text in front.missed)
-    return f"{head}\n{'-' * len(head)}\n{grid}{missed}\n"
+    return f"{head}\n{'-' * len(head)}\n{shown}{missed}\n"
 
 
 def comparison(table: pd.DataFrame) -> str:
@@ -135,7 +135,7 @@ def comparison(table: pd.DataFrame) -> str:
         (row["method"], str(row["points"]), f"{row['hypervolume']:.4f}", str(row["dominated"]), str(row["dominates"]))
         for _, row in table.iterrows()
     ]
-    return _grid([titles, *rows], left=(0,)) + COMPARISON_WORDS
+    return grid([titles, *rows], left=(0,)) + COMPARISON_WORDS
 
 
 def _head(plan: Plan) -> Iterable[str]:
@@ -262,7 +262,7 @@ def _line(label: str, text: str) -> str:
     return f"  {label:<{LABEL_WIDTH}}{text}"
 
 
-def _grid(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+def grid(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
     """Rows as columns of even width, numbers to the right and the columns of ``left`` to the left."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
 

@@ -21,7 +21,7 @@ from igdt_planner.model import override
 from igdt_planner.network import count_radial_topologies
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
-from tests.benchmarks import family, speed
+from tests.benchmarks import curve, family, sampled, speed
 from tests.benchmarks.measure import Measure, at_least, at_most, close, equal, percent, stated
 
 PLANNER_SEEDS = (0,)
@@ -367,6 +367,9 @@ ROWS: dict[str, Row] = {
     "opportunity_005": Row(opportunity_005),
     "main_job": Row(main_job),
     "sweep": Row(sweep, timeout_s=2400.0),
+    "curve_dual_mode": Row(curve.curve_dual_mode, timeout_s=3600.0),
+    "evidence": Row(sampled.evidence),
+    "alternatives": Row(sampled.alternatives),
     "search": Row(speed.search, seeds=speed.SEEDS),
     "batched_ac": Row(speed.batched_ac, seeds=(speed.SAMPLE_SEED,), environment=speed.ONE_THREAD),
     "ac_disputes": Row(speed.ac_disputes, seeds=(speed.SAMPLE_SEED,)),

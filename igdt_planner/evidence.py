@@ -1,0 +1,247 @@
+"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through the worst corner of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from igdt_planner.document import SCHEMA, clean, records, to_json
+from igdt_planner.errors import Finding, InputError
+from igdt_planner.model import Quantity
+from igdt_planner.plan import Plan
+from igdt_planner.report.files import write_whole
+from igdt_planner.sampled import Outcome, Samples, deviated, exceeds, operate_samples, require_sampling
+from igdt_planner.study import resolve
+from igdt_planner.uncertainty import UncertaintySet, set_of
+
+Floats = npt.NDArray[np.float64]
+Deviations = dict[tuple[Quantity, int], Floats]
+"""Series of deviations, as shares of the forecast, shape (samples, periods), by quantity and component."""
+
+RADII = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
+"""Radii of the rays, as multiples of the plan's alpha."""
+RAYS = 1_000
+RAY_COLUMNS = ["radius", "alpha", "rays", "over_budget", "share_over_budget", "worst_objective", "broken"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What became of a robust plan under samples of its uncertainty set, run by a policy that never sees the future.
+
+    Attributes
+    ----------
+    plan : Plan
+    samples, seed : int
+    objective : array, shape (samples,)
+        Cost of every sample inside the set by AC power flow, in the model's unit; NaN where it has no solution.
+    breaks : mapping of str to int
+        Samples inside that leave a limit, by kind of violation.
+    rays : DataFrame
+        ``radius, alpha, rays, over_budget, share_over_budget, worst_objective, broken``: the same rays at every radius
+        (a multiple of the plan's alpha); ``broken`` counts those that leave a limit.
+    """
+
+    plan: Plan
+    samples: int
+    seed: int
+    objective: Floats
+    breaks: Mapping[str, int]
+    rays: pd.DataFrame
+
+    @property
+    def alpha(self) -> float:
+        """Radius of the uncertainty set."""
+        return float(self.plan.robustness["alpha"])
+
+    @property
+    def budget(self) -> float:
+        """What no sample inside may cost more than, in the model's unit."""
+        return float(self.plan.robustness["budget"])
+
+    @property
+    def over_budget(self) -> int:
+        """Samples inside that cost more than the budget, or have no AC solution."""
+        return int(np.count_nonzero(exceeds(self.objective, self.budget)))
+
+    @property
+    def worst_objective(self) -> float:
+        """Largest cost inside."""
+        return float(np.max(self.objective))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What speaks against the plan, in words; empty where nothing does."""
+        found = []
+        if self.over_budget:
+            found.append(f"{self.over_budget} of {self.samples} samples inside alpha exceed the budget")
+        for kind, count in self.breaks.items():
+            if count:
+                found.append(f"{count} of {self.samples} samples inside alpha leave a limit: {kind}")
+        within = self.rays[self.rays["radius"] <= 1.0]
+        for name, words in (("over_budget", "exceed the budget"), ("broken", "leave a limit")):
+            if count := int(within[name].sum()):
+                found.append(f"{count} rays at or below alpha {words}")
+        return tuple(found)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing inside alpha exceeds the budget or leaves a limit."""
+        return not self.findings
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rays, one row a radius."""
+        return self.rays
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON document, without the plan itself."""
+        sound = self.objective[np.isfinite(self.objective)]
+        return clean(
+            {
+                "schema": SCHEMA,
+                "kind": "evidence",
+                "case": self.plan.case.name,
+                "model": self.plan.model.name,
+                "unit": self.plan.model.unit,
+                "holds": self.holds,
+                "findings": list(self.findings),
+                "alpha": self.alpha,
+                "budget": self.budget,
+                "samples": self.samples,
+                "seed": self.seed,
+                "over_budget": self.over_budget,
+                "share_over_budget": self.over_budget / self.samples,
+                "worst_objective": self.worst_objective,
+                "mean_objective": float(sound.mean()) if len(sound) else None,
+                "breaks": dict(self.breaks),
+                "rays": records(self.rays),
+            }
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the document as JSON, whole or not at all."""
+        return write_whole(Path(path), to_json(self.to_dict()).encode())
+
+
+def evidence(
+    plan: Plan,
+    samples: int = 10_000,
+    seed: int = 0,
+    *,
+    rays: int = RAYS,
+    radii: Sequence[float] = RADII,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Evidence:
+    """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
+
+    Samples are drawn inside the set at the plan's alpha, shape by shape; of a box every value on its own, uniformly.
+    They almost never come near its worst corner, so rays do: the deviations of the plan's worst case, each times ``1 -
+    s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n`` and ``U`` uniform between 0 and 1, scaled to the edge of the
+    set. Ray 0 passes through the worst case itself, the last ones far beside it.
+
+    Parameters
+    ----------
+    plan : Plan
+        A robust plan with its dispatches.
+    samples, rays : int
+    seed : int
+        The same seed gives the same evidence.
+    radii : sequence of float
+        Multiples of alpha at which the rays are looked at.
+    on_event : callable, optional
+        Receives progress events.
+
+    Returns
+    -------
+    Evidence
+        How the plan is run is stated in :mod:`igdt_planner.sampled.policy`.
+
+    Raises
+    ------
+    InputError
+        The plan is not robust, has no alpha, or the numbers asked for make no sense.
+    """
+    require_robust(plan)
+    require_numbers(samples, seed, rays, radii)
+    rng, alpha = np.random.default_rng(seed), float(plan.robustness["alpha"])
+    inside = operate_samples(plan, within(plan, alpha, samples, rng), on_event)
+    directions = ray_directions(plan, rays, rng)
+    rows = []
+    for radius in radii:
+        outcome = operate_samples(plan, along(plan, directions, radius), on_event)
+        rows.append(ray_row(plan, radius, outcome))
+    return Evidence(
+        plan,
+        samples,
+        seed,
+        inside.objective,
+        {kind: int(found.sum()) for kind, found in inside.breaks.items()},
+        pd.DataFrame(rows, columns=RAY_COLUMNS),
+    )
+
+
+def uncertainty_of(plan: Plan) -> UncertaintySet:
+    """The uncertainty set of a plan's case and model."""
+    return set_of(resolve(plan.case, plan.model))
+
+
+def within(plan: Plan, alpha: float, samples: int, rng: np.random.Generator) -> Samples:
+    """Random samples of the uncertainty set at a radius, within the physical range of every quantity."""
+    drawn = uncertainty_of(plan).sample(rng, samples)
+    return deviated(plan, {key: alpha * series for key, series in drawn.items()}).of(samples)
+
+
+def ray_directions(plan: Plan, rays: int, rng: np.random.Generator) -> Deviations:
+    """Rays near the worst point of a plan, as series of deviations on the edge of the set at its own alpha."""
+    assert plan.dispatch is not None
+    uncertainty, alpha = uncertainty_of(plan), float(plan.robustness["alpha"])
+    spread = np.linspace(0.0, 1.0, rays)[:, None] if rays > 1 else np.zeros((1, 1))
+    found: Deviations = {}
+    for quantity, component in uncertainty.series():
+        worst = plan.dispatch.realisation.table(quantity, [component], uncertainty.periods)[:, 0] - 1.0
+        found[quantity, component] = (1.0 - spread * rng.uniform(0.0, 1.0, (rays, len(worst)))) * worst
+    gauges = [[uncertainty.shapes[key[0]].gauge(row) for row in series] for key, series in found.items()]
+    edge = np.max(np.array(gauges, dtype=float), axis=0)
+    scale = np.divide(alpha, edge, out=np.zeros(rays), where=edge > 0.0)[:, None]
+    return {key: scale * series for key, series in found.items()}
+
+
+def along(plan: Plan, rays: Deviations, radius: float) -> Samples:
+    """The points of rays at a multiple of alpha."""
+    count = max(len(series) for series in rays.values())
+    return deviated(plan, {key: radius * series for key, series in rays.items()}).of(count)
+
+
+def ray_row(plan: Plan, radius: float, outcome: Outcome) -> tuple[float, float, int, int, float, float, int]:
+    """The table's row of one radius."""
+    over = exceeds(outcome.objective, float(plan.robustness["budget"]))
+    alpha, broken = radius * float(plan.robustness["alpha"]), int(outcome.broken.sum())
+    return radius, alpha, len(over), int(over.sum()), float(over.mean()), float(np.max(outcome.objective)), broken
+
+
+def require_robust(plan: Plan) -> None:
+    """Refuse a plan that claims no alpha."""
+    if plan.kind != "robust":
+        message = f"evidence is asked of a robust plan, this is a plan of kind {plan.kind}"
+        raise InputError.of(message, path="/kind", got=plan.kind)
+    if plan.dispatch is None:
+        raise InputError.of(f"the plan has no dispatch: {plan.explanation or plan.status}", path="/dispatch")
+    if plan.robustness.get("alpha") is None:
+        raise InputError.of("the plan has no alpha: nothing uncertain touches it", path="/alpha")
+
+
+def require_numbers(samples: int, seed: int, rays: int, radii: Sequence[float]) -> None:
+    """Refuse numbers of samples, rays and radii that make no sense; all faults at once."""
+    findings = require_sampling(samples, seed, rays=rays)
+    for position, radius in enumerate(radii):
+        if not 0.0 <= radius < np.inf:
+            findings.append(Finding(f"radius {radius:g} must be 0 or more", f"/study/radii/{position}", radius))
+    if findings:
+        raise InputError(findings)

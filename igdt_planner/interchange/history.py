@@ -1,0 +1,127 @@
+"""Past forecasts and outcomes: one CSV table, read as strictly as a case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from igdt_planner.case_cells import CellError, read_cell, show
+from igdt_planner.case_schema import Column
+from igdt_planner.errors import Finding, InputError, nearest
+from igdt_planner.interchange.csv_folder import FileError, read_file, read_table
+
+COLUMNS: Final = ("time", "quantity", "component", "forecast", "outcome")
+NEEDED: Final = ("time", "quantity", "forecast", "outcome")
+_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?", re.ASCII)
+_TEXT, _NUMBER = Column("text"), Column("number")
+
+
+def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
+    """Read a history of forecasts and outcomes.
+
+    Parameters
+    ----------
+    path : Path
+        CSV: ``time`` (``2026-11-21`` or ``2026-11-21T18:00``, without a zone), ``quantity``, ``component`` (any text,
+        may be left out), ``forecast``, ``outcome`` (in the same unit, whichever it is). Rows stand in order of time.
+    quantities : sequence of str
+        Those that may occur.
+
+    Returns
+    -------
+    DataFrame
+        ``time, quantity, component, forecast, outcome``.
+
+    Raises
+    ------
+    InputError
+        With every fault: columns, cells, a forecast of 0, times out of order or twice, unknown quantities.
+    """
+    name = path.name
+    try:
+        rows, places, findings = read_table(name, read_file(path, name))
+    except FileError as fault:
+        raise InputError([Finding(fault.finding.message, "/history", file=name, row=fault.finding.row)]) from None
+    header = set().union(*rows) if rows else set()
+    findings = [_at(name, finding.row, finding.message, finding.hint) for finding in findings]
+    if not rows:
+        findings.append(_at(name, None, "has no rows"))
+    elif not findings and (absent := [column for column in NEEDED if column not in header]):
+        findings.append(_at(name, 1, f"column {', '.join(absent)} is missing", f"columns: {', '.join(COLUMNS)}"))
+    findings += [
+        _at(name, 1, f"column {show(column)} is unknown", nearest(str(column), COLUMNS))
+        for column in sorted(header - set(COLUMNS))
+    ]
+    if findings:
+        raise InputError(findings)
+    typed = []
+    for row, place in zip(rows, places, strict=True):
+        values, faults = _typed(row, quantities)
+        findings += [_at(name, place, message, hint) for message, hint in faults]
+        typed.append(values)
+    findings += [_at(name, place, message) for place, message in _order(typed, places)]
+    if findings:
+        raise InputError(sorted(findings, key=lambda finding: finding.row or 0))
+    return pd.DataFrame(typed, columns=list(COLUMNS))
+
+
+def _typed(row: dict[str, Any], quantities: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Values of a row, None where they cannot be read, and its faults."""
+    values: dict[str, Any] = {"component": row.get("component", "")}
+    faults: list[tuple[str, str]] = []
+    for column, kind in (("time", _TEXT), ("quantity", _TEXT), ("forecast", _NUMBER), ("outcome", _NUMBER)):
+        try:
+            values[column] = read_cell(kind, row[column], is_text=True)
+        except CellError as fault:
+            values[column] = None
+            faults.append((f"{column} {fault.message}", fault.hint))
+    if values["time"] is not None and (reason := _no_time(values["time"])):
+        values["time"] = None
+        faults.append((f"time {reason}", "2026-11-21 or 2026-11-21T18:00, without a zone"))
+    if values["quantity"] is not None and values["quantity"] not in quantities:
+        known = nearest(values["quantity"], list(quantities))
+        faults.append((f"quantity {show(values['quantity'])} is not uncertain in the model", known))
+    if values["forecast"] == 0.0:
+        faults.append(("forecast is 0, so that no relative error exists", "leave such rows out"))
+    return values, faults
+
+
+def _no_time(text: str) -> str:
+    """Why a text is no time; empty where it is one."""
+    if not _TIME.fullmatch(text):
+        return f"must be a date or a date and time, got {show(text)}"
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return f"does not exist: {show(text)}"
+    return ""
+
+
+def _order(rows: list[dict[str, Any]], places: list[int]) -> list[tuple[int, str]]:
+    """Rows that stand before an earlier one in time, and values that stand twice."""
+    faults: list[tuple[int, str]] = []
+    last, last_place = "", 0
+    seen: dict[tuple[Any, ...], int] = {}
+    for row, place in zip(rows, places, strict=True):
+        if row["time"] is None:
+            continue
+        time = datetime.fromisoformat(row["time"]).isoformat()
+        if time < last:
+            faults.append((place, f"time {row['time']} is earlier than that of row {last_place}: sort by time"))
+        else:
+            last, last_place = time, place
+        key = time, row["quantity"], row["component"]
+        if row["quantity"] is not None and key in seen:
+            what = " ".join(filter(None, [row["quantity"], row["component"]]))
+            faults.append((place, f"{what} at {row['time']} stands in row {seen[key]} already"))
+        seen.setdefault(key, place)
+    return faults
+
+
+def _at(name: str, row: int | None, message: str, hint: str = "") -> Finding:
+    return Finding(message, "/history", file=name, row=row, hint=hint)

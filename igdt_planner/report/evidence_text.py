@@ -1,0 +1,76 @@
+"""Evidence and calibration as plain text that a planner can read."""
+
+from __future__ import annotations
+
+from igdt_planner.calibration import Calibration
+from igdt_planner.evidence import Evidence
+from igdt_planner.report.text import decimals, grid, number, percent, plain
+
+EVIDENCE_WORDS = """
+radius     multiple of alpha at which the rays near the worst corner are looked at
+over       rays that cost more than the budget     broken    rays that leave a limit of the network or of a unit
+"""
+CALIBRATION_WORDS = """
+errors, times, days    of the history; inside: those at which no forecast was further off than alpha
+held                   days on which none was further off to the side that is worse for the plan
+"""
+
+
+def evidence_summary(found: Evidence) -> str:
+    """Evidence in a screen of text; what speaks against the plan stands first."""
+    unit, count = found.plan.model.unit, f"{found.samples:,}"
+    title = f"Evidence for a robust plan of {plain(found.plan.case.name)}, model {plain(found.plan.model.name)}"
+    against = [f"BROKEN: {finding}" for finding in found.findings]
+    verdict = against or ["holds: nothing inside alpha exceeds the budget or leaves a limit"]
+    lines = [title, "-" * len(title), *verdict]
+    lines.append(f"{found.over_budget} of {count} samples inside alpha {decimals(found.alpha)} exceed the budget")
+    worst = f"{number(found.worst_objective)} {unit}"
+    lines.append(f"costliest sample {worst}, budget {number(found.budget)} {unit}, seed {found.seed}")
+    titles = ("radius", "alpha", "rays", "over", "share", "costliest", "broken")
+    rows = [
+        (
+            f"{row.radius:g}",
+            decimals(row.alpha),
+            str(row.rays),
+            str(row.over_budget),
+            percent(row.share_over_budget),
+            decimals(row.worst_objective),
+            str(row.broken),
+        )
+        for row in found.rays.itertuples()
+    ]
+    return "\n".join(lines) + "\n\n" + grid([titles, *rows], left=()) + EVIDENCE_WORDS
+
+
+def calibration_summary(found: Calibration) -> str:
+    """What alpha held of the past, and what it would have taken to hold more."""
+    days = len(found.days)
+    head = f"Forecasts and outcomes of {days} day{'' if days == 1 else 's'}"
+    lines = [head, "-" * len(head)]
+    if found.alpha is not None:
+        lines.append(f"alpha = {found.alpha:.4g} held on {percent(found.share_of_days_held)} of past days")
+    lines += [f"not told of: {plain(name)}, left out of every number" for name in found.missing]
+    titles = ("quantity", "errors", "inside", "times", "inside", "days", "inside", "held")
+    rows = [
+        (
+            plain(row.quantity),
+            str(row.errors),
+            percent(row.share_inside),
+            str(row.times),
+            percent(row.share_times_inside),
+            str(row.days),
+            percent(row.share_days_inside),
+            percent(row.share_days_held),
+        )
+        for row in found.table.itertuples()
+    ]
+    needed = [
+        (percent(row.share_of_days), decimals(row.alpha), decimals(row.alpha_worse))
+        for row in found.alphas.itertuples()
+    ]
+    shares = grid([titles, *rows], left=(0,)) if found.alpha is not None else ""
+    least = grid([("days", "alpha, both sides", "worse side alone"), *needed], left=())
+    words = CALIBRATION_WORDS if found.alpha is not None else ""
+    return (
+        "\n".join(lines) + "\n\n" + shares + words + "\nsmallest alpha that would have held on so many days\n" + least
+    )

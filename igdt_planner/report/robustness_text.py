@@ -1,0 +1,77 @@
+"""Robustness of given plans, what drives it and what it is traded for, as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from igdt_planner.comparison import Comparison
+from igdt_planner.drivers import Drivers
+from igdt_planner.fixed import FixedCurve
+from igdt_planner.report.text import decimals, grid, number, plain
+
+FIXED_WORDS = """
+alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
+           plan is over the budget at the forecast already
+"""
+
+
+def fixed_summary(curve: FixedCurve) -> str:
+    """The curve of one plan as it stands."""
+    unit = curve.plan.model.unit
+    title = f"{curve.sense} curve of one plan of {plain(curve.plan.case.name)}, model {plain(curve.plan.model.name)}"
+    head = [title, "-" * len(title), f"worst case: {plain(curve.worst_case)}"]
+    head.append(f"base objective {number(curve.base_objective)} {unit}")
+    titles = ("beta", f"budget, {unit}", "alpha", "limited by", f"cost there, {unit}", "AC")
+    rows = [
+        (
+            f"{row.beta:g}",
+            number(row.budget),
+            decimals(row.alpha),
+            plain(row.alpha_limit),
+            number(row.objective),
+            plain(row.verdict),
+        )
+        for row in curve.table.itertuples()
+    ]
+    return "\n".join(head) + "\n\n" + grid([titles, *rows], left=(3, 5)) + FIXED_WORDS
+
+
+def comparison_summary(found: Comparison) -> str:
+    """Several plans beside each other, and where the preference turns round."""
+    table = found.table
+    names = [name for name in table.columns if name not in ("beta", "budget", "best")]
+    titles = ("beta", "budget", *names, "safest")
+    rows = [
+        (f"{row['beta']:g}", number(row["budget"]), *(decimals(row[name]) for name in names), plain(row["best"]))
+        for _, row in table.iterrows()
+    ]
+    turns = [f"at beta {row.beta:.4g}: {plain(row.meaning)}" for row in found.crossings.itertuples()]
+    words = turns or ["no two of these plans cross: one is at least as safe as the other at every budget shown"]
+    return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n"
+
+
+def drivers_summary(found: Drivers) -> str:
+    """Which quantity and which term drive the alpha of a plan."""
+    unit = found.plan.model.unit
+    return (
+        "\n\n".join(
+            [
+                f"each uncertain quantity alone, costs in {unit}",
+                table_text(found.quantities, left=(0,)),
+                f"each term at the forecast and at the worst point; rise in {unit}",
+                table_text(found.terms, left=(0, 1, 2)),
+            ]
+        )
+        + "\n"
+    )
+
+
+def table_text(table: pd.DataFrame, left: Sequence[int] = ()) -> str:
+    """A table with its numbers shortened."""
+    rows = [
+        tuple(decimals(value) if isinstance(value, float) else plain(str(value)) for value in row)
+        for row in table.itertuples(index=False)
+    ]
+    return grid([tuple(str(name) for name in table.columns), *rows], left=tuple(left))

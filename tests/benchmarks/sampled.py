@@ -1,0 +1,55 @@
+"""Rows of plans under samples: evidence for a robust plan, and a robust plan beside its alternatives."""
+
+from __future__ import annotations
+
+import time
+
+import igdt_planner as ip
+from tests.benchmarks.measure import Measure, at_least, at_most, stated
+
+ROBUST_LIMIT_S, ALTERNATIVES_LIMIT_S, BETA = 240.0, 400.0, 0.1
+SAMPLES = 10_000
+
+
+def evidence(share: float) -> list[Measure]:
+    """Samples inside alpha of ``dual_mode`` at beta 0.1, and rays through its worst corner."""
+    plan = ip.robust("ieee33", "dual_mode", BETA, time_limit_s=ROBUST_LIMIT_S * share)
+    begun = time.perf_counter()
+    found = ip.evidence(plan, max(1, int(SAMPLES * share)))
+    seconds = time.perf_counter() - begun
+    rays = found.rays.set_index("radius")
+    within = rays[rays.index <= 1.0]
+    return [
+        stated("alpha", found.alpha),
+        at_most("samples over budget", found.over_budget, 0),
+        at_most("samples that leave a limit", sum(found.breaks.values()), 0),
+        at_most("costliest sample", found.worst_objective, found.budget, "MWh"),
+        at_most("rays over budget up to alpha", int(within["over_budget"].sum()), 0),
+        *(
+            at_least(f"rays over budget at {radius:g} alpha", float(rays.loc[radius, "share_over_budget"]), 0.01)
+            for radius in rays.index
+            if radius > 1.0
+        ),
+        stated("seconds of evidence", seconds, "s"),
+    ]
+
+
+def alternatives(share: float) -> list[Measure]:
+    """Deterministic, static robust and info-gap plans of ``dual_mode`` in the same samples."""
+    samples = max(1, int(SAMPLES * share))
+    found = ip.alternatives("ieee33", "dual_mode", BETA, samples=samples, time_limit_s=ALTERNATIVES_LIMIT_S * share)
+    measures = [stated("radius", found.radius), stated("budget", found.budget, "MWh")]
+    for row in found.table.to_dict("records"):
+        name = row["approach"]
+        measures += [
+            stated(f"{name}, {key}", row[key], unit)
+            for key, unit in (
+                ("objective_forecast", "MWh"),
+                ("objective_worst", "MWh"),
+                ("mean", "MWh"),
+                ("q0.95", "MWh"),
+                ("share_over_budget", ""),
+                ("solve_s", "s"),
+            )
+        ]
+    return measures

@@ -1,0 +1,168 @@
+"""What alpha held of the past: shares counted by hand, and histories that are refused in words."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hand import hand, uncertain
+from test_ac_check import dispatch_of, plan_of
+from typer.testing import CliRunner
+
+import igdt_planner as ip
+from igdt_planner.calibration import needed_alpha, worse_sides
+from igdt_planner.cli import app
+from igdt_planner.model import Model, Uncertain
+from igdt_planner.plan import Plan, Realisation
+
+HISTORY = """time,quantity,component,forecast,outcome
+2026-11-01T06:00,load,2,4.0,4.1
+2026-11-01T06:00,dg_availability,,0.5,0.48
+2026-11-01T18:00,load,2,4.0,3.8
+2026-11-02T06:00,load,2,2.0,2.2
+2026-11-02T06:00,dg_availability,,0.5,0.55
+2026-11-03T06:00,load,2,2.0,2.02
+2026-11-04,dg_availability,,0.8,0.6
+"""
+MODEL = hand("islanded", uncertain("dg_availability", "load"))
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    path = tmp_path / "history.csv"
+    path.write_text(HISTORY)
+    return path
+
+
+def refused(tmp_path: Path, text: str, model: Model = MODEL) -> list[str]:
+    path = tmp_path / "h.csv"
+    path.write_text(text)
+    with pytest.raises(ip.InputError) as error:
+        ip.calibrate(path, model, 0.1)
+    return [str(finding) for finding in error.value.findings]
+
+
+def test_shares_counted_by_hand(history: Path) -> None:
+    """Errors: load 2.5, -5, 10 and 1 %, availability -4, 10 and -25 %."""
+    table = ip.calibrate(history, MODEL, alpha=0.05).table.set_index("quantity")
+    assert table.loc["load", ["errors", "share_inside", "days", "share_days_inside"]].tolist() == [4, 0.75, 3, 2 / 3]
+    assert table.loc["dg_availability", ["share_inside", "share_days_inside"]].tolist() == [1 / 3, 1 / 3]
+    assert table.loc["all", ["errors", "share_inside", "times", "share_times_inside"]].tolist() == [7, 4 / 7, 5, 0.6]
+    assert table.loc["all", ["days", "share_days_inside", "share_days_held"]].tolist() == [4, 0.5, 0.5]
+
+
+def test_alpha_that_would_have_held_on_a_share_of_days(history: Path) -> None:
+    alphas = ip.calibrate(history, MODEL).alphas.set_index("share_of_days")["alpha"]
+    assert alphas.tolist() == pytest.approx([0.05, 0.1, 0.25, 0.25, 0.25, 0.25, 0.25])
+
+
+def test_alpha_of_a_share_holds_on_that_share(history: Path) -> None:
+    for share, alpha, _ in ip.calibrate(history, MODEL).alphas.itertuples(index=False):
+        held = ip.calibrate(history, MODEL, float(alpha)).share_of_days_held
+        assert held is not None and held >= share
+
+
+def test_weight_scales_the_set(history: Path) -> None:
+    doubled = hand("islanded", uncertain("dg_availability", "load", weight=2.0))
+    plain, wide = (ip.calibrate(history, model).alphas for model in (MODEL, doubled))
+    assert (2.0 * wide["alpha"]).tolist() == pytest.approx(plain["alpha"].tolist())
+    assert needed_alpha(Uncertain(quantity="load", weight=0.0), np.array([0.0, 0.1])).tolist() == [0.0, np.inf]
+
+
+def robust_plan(load: float, dg_availability: float) -> Plan:
+    """A plan as far as calibration reads it."""
+    dispatch = dispatch_of(Realisation(load=load, dg_availability=dg_availability))
+    plan = plan_of(ip.load_case("feeder4"), MODEL, {}, dispatch, dg=[(2, "dg_7mw", 7.0, 0.0, 3.5)])
+    return replace(plan, kind="robust", robustness={"alpha": 0.05})
+
+
+def test_errors_to_the_better_side_do_a_robust_plan_no_harm(history: Path) -> None:
+    """Load down by 5 % and availability up by 10 % are harmless: days 1 and 3 of 4 held, 2 not for its load."""
+    plan = robust_plan(1.05, 0.95)
+    sides = worse_sides(plan)
+    assert (sides["load"], sides["dg_availability"], worse_sides(None)) == (1.0, -1.0, {})
+    found = ip.calibrate(history, plan)
+    assert found.alpha == 0.05 and found.share_of_days_held == 0.5
+    assert found.days["needed_alpha_worse"].tolist() == pytest.approx([0.04, 0.1, 0.01, 0.25])
+
+
+def test_sides_of_different_reach() -> None:
+    entry = Uncertain(quantity="load", shape="interval", down=0.5, up=2.0)
+    assert needed_alpha(entry, np.array([-0.1, 0.1])).tolist() == pytest.approx([0.2, 0.05])
+    up = Uncertain(quantity="load", direction="up")
+    assert needed_alpha(up, np.array([-0.1, 0.1])).tolist() == pytest.approx([np.inf, 0.1])
+
+
+def test_shape_of_whole_series_is_refused(history: Path) -> None:
+    with pytest.raises(ip.InputError, match="shape energy holds whole series"):
+        ip.calibrate(history, hand("islanded", uncertain("load", shape="energy")))
+
+
+def test_quantity_without_history_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "h.csv"
+    path.write_text("time,quantity,forecast,outcome\n2026-01-01,load,1,1\n")
+    found = ip.calibrate(path, MODEL, 0.0)
+    assert found.missing == ("dg_availability",) and found.share_of_days_held == 1.0
+    assert ip.calibrate(path, MODEL).to_dict()["share_of_days_held"] is None
+
+
+def test_all_faults_of_a_history_at_once(tmp_path: Path) -> None:
+    text = """time,quantity,forecast,outcome
+2026-11-02,load,0,1
+2026-11-01,load,1,nan
+2026-11-02,lod,1,1
+2026-11-02,load,"1,5",1
+2026-02-30,load,1,1
+yesterday,load,1,1
+2026-11-03T10:00+01:00,load,,1
+"""
+    assert refused(tmp_path, text) == [
+        "h.csv row 2: forecast is 0, so that no relative error exists (leave such rows out)",
+        "h.csv row 3: outcome must be a number, got 'nan'",
+        "h.csv row 3: time 2026-11-01 is earlier than that of row 2: sort by time",
+        "h.csv row 4: quantity 'lod' is not uncertain in the model (did you mean load?)",
+        "h.csv row 5: forecast must be a number, got '1,5' (the decimal sign is a point)",
+        "h.csv row 5: load at 2026-11-02 stands in row 2 already",
+        "h.csv row 6: time does not exist: '2026-02-30' (2026-11-21 or 2026-11-21T18:00, without a zone)",
+        "h.csv row 7: time must be a date or a date and time, got 'yesterday' "
+        "(2026-11-21 or 2026-11-21T18:00, without a zone)",
+        "h.csv row 8: forecast is missing",
+        "h.csv row 8: time must be a date or a date and time, got '2026-11-03T10:00+01:00' "
+        "(2026-11-21 or 2026-11-21T18:00, without a zone)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("time,quantity,forecast,outcome\n", "has no rows"),
+        ("time,quantity,forecast\n2026-01-01,load,1\n", "column outcome is missing"),
+        ("time,quantity,forecast,outcome,unit\n2026-01-01,load,1,1,MW\n", "column 'unit' is unknown"),
+        ("time;quantity;forecast;outcome\n2026-01-01;load;1;1\n", "separated by semicolons"),
+        ("time,quantity,forecast,outcome\n2026-01-01,load,1\n", "has 3 cells, the header has 4"),
+    ],
+)
+def test_table_that_is_no_history(tmp_path: Path, text: str, words: str) -> None:
+    (message,) = refused(tmp_path, text)
+    assert message.startswith("h.csv") and words in message
+
+
+def test_file_that_is_not_there_and_model_without_uncertainty(tmp_path: Path, history: Path) -> None:
+    with pytest.raises(ip.InputError, match="there is no such file"):
+        ip.calibrate(tmp_path / "none.csv", MODEL)
+    with pytest.raises(ip.InputError, match="names no uncertain quantity"):
+        ip.calibrate(history, hand("switching", {"uncertain": []}))
+    with pytest.raises(ip.InputError, match="alpha -1 must be 0 or more"):
+        ip.calibrate(history, MODEL, -1.0)
+
+
+def test_calibration_on_the_command_line(tmp_path: Path, history: Path) -> None:
+    ip.save_plan(robust_plan(1.05, 0.95), tmp_path / "robust.json")
+    command = ["calibrate", str(history), str(tmp_path / "robust.json")]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0 and "alpha = 0.05 held on 50.00 % of past days" in shown.stdout
+    wide = CliRunner().invoke(app, [*command, "--alpha", "0.3", "--json", "--out", str(tmp_path)])
+    assert json.loads(wide.stdout)["share_of_days_held"] == 1.0
+    assert (tmp_path / "calibration.json").read_text() == wide.stdout
