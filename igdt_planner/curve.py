@@ -67,7 +67,8 @@ class Curve:
         Parameters
         ----------
         opportunity : Curve, optional
-            Opportunity plans against the same baseline, drawn dashed to the left of it.
+            Opportunity plans against the same baseline, drawn dashed to the left of it; a curve of such plans is drawn
+            like that by itself.
 
         Returns
         -------
@@ -76,8 +77,12 @@ class Curve:
         from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
 
         model = self.baseline.model
+        averse = all(plan.kind == "robust" for plan in self.plans)
         windfall = opportunity.table if opportunity is not None else None
-        return curve_figure(self.table, windfall, unit=model.unit, subtitle=f"{self.baseline.case.name}, {model.name}")
+        tables = (self.table, windfall) if averse else (None, self.table)
+        title = "Robustness curve" if averse else "Opportuneness curve"
+        words = f"{self.baseline.case.name}, {model.name}"
+        return curve_figure(*tables, unit=model.unit, title=title, subtitle=words)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the document (``.json``) or the table (``.csv``), whole or not at all.

@@ -75,13 +75,20 @@ def response():
 
 
 def test_python_example_is_ten_lines_and_runs(here, capsys):
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     lines = [line for line in code.splitlines() if line and not line.startswith("import")]
     assert len(lines) == 10
     exec(compile(quick(code), "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].endswith("feasible") and printed.splitlines()[-1] == "feasible"
     assert (here / "robust.json").exists()
+
+
+def test_example_of_curves_runs(here, capsys):
+    _, code = blocks("python")
+    exec(compile(quick(code), "README.md", "exec"), {})
+    assert "price_of_robustness" in capsys.readouterr().out
+    assert isinstance(ip.load_curve(here / "compared.json"), ip.Comparison) and (here / "compared.png").exists()
 
 
 def test_shell_examples_run(here, monkeypatch, capsys):

@@ -16,17 +16,22 @@ from matplotlib.figure import Figure
 
 from igdt_planner.ac.check import check_dispatch
 from igdt_planner.case import Case, load_case
+from igdt_planner.comparison import CROSSINGS
+from igdt_planner.drivers import QUANTITIES, TERMS, Drivers
 from igdt_planner.errors import InputError
-from igdt_planner.model import Model
+from igdt_planner.model import Model, Uncertain
 from igdt_planner.network import base_open_lines
 from igdt_planner.plan import Dispatch, Plan, Realisation, StepTried
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
     curve_figure,
     dispatch_figure,
+    drivers_figure,
     feeder_figure,
     save_png,
     save_svg,
+    shapes_figure,
+    tradeoff_figure,
     voltage_figure,
 )
 from igdt_planner.report.files import write_whole
@@ -108,6 +113,39 @@ def curve_table() -> pd.DataFrame:
             "status": "feasible",
         }
     )  # fmt: skip
+
+
+def crossing_table() -> pd.DataFrame:
+    rows = [(0.07, 1.54, 0.02, "today", "tomorrow", ""), (0.18, 1.7, 0.06, "tomorrow", "today", "")]
+    return pd.DataFrame(rows, columns=CROSSINGS)
+
+
+def plans_compared() -> Figure:
+    """Three plans as they stand that end close together, one of them with a long name, and two crossings."""
+    today, tomorrow = curve_table(), curve_table().assign(alpha=[None, 0.01, 0.034, 0.0665])
+    names = {"today": today, "tomorrow": tomorrow, "what the neighbour has built": today}
+    return curve_figure(today, None, names, crossing_table(), unit="MWh")
+
+
+def sample_drivers() -> Drivers:
+    quantities = [("load", 0.02, 1.6, 0.15), ("dg_availability", 0.03, 1.5, 0.11), ("price", np.nan, 1.4, -0.01)]
+    terms = [("losses", "connected", "MWh", 0.5, 0.1, 0.12, 0.01), ("ens", "islanded", "MWh", 0.5, 2.0, 2.5, 0.25)]
+    return Drivers(sample_plan(), pd.DataFrame(quantities, columns=QUANTITIES), pd.DataFrame(terms, columns=TERMS))
+
+
+def tradeoff_table() -> pd.DataFrame:
+    ours, bound, other = [0.03, 0.018, 0.0], [0.031, 0.019, None], [0.0, 0.012, 0.024]
+    verdicts = ["feasible", "violated", "feasible"]
+    return pd.DataFrame(
+        {"alpha_dg_availability": ours, "bound_dg_availability": bound, "verdict": verdicts, "alpha_load": other}
+    )
+
+
+SHAPES = {
+    "envelope": Uncertain(quantity="load", shape="envelope", psi=(0.5, 1.0), weight=0.3),
+    "diamond": Uncertain(quantity="load", shape="minkowski", norm=1, weight=0.3),
+    "one period": Uncertain(quantity="load", shape="budgeted", gamma=1),
+}
 
 
 # The layout
@@ -270,6 +308,10 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "curve": lambda: curve_figure(
         curve_table(), curve_table().assign(budget=1.3), {"today": curve_table()}, unit="MWh"
     ),
+    "compared": plans_compared,
+    "drivers": lambda: drivers_figure(sample_drivers()),
+    "tradeoff": lambda: tradeoff_figure(tradeoff_table(), 0.0135),
+    "shapes": lambda: shapes_figure(SHAPES),
 }
 
 
@@ -298,7 +340,9 @@ def pictured(name: str) -> Figure:
     return feeder_figure(dataclasses.replace(plan, model=model, open_lines=opened, ac=base_state(case)))
 
 
-@pytest.mark.parametrize("name", ["feeder", "ieee69", "voltage", "dispatch", "curve"])
+@pytest.mark.parametrize(
+    "name", ["feeder", "ieee69", "voltage", "dispatch", "curve", "compared", "drivers", "tradeoff", "shapes"]
+)
 def test_no_two_labels_overlap(name: str, tmp_path: Path) -> None:
     boxes = texts_on(pictured(name), tmp_path)
     overlapping = [(a, b) for (a, one), (b, two) in itertools.combinations(boxes, 2) if one.overlaps(two)]
@@ -326,6 +370,17 @@ def test_names_are_escaped_in_svg_and_never_read_as_formulas(tmp_path: Path) -> 
 
 def test_notebooks_show_pictures() -> None:
     assert curve_figure(curve_table())._repr_png_().startswith(b"\x89PNG")
+
+
+def test_crossings_are_told_in_words_and_numbered() -> None:
+    words = [text.get_text() for text in plans_compared().texts]
+    assert "1  cross at 1.54 MWh (+7 %), alpha 0.02: below it today is safer, above it tomorrow" in words
+    assert any(text.startswith("2  cross at 1.7 MWh") for text in words)
+
+
+def test_a_table_that_is_no_trade_off_is_refused() -> None:
+    with pytest.raises(InputError, match="not a table of a trade-off"):
+        tradeoff_figure(curve_table())
 
 
 def test_curve_without_any_point_says_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from igdt_planner.report.style import INK, MUTED
 
@@ -35,11 +36,12 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, pd.DataFrame, str]]) -> Non
     heights = spread([(float(point["alpha"]) - low) / (high - low) for _, point, _ in last])
     for (name, point, colour), height in zip(last, heights, strict=True):
         words = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\u2026"
-        axes.annotate(
-            words, (float(point["budget"]), float(point["alpha"])), (1.03, height), textcoords="axes fraction",
-            va="center", fontsize=8.5, color=colour, weight="bold", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.6, "shrinkB": 4},
-        )  # fmt: skip
+        axes.text(
+            1.035, height, words, transform=axes.transAxes, va="center", fontsize=8.5, color=colour, weight="bold"
+        )
+        x, y = axes.transAxes.inverted().transform(axes.transData.transform((point["budget"], point["alpha"])))
+        leader = {"transform": axes.transAxes, "color": colour, "lw": 0.7, "alpha": 0.6, "clip_on": False}
+        axes.add_line(Line2D([x + 0.01, 1.03], [y, height], **leader))
 
 
 def spread(heights: Sequence[float]) -> list[float]:

@@ -25,6 +25,8 @@ FORMULAS: dict[str, str] = {
 PERIODS, SERIES = 6, 7
 SIDE, PITCH, HEAD = 1.35, 2.2, 0.95
 """Inches: a panel's height, from row to row, and above the first row."""
+RAYS = 64
+"""Directions in which the edge of a shape is looked for."""
 WIDE = 1.35
 """Half the width of the plane, in units of the largest deviation."""
 
@@ -67,22 +69,21 @@ def over(entry: Uncertain, periods: int) -> Uncertain:
 
 
 def _plane(axes: Axes, shape: Shape) -> None:
-    """All pairs of deviations that the shape holds, by its gauge on a lattice."""
+    """All pairs of deviations that the shape holds: the hull of its extreme points, or its axes where not convex."""
     most = max(float(reach.max()) for reach in shape.reach()) or 1.0
-    lattice = np.linspace(-WIDE * most, WIDE * most, 121)
-    inside = np.array([[shape.gauge(np.array([x, y])) <= 1.0 + 1e-9 for x in lattice] for y in lattice])
     axes.axhline(0.0, color=FAINT, lw=1.0)
     axes.axvline(0.0, color=FAINT, lw=1.0)
-    thin = inside.sum() <= 4 * len(lattice)
-    if thin:
-        for points in shape.vertices() or []:
-            axes.plot([0.0, points[0][0]], [0.0, points[0][1]], color=BLUE, lw=3)
+    if shape.entry.shape == "budgeted" and shape.entry.gamma == 1:
+        for x, y in (point for point, _ in shape.vertices() or []):
+            axes.plot([0.0, x], [0.0, y], color=BLUE, lw=3, alpha=0.6)
     else:
-        axes.contourf(lattice, lattice, inside.astype(float), levels=[0.5, 1.5], colors=[BLUE], alpha=0.3)
+        angles = 2.0 * np.pi * (np.arange(RAYS) + 0.5) / RAYS
+        x, y = np.array([shape.extreme(np.array([np.cos(angle), np.sin(angle)])) for angle in angles]).T
+        axes.fill(x, y, color=BLUE, alpha=0.3, lw=0)
     axes.plot(0.0, 0.0, "o", ms=3, color=INK)
     axes.set_aspect("equal")
-    axes.set_xlim(lattice[0], lattice[-1])
-    axes.set_ylim(lattice[0], lattice[-1])
+    axes.set_xlim(-WIDE * most, WIDE * most)
+    axes.set_ylim(-WIDE * most, WIDE * most)
     axes.set_xticks([-most, 0.0, most], [f"{-most:.2g}", "0", f"{most:.2g}"])
     axes.set_yticks([-most, 0.0, most], [f"{-most:.2g}", "0", f"{most:.2g}"])
     axes.set_xlabel("d_1", labelpad=0)
