@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
 import igdt_planner as ip
 from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model, override
-from igdt_planner.search import radial_topologies, random_tree
+from igdt_planner.search import RadialNetwork, nearest_tree, radial_topologies, random_tree
 from igdt_planner.search.algorithms import ALGORITHMS, search
 from igdt_planner.search.encoding import Encoding
 from igdt_planner.search.potential_islands import common_lines, feasible_topologies, potential_islands, simplified_loops
 from igdt_planner.search.problem import Choice, SearchProblem, problem_of
 from igdt_planner.search.radial_flow import radial_power_flow
+from igdt_planner.search.run import Run
 from igdt_planner.search.tree import base_tree, closed_lines
 from igdt_planner.search.units import best_sites, within
 from igdt_planner.study import resolve
@@ -93,7 +95,7 @@ def test_dispatch_loses_less_than_any_other_by_ac() -> None:
 def test_every_vector_is_a_radial_plan(case: str) -> None:
     encoding = Encoding(given := problem(case, units=2))
     vectors = np.random.default_rng(0).uniform(size=(50, encoding.size))
-    choices = [encoding.decode(vector) for vector in vectors]
+    choices = [encoding.decode(places) for places in encoding.places(vectors)]
     flow = radial_power_flow(given.network, np.array([c.tree.line_on for c in choices]), 0.1 * given.loads)
     assert flow.converged.all()
     assert all(len(set(choice.sites.tolist())) == 2 for choice in choices)
@@ -102,8 +104,56 @@ def test_every_vector_is_a_radial_plan(case: str) -> None:
 def test_encoding_reaches_every_topology_of_the_14_switches() -> None:
     encoding = Encoding(given := problem("ieee33_14sw"))
     grids = [(np.arange(len(own)) + 0.5) / len(own) for own in encoding.loops]
-    met = {encoding.decode(np.array(vector)).tree.line_on.tobytes() for vector in itertools.product(*grids)}
+    met = {
+        encoding.decode(encoding.places(np.array(vector))).tree.line_on.tobytes()
+        for vector in itertools.product(*grids)
+    }
     assert met == {line_on.tobytes() for line_on in radial_topologies(given.network)}
+
+
+@pytest.mark.parametrize("case", ["ieee16", "ieee33", "ieee33_14sw", "ieee69"])
+def test_places_are_read_as_the_nearest_tree(case: str) -> None:
+    """Decoding opens in order what leaves all buses fed; so does a spanning tree grown in the opposite order."""
+    encoding = Encoding(given := problem(case))
+    network = given.network
+    for places in encoding.places(np.random.default_rng(1).uniform(size=(40, encoding.size))):
+        line_on = np.ones(network.n_line, dtype=bool)
+        line_on[[own[place] for own, place in zip(encoding.loops, places, strict=True)]] = False
+        tree = encoding.decode(places).tree
+        assert tree.line_on.tolist() == nearest_tree(network, line_on).line_on.tolist()
+        assert tree.line_on.tolist() == grown(network, np.where(network.switchable, line_on, 2 * network.closed))
+
+
+def grown(network: RadialNetwork, worth: np.ndarray) -> list[bool]:
+    """Lines of the spanning tree of most worth; of equal lines the last are taken first."""
+    graph = nx.MultiGraph()
+    roots = set(network.root.tolist())
+    for line, (i, j) in enumerate(zip(network.from_bus.tolist(), network.to_bus.tolist(), strict=True)):
+        ends = [-1 if bus in roots else bus for bus in (i, j)]
+        graph.add_edge(*ends, key=line, weight=int(worth[line]) * network.n_line + line)
+    taken = {key for *_, key in nx.maximum_spanning_edges(graph, keys=True, data=False)}
+    return [line in taken for line in range(network.n_line)]
+
+
+def test_a_plan_met_before_counts_but_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = problem("ieee33")
+    run = Run(given, 10_000, np.random.default_rng(0))
+    vectors = np.random.default_rng(1).uniform(size=(30, run.encoding.size))
+    first = run.fitness(vectors)
+    flows: list[int] = []
+    monkeypatch.setattr(SearchProblem, "judge", lambda _self, choices, _powers: flows.append(len(choices)) or [])
+    assert run.fitness(vectors[::-1]).tolist() == first[::-1].tolist()
+    assert run.used == 60 and flows == [0]
+
+
+def test_verdicts_are_forgotten_where_generators_are_run_anew() -> None:
+    """The powers follow from the voltages of the best plan: verdicts from before a better one hold no more."""
+    given = problem("ieee33", units=1, p_mw=2.0)
+    run = Run(given, 10_000, np.random.default_rng(0))
+    vectors = np.random.default_rng(2).uniform(size=(20, run.encoding.size))
+    for vector in vectors:
+        again = Run(given, 10_000, np.random.default_rng(0), best=run.best)
+        assert run.fitness(vector[None])[0] == again.fitness(vector[None])[0]
 
 
 def test_lines_of_a_loop_are_in_order() -> None:

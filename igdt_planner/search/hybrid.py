@@ -133,8 +133,8 @@ class Hybrid:
         tree, sites = choice.tree, choice.sites
         for _ in range(DESCENTS):
             before = tree
-            losses = self.problem.quadratic(tree, v)
-            sites = best_sites(losses, self.units, sites)
+            if self.units.count:
+                sites = best_sites(self.problem.quadratic(tree, v), self.units, sites)
             net = self.net_draw(Choice(tree, sites), v)
             tree = descend(self.network, tree, frozen_currents(self.network, net, self.problem.hours))
             if np.array_equal(tree.open_lines, before.open_lines):

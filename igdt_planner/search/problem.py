@@ -36,30 +36,22 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A choice with what AC power flow says of it.
+class Verdict:
+    """What AC power flow says of a choice.
 
     Attributes
     ----------
-    choice : Choice
-    power : array of complex, shape (periods, count)
-        Power delivered at the sites, pu.
     objective : float
         Infinite without an AC solution.
     violation : float
         Of voltage limits and ratings: pu of voltage and shares of ratings, summed, and shares of limits on terms.
     values : array, shape (terms,)
         Of the terms that the problem asks for; infinite without an AC solution.
-    v : array of complex, shape (periods, buses)
-        Voltages, pu; 1 without an AC solution.
     """
 
-    choice: Choice
-    power: Complexes
     objective: float
     violation: float
     values: Floats
-    v: Complexes
 
     def sums(self, weights: Floats) -> Floats:
         """Weighted sums of the terms; infinite without an AC solution."""
@@ -67,9 +59,27 @@ class Judged:
             return np.full(weights.shape[:-1], np.inf)
         return np.asarray(weights @ self.values)
 
-    def beats(self, other: Judged, margin: float = 1e-9) -> bool:
+    def beats(self, other: Verdict, margin: float = 1e-9) -> bool:
         """Whether it is better by more than rounding; within limits is better than outside."""
         return (self.violation, self.objective) < (other.violation, other.objective - margin * abs(other.objective))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged(Verdict):
+    """A choice with what AC power flow says of it.
+
+    Attributes
+    ----------
+    choice : Choice
+    power : array of complex, shape (periods, count)
+        Power delivered at the sites, pu.
+    v : array of complex, shape (periods, buses)
+        Voltages, pu; 1 without an AC solution.
+    """
+
+    choice: Choice
+    power: Complexes
+    v: Complexes
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +130,8 @@ class SearchProblem:
 
     def judge(self, choices: Sequence[Choice], powers: Sequence[Complexes]) -> list[Judged]:
         """AC power flow of choices with given powers, in one batch."""
+        if not choices:
+            return []
         loads = np.repeat(self.loads[None], len(choices), axis=0)
         for load, choice, power in zip(loads, choices, powers, strict=True):
             load[:, choice.sites] -= power
@@ -131,7 +143,7 @@ class SearchProblem:
         objective = np.where(solved, raw @ self.weights, np.inf)
         violation = np.where(solved, violations(self.network, flow) + self.excess(raw), np.inf)
         v = np.where(solved[:, None, None], flow.v, 1.0)
-        rows = zip(choices, powers, objective.tolist(), violation.tolist(), values, v, strict=True)
+        rows = zip(objective.tolist(), violation.tolist(), values, choices, powers, v, strict=True)
         return [Judged(*row) for row in rows]
 
     def measured(

@@ -132,9 +132,8 @@ def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floa
 
 def quadratic(network: RadialNetwork, tree: Tree, draw: Complexes, v: Complexes, hours: Floats) -> Quadratic:
     """Losses of a tree around currents drawn and voltages, both of shape (periods, buses)."""
-    frame = network.frame_currents(np.eye(network.n_bus, dtype=complex)).real
-    through = frame - frame[:, tree.open_lines] @ tree.loops
-    resistance = (through * network.r) @ through.T
+    through = network.paths - tree.loops.T @ network.paths[tree.open_lines]
+    resistance = (through.T * network.r) @ through
     return Quadratic(resistance, draw, draw @ resistance, 1.0 / v.conj(), hours)
 
 
