@@ -12,6 +12,7 @@ import pytest
 import igdt_planner as ip
 from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model, override
+from igdt_planner.neighbourhood import neighbourhood_of
 from igdt_planner.search import RadialNetwork, nearest_tree, radial_topologies, random_tree
 from igdt_planner.search.algorithms import ALGORITHMS, search
 from igdt_planner.search.encoding import Encoding
@@ -21,6 +22,7 @@ from igdt_planner.search.radial_flow import radial_power_flow
 from igdt_planner.search.run import Run
 from igdt_planner.search.tree import base_tree, closed_lines
 from igdt_planner.search.units import best_sites, within
+from igdt_planner.session import Session
 from igdt_planner.study import resolve
 
 NO_SITES = np.empty(0, dtype=np.int64)
@@ -219,6 +221,10 @@ BAD = {
     "algorithm": (("ieee33", "reconfiguration", {"algorithm": "whales"}), "no algorithm 'whales'"),
     "evaluations": (("ieee33", "reconfiguration", {"evaluations": 0}), "evaluations 0"),
     "modes": (("ieee33", "dual_mode", {}), "the model has islanded too"),
+    "neighbourhoods": (
+        ("ieee33", "reconfiguration", {"algorithm": "woa", "neighbourhoods": True}),
+        "a move of hybrid; woa has none",
+    ),
 }
 
 
@@ -234,6 +240,29 @@ def test_all_that_the_search_does_not_decide_is_named_at_once() -> None:
     with pytest.raises(ip.InputError) as caught:
         ip.search("ieee33", override(load_model("reconfiguration"), changed))
     assert {fault.path for fault in caught.value.findings} == {"/model/fix", "/model/modes/connected/shedding"}
+
+
+# Neighbourhoods solved by MILP
+
+
+def test_a_neighbourhood_of_all_loops_holds_the_best_topology() -> None:
+    """From the untouched network of 16 buses; with no line free, the plan stays what it is."""
+    with Session(load_case("ieee16"), with_dg(), None, None, None) as session:
+        given = problem_of(session.study)
+        solve = neighbourhood_of(session.study, session.solver, "hybrid")
+        base = Choice(base_tree(given.network), NO_SITES)
+        found, again, held = (solve(base, np.full(given.network.n_line, free)) for free in (True, True, False))
+    flow = radial_power_flow(given.network, radial_topologies(given.network), given.loads)
+    assert found is not None and again is not None and held is not None
+    (judged,) = given.judge([found], [given.power(found, given.flat)])
+    assert judged.objective == pytest.approx(np.nanmin(flow.loss_mw), rel=1e-6)
+    assert again.key == found.key != base.key == held.key
+
+
+def test_search_counts_the_neighbourhoods_it_had_solved() -> None:
+    plan = ip.search("ieee16", with_dg(1, p_mw=2.0), evaluations=60, seed=0, neighbourhoods=True)
+    assert plan.search["neighbourhoods"] > 0
+    assert plan.ac is not None and plan.ac.verdict == "feasible"
 
 
 # The whale-optimisation paper

@@ -9,13 +9,16 @@ import numpy as np
 
 from igdt_planner.search.archive import Archive, Pool
 from igdt_planner.search.encoding import Encoding
-from igdt_planner.search.network import Complexes, Floats
+from igdt_planner.search.network import Bools, Complexes, Floats
 from igdt_planner.search.problem import Choice, Judged, SearchProblem, Verdict
 
 POPULATION = 50
 """Individuals of the algorithms that have a population."""
 OUTSIDE, NO_SOLUTION = 1e6, 1e9
 """Fitness of plans outside their limits, to which the violation is added, and of those without an AC solution."""
+
+Neighbourhood = Callable[[Choice, Bools], Choice | None]
+"""Solves the neighbourhood of a choice in which the lines given, and all sites, are free."""
 
 
 @dataclass(eq=False)
@@ -35,6 +38,10 @@ class Run:
         Is told of every better plan.
     archive : Archive or Pool, optional
         Takes in every plan that is judged.
+    neighbourhood : callable, optional
+        Solves the neighbourhood of a choice in which the lines given, and all sites, are free.
+    solved : int
+        Neighbourhoods solved.
     aims : array, shape (individuals, terms), optional
         Weights of the terms, where every individual of a population has its own objective.
     known : dict
@@ -51,6 +58,8 @@ class Run:
     target: float = -np.inf
     on_better: Callable[[Judged], object] | None = None
     archive: Archive | Pool | None = None
+    neighbourhood: Neighbourhood | None = None
+    solved: int = 0
     aims: Floats | None = None
     known: dict[object, Verdict] = field(default_factory=dict)
     used: int = 0
