@@ -67,4 +67,6 @@ def choice_of(study: Study, decisions: Decisions) -> Choice:
     lines, buses = list(study.lines), list(study.buses)
     opened = next(iter(decisions.open_lines["connected"].values()))
     tree = Tree(network_of(study), np.array([lines.index(line) for line in opened], dtype=np.int64))
-    return Choice(tree, np.array([buses.index(site.bus) for site in decisions.dg], dtype=np.int64))
+    names = [technology.name for technology in study.model.dg.technologies]
+    sites = [buses.index(site.bus) + names.index(site.technology) * len(buses) for site in decisions.dg]
+    return Choice(tree, np.array(sorted(sites), dtype=np.int64))

@@ -244,7 +244,7 @@ def search(
 ) -> Plan:
     """The plan that a search over radial topologies and sites finds: often as good as a proven one, without the proof.
 
-    As many DG are placed as the model allows. With a topology for every period (``dynamic``) a pool of topologies is
+    As many DG are placed as the model allows, fewer only where investment weighs or is limited. With a topology for every period (``dynamic``) a pool of topologies is
     judged in every period on top of the evaluations.
 
     Parameters
@@ -302,7 +302,7 @@ def pareto(
     method : str
         ``milp``: least first objective under limits on the others, each point with its proven gap. ``hybrid`` (our
         search), ``nsga2`` (pymoo) and ``mtta`` search with AC power flow, without proof, where the model has the
-        connected mode alone; they place as many DG as allowed, run for least losses.
+        connected mode alone; they run DG for least losses.
     points : int
         Limits on every objective but the first (``milp`` and ``hybrid``).
     evaluations, seed : int

@@ -82,8 +82,9 @@ def found_by(
 def decisions_of(study: Study, trees: Sequence[Tree], sites: Ints) -> Decisions:
     """What a search decided, by the numbers of the case: a topology a period, or one for all of them, and sites."""
     buses, lines = list(study.buses), list(study.lines)
-    technology = {site[0]: site[1] for site in study.dg}
-    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(sites.tolist()))
+    names = [technology.name for technology in study.model.dg.technologies]
+    placed = sorted((site % len(buses), site // len(buses)) for site in sites.tolist())
+    dg = tuple(Site(bus=buses[k], technology=names[kind]) for k, kind in placed)
     states = list(trees) * (len(study.periods) // len(trees))
     by_period = {
         t: tuple(sorted(lines[k] for k in tree.open_lines.tolist()))
@@ -104,9 +105,9 @@ def dispatch_of(study: Study, judged: Judged) -> Dispatch:
     buses = list(study.buses)
     power = judged.power * study.base_mva
     dg = [
-        ("connected", t, buses[k], float(power[row, column].real), float(power[row, column].imag))
+        ("connected", t, buses[site % len(buses)], float(power[row, column].real), float(power[row, column].imag))
         for row, t in enumerate(study.periods)
-        for column, k in enumerate(judged.choice.sites.tolist())
+        for column, site in enumerate(judged.choice.sites.tolist())
     ]
     fed = study.modes["connected"].sources
     sources = [("connected", t, bus, v_sq**0.5) for t in study.periods for bus, v_sq in fed.items()]

@@ -20,7 +20,7 @@ from igdt_planner.search.potential_islands import common_lines, feasible_topolog
 from igdt_planner.search.problem import Choice, SearchProblem, problem_of
 from igdt_planner.search.radial_flow import radial_power_flow
 from igdt_planner.search.run import Run
-from igdt_planner.search.tree import base_tree, closed_lines
+from igdt_planner.search.tree import Tree, base_tree, closed_lines
 from igdt_planner.search.units import best_sites, within
 from igdt_planner.session import Session
 from igdt_planner.study import resolve
@@ -89,6 +89,41 @@ def test_dispatch_loses_less_than_any_other_by_ac() -> None:
     others = [power * (1.0 + 0.3 * rng.normal(size=power.shape)) for _ in range(50)]
     assert min(one.objective for one in given.judge([choice] * 50, others)) >= judged.objective * (1.0 - 1e-3)
 
+
+@pytest.mark.parametrize(("weight", "built"), [(1e-5, ["large"]), (2e-3, ["small"]), (1.0, [])])
+def test_technology_or_none_by_what_it_costs(weight: float, built: list[str]) -> None:
+    """One DG on 16 buses: a large one where money is cheap, then a small one, then none; against all plans."""
+    technologies = [
+        {"name": "small", "p_mw": 2.0, "q_max_mvar": 0.0, "maintenance_cost_per_year": 1.0},
+        {"name": "large", "p_mw": 6.0, "q_max_mvar": 0.0, "maintenance_cost_per_year": 100.0},
+    ]
+    objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": weight}]
+    settings = {"dg.max_units": 1, "dg.technologies": technologies, "objective": objective}
+    study = resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings))
+    run = search(given := problem_of(study), "hybrid", 1000, seed=0)
+    assert run.best is not None
+    sites = run.best.choice.sites
+    assert [technologies[kind]["name"] for kind in given.units.technology(sites)] == built
+    opened = [np.flatnonzero(~line_on) for line_on in radial_topologies(given.network)]
+    choices = [
+        Choice(Tree(given.network, lines), np.array(some, dtype=np.int64))
+        for lines in opened
+        for some in ([], *([site] for site in given.units.sites.tolist()))
+    ]
+    judged = given.judge(choices, [given.power(choice, run.best.v) for choice in choices])
+    assert run.best.objective == pytest.approx(min(one.objective for one in judged), rel=1e-3)
+
+
+@pytest.mark.parametrize("algorithm", ["ga", "bpso", "mtta"])
+def test_vectors_say_technology_and_none(algorithm: str) -> None:
+    technologies = [{"name": name, "p_mw": p_mw, "maintenance_cost_per_year": 1.0} for name, p_mw in SIZES.items()]
+    objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": 1.0}]
+    settings = {"dg.max_units": 2, "dg.technologies": technologies, "objective": objective}
+    plan = ip.search("ieee16", override(load_model("reconfiguration"), settings), algorithm=algorithm, evaluations=400)
+    assert plan.dg.empty and plan.ac is not None and plan.ac.verdict == "feasible"
+
+
+SIZES = {"small": 1.0, "large": 3.0}
 
 # Encoding
 

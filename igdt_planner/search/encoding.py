@@ -26,7 +26,8 @@ class Encoding:
     size : int
         Length of a vector.
     left : array of int, shape (size,)
-        Values that each coordinate tells apart: lines, or buses that generators before have left free.
+        Values that each coordinate tells apart: lines, or sites at buses that generators before have left free; where
+        generators may be missing, the last value says so.
     always_open, switchable : list of int
         Lines that are open without a switch, and those that have one.
     """
@@ -39,7 +40,7 @@ class Encoding:
         self.loops = [own for own in self.loops if own]
         self.size = len(self.loops) + self.units.count
         taken = np.concatenate([np.zeros(len(self.loops), dtype=np.int64), np.arange(self.units.count)])
-        self.left = self.lengths() - taken
+        self.left = self.lengths() - taken * len(self.units.price)
         self.always_open = np.flatnonzero(~self.network.switchable & ~self.network.closed).tolist()
         self.switchable = np.flatnonzero(self.network.switchable).tolist()
 
@@ -52,15 +53,17 @@ class Encoding:
         values = places.tolist()
         wanted = {own[value] for own, value in zip(self.loops, values, strict=False)}
         opened = openings(self.network, itertools.chain(self.always_open, sorted(wanted), self.switchable))
-        free, sites = self.units.buses.tolist(), []
-        for value in values[len(self.loops) :]:
-            sites.append(free.pop(value))
+        free, kinds, sites = self.units.buses.tolist(), len(self.units.price), []
+        for value, left in zip(values[len(self.loops) :], self.left[len(self.loops) :].tolist(), strict=True):
+            if not (self.units.optional and value == left - 1):
+                sites.append(free.pop(value // kinds) + value % kinds * self.units.n_bus)
         tree = Tree(self.network, np.array(sorted(opened), dtype=np.int64))
         return Choice(tree, np.array(sorted(sites), dtype=np.int64))
 
     def lengths(self) -> Ints:
         """Number of values that each coordinate tells apart."""
-        return np.array([len(own) for own in self.loops] + [len(self.units.buses)] * self.units.count, dtype=np.int64)
+        sites = len(self.units.sites) + self.units.optional
+        return np.array([len(own) for own in self.loops] + [sites] * self.units.count, dtype=np.int64)
 
 
 def along(network: RadialNetwork, tree: Tree, loop: int) -> Ints:

@@ -156,7 +156,8 @@ class Hybrid:
     def net_draw(self, choice: Choice, v: Complexes) -> Complexes:
         """Currents drawn less those that generators deliver, pu."""
         net = np.conj(self.problem.loads / v)
-        net[:, choice.sites] -= np.conj(self.problem.power(choice, v) / v[:, choice.sites])
+        buses = self.units.bus(choice.sites)
+        net[:, buses] -= np.conj(self.problem.power(choice, v) / v[:, buses])
         return net
 
     def settle(self, judged: Judged) -> Judged:
@@ -207,7 +208,8 @@ def towards_best(search: Hybrid, present: Judged) -> Choice:
     line_on[opened[keep]] = line_on[best.tree.open_lines[~keep]] = False
     tree = shake(search.network, nearest_tree(search.network, line_on), search.rng, 1)
     pool = np.union1d(best.sites, present.choice.sites)
-    return Choice(tree, search.rng.choice(pool, search.units.count, replace=False) if len(pool) else pool)
+    count = min(search.units.count, len(pool))
+    return Choice(tree, search.units.apart(search.rng.choice(pool, count, replace=False)) if count else pool)
 
 
 def solve_loops(search: Hybrid, present: Judged) -> Choice:
@@ -226,7 +228,9 @@ def steps(search: Hybrid, tree: Tree) -> int:
 
 def thrown(search: Hybrid, sites: Ints) -> Ints:
     """Sites of which at least one has moved to a random bus."""
+    if not len(sites):
+        return search.rng.choice(search.units.sites, 1)
     count = int(search.rng.integers(1, len(sites), endpoint=True))
     kept = search.rng.permutation(sites)[count:]
-    free = np.setdiff1d(search.units.buses, kept)
-    return np.concatenate([kept, search.rng.choice(free, count, replace=False)])
+    free = search.units.sites[~np.isin(search.units.bus(search.units.sites), search.units.bus(kept))]
+    return search.units.apart(np.concatenate([kept, search.rng.choice(free, count, replace=False)]))
