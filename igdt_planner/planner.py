@@ -244,8 +244,8 @@ def search(
 ) -> Plan:
     """The plan that a search over radial topologies and sites finds: often as good as a proven one, without the proof.
 
-    As many DG are placed as the model allows, fewer only where investment weighs or is limited. With a topology for every period (``dynamic``) a pool of topologies is
-    judged in every period on top of the evaluations.
+    As many DG are placed as the model allows, fewer only where investment weighs or is limited. With a topology for
+    every period (``dynamic``) a pool of topologies is judged in every period on top of the evaluations.
 
     Parameters
     ----------

@@ -114,16 +114,20 @@ def test_technology_or_none_by_what_it_costs(weight: float, built: list[str]) ->
     assert run.best.objective == pytest.approx(min(one.objective for one in judged), rel=1e-3)
 
 
-@pytest.mark.parametrize("algorithm", ["ga", "bpso", "mtta"])
-def test_vectors_say_technology_and_none(algorithm: str) -> None:
-    technologies = [{"name": name, "p_mw": p_mw, "maintenance_cost_per_year": 1.0} for name, p_mw in SIZES.items()]
+def test_vectors_say_technology_and_none() -> None:
+    """The last value of a coordinate is no generator; the others are every technology at every bus."""
+    technologies = [{"name": name, "p_mw": 1.0, "maintenance_cost_per_year": 1.0} for name in ("a", "b")]
     objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": 1.0}]
     settings = {"dg.max_units": 2, "dg.technologies": technologies, "objective": objective}
-    plan = ip.search("ieee16", override(load_model("reconfiguration"), settings), algorithm=algorithm, evaluations=400)
-    assert plan.dg.empty and plan.ac is not None and plan.ac.verdict == "feasible"
+    given = problem_of(resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings)))
+    encoding = Encoding(given)
+    lines = np.full((2000, len(encoding.loops)), 0.5)
+    values = np.random.default_rng(0).uniform(size=(2000, 2))
+    sites = [encoding.decode(row).sites for row in encoding.places(np.hstack([lines, values]))]
+    assert {len(one) for one in sites} == {0, 1, 2}
+    assert {site for one in sites for site in one.tolist()} == set(given.units.sites.tolist())
+    assert all(len(set(given.units.bus(one).tolist())) == len(one) for one in sites)
 
-
-SIZES = {"small": 1.0, "large": 3.0}
 
 # Encoding
 
