@@ -51,6 +51,8 @@ ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
+NEARLY = 1e-2
+"""Violation of a row above which a point is no place for tangents: an interior point method ran astray."""
 ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
 FLOATING, SMALL_COST = 1e-5, 1e-3
@@ -211,7 +213,8 @@ def refine(
         np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
     )
     near, bound, _ = relaxation(held, deadline)
-    cuts = cuts if bound == np.inf else tangents(held, near, -np.inf)
+    if bound != np.inf and worst_violation(held, near, integral=False) < NEARLY:
+        cuts = tangents(held, near, -np.inf)
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         return None, np.inf, added
