@@ -206,13 +206,24 @@ def search_command(
         int, typer.Option("--evaluations", metavar="N", help="AC power flows that may be used")
     ] = 20_000,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed gives the same plan")] = 0,
+    neighbourhoods: Annotated[
+        bool, typer.Option("--neighbourhoods", help="let hybrid solve neighbourhoods of a plan by MILP too")
+    ] = False,
     as_json: Json = False,
     out: Out = None,
     set_: Set = None,
 ) -> None:
     """Plan found by a search over radial topologies and sites, without a proof."""
     answer_plan(
-        lambda m, on: search(case, m, algorithm=algorithm, evaluations=evaluations, seed=seed, on_event=on),
+        lambda m, on: search(
+            case,
+            m,
+            algorithm=algorithm,
+            evaluations=evaluations,
+            seed=seed,
+            neighbourhoods=neighbourhoods,
+            on_event=on,
+        ),
         model,
         set_,
         as_json,

@@ -64,6 +64,7 @@ class StudyRequest(Part):
     method: str | None = None
     points: int | None = None
     evaluations: int | None = None
+    neighbourhoods: bool | None = None
 
 
 class RunOptions(Part):
@@ -91,7 +92,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "robust": ("beta", "budget"),
     "opportunity": ("beta", "budget"),
     "sweep": ("betas",),
-    "search": ("algorithm", "evaluations"),
+    "search": ("algorithm", "evaluations", "neighbourhoods"),
     "pareto": ("objectives", "method", "points", "evaluations"),
     "check": ("plan",),
 }
@@ -339,7 +340,7 @@ def answer_search(request: Request, on_event: Any) -> list[Plan]:
             ]
         )
     case, model = sources(request)
-    asked = {"algorithm": request.study.algorithm, "evaluations": request.study.evaluations}
+    asked = {name: getattr(request.study, name) for name in TAKES["search"]}
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     return [search(case, model, **given, seed=model.solver.seed, on_event=on_event)]
 

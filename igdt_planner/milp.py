@@ -51,6 +51,8 @@ ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
+NEARLY = 1e-2
+"""Violation of a row above which a point is no place for tangents: an interior point method ran astray."""
 ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
 FLOATING, SMALL_COST = 1e-5, 1e-3
@@ -66,7 +68,7 @@ class Options:
     """Limits of one solve.
 
     ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
-    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left.
+    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all.
     """
 
     time_limit_s: float = 60.0
@@ -77,6 +79,7 @@ class Options:
     starts: tuple[Array, ...] = ()
     seek: bool = True
     cutoff: float = np.inf
+    nodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,8 @@ def refine(
         np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
     )
     near, bound, _ = relaxation(held, deadline)
-    cuts = cuts if bound == np.inf else tangents(held, near, -np.inf)
+    if bound != np.inf and worst_violation(held, near, integral=False) < NEARLY:
+        cuts = tangents(held, near, -np.inf)
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         return None, np.inf, added
@@ -253,6 +257,8 @@ def branch(
     highs = to_highs(problem, cuts, options, integral=True)
     set_option(highs, "mip_rel_gap", options.gap / 2.0)
     set_option(highs, "time_limit", max(0.1, deadline - time.monotonic()))
+    if options.nodes is not None:
+        set_option(highs, "mip_max_nodes", options.nodes)
     columns = np.flatnonzero(problem.integer)
     if np.isfinite(options.cutoff):
         set_option(highs, "objective_bound", options.cutoff)
@@ -387,7 +393,8 @@ class Search:
         self.sharpen(self.problem, ROOT_SHARE * max(self.options.gap, ROOT_GAP))
         columns = np.flatnonzero(self.problem.integer)
         seen: set[bytes] = set()
-        while not self.done() and time.monotonic() < self.deadline:
+        most = np.inf if self.options.nodes is None else self.options.nodes
+        while not self.done() and time.monotonic() < self.deadline and self.nodes < most:
             start = self.x[columns] if self.x is not None else None
             options = replace(self.options, cutoff=self.cutoff() - self.problem.offset)
             status, binaries, bound, nodes = branch(

@@ -110,8 +110,8 @@ class Proven:
     def scout(self) -> Floats | None:
         """Plans of a search for the MILP to start from, and the range of the front by them.
 
-        None where the search has no say, or where it searches less than the MILP: it places as many DG as allowed, and
-        runs them for least losses.
+        None where the search has no say, or where it searches less than the MILP: it runs DG for least
+        losses.
         """
         try:
             problem = problem_of(self.session.study)

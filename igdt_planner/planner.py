@@ -21,6 +21,7 @@ from igdt_planner.fixed import FixedCurve, fixed_curve
 from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
+from igdt_planner.neighbourhood import neighbourhood_of
 from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
 from igdt_planner.question import answer
@@ -238,12 +239,13 @@ def search(
     algorithm: str = "hybrid",
     evaluations: int = 20_000,
     seed: int = 0,
+    neighbourhoods: bool = False,
     on_event: OnEvent | None = None,
 ) -> Plan:
     """The plan that a search over radial topologies and sites finds: often as good as a proven one, without the proof.
 
-    As many DG are placed as the model allows. With a topology for every period (``dynamic``) a pool of topologies is
-    judged in every period on top of the evaluations.
+    As many DG are placed as the model allows, fewer only where investment weighs or is limited. With a topology for
+    every period (``dynamic``) a pool of topologies is judged in every period on top of the evaluations.
 
     Parameters
     ----------
@@ -256,6 +258,9 @@ def search(
         AC power flows that may be used, one for each plan and period.
     seed : int
         The same seed gives the same plan.
+    neighbourhoods : bool
+        Whether ``hybrid`` may have neighbourhoods of a plan solved by MILP too: slower, and better where many lines and
+        sites have to change together. ``plan.search["neighbourhoods"]`` says how many were.
 
     Returns
     -------
@@ -268,7 +273,8 @@ def search(
         Bad input, an unknown algorithm, too few evaluations, or a model that asks for what the search does not decide.
     """
     with Session(load_case(case), load_model(model), None, None, on_event) as session:
-        return search_plan(session, algorithm, evaluations, seed)
+        solve = neighbourhood_of(session.study, session.solver, algorithm) if neighbourhoods else None
+        return search_plan(session, algorithm, evaluations, seed, solve)
 
 
 def pareto(
@@ -296,7 +302,7 @@ def pareto(
     method : str
         ``milp``: least first objective under limits on the others, each point with its proven gap. ``hybrid`` (our
         search), ``nsga2`` (pymoo) and ``mtta`` search with AC power flow, without proof, where the model has the
-        connected mode alone; they place as many DG as allowed, run for least losses.
+        connected mode alone; they run DG for least losses.
     points : int
         Limits on every objective but the first (``milp`` and ``hybrid``).
     evaluations, seed : int

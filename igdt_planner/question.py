@@ -470,5 +470,7 @@ def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked
         return "cancelled"
     if plan.ac is None or plan.ac.verdict != "feasible":
         return "feasible"
+    none_there = plan.kind == "robust" and (fields["alpha_bound"] or math.inf) <= LEAST_ALPHA
     proven = fields["alpha"] is None or fields["alpha_limit"] == "physical" or (gap is not None and gap <= asked_gap)
+    proven = proven or none_there
     return "optimal" if proven else "feasible"

@@ -73,7 +73,7 @@ class Recourse:
         self.problem = held(main, {**run.binaries, **(schedule or {})})
         position = {name: n for n, name in enumerate(main.names)}
         self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
-        choice = session.study.model.solver
+        choice = session.solver.choice
         self.options = Options(threads=choice.threads if choice.name == "highs" else 1, seed=choice.seed)
         self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
 

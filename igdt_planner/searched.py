@@ -20,7 +20,7 @@ from igdt_planner.search.algorithms import ALGORITHMS, require
 from igdt_planner.search.dynamic import Series, search_series
 from igdt_planner.search.network import Ints
 from igdt_planner.search.problem import Judged, SearchProblem, problem_of
-from igdt_planner.search.run import Run
+from igdt_planner.search.run import Neighbourhood, Run
 from igdt_planner.search.tree import Tree
 from igdt_planner.session import Session
 from igdt_planner.study import Study
@@ -29,7 +29,9 @@ NO_SITES = np.empty(0, dtype=np.int64)
 NOTHING_WITHIN = "the search found no plan that keeps every limit of the case and the model; nothing is proven"
 
 
-def search_plan(session: Session, algorithm: str, evaluations: int, seed: int) -> Plan:
+def search_plan(
+    session: Session, algorithm: str, evaluations: int, seed: int, neighbourhood: Neighbourhood | None = None
+) -> Plan:
     """The plan that a search finds, dispatched exactly and judged."""
     begun = time.monotonic()
     study, problem = session.study, problem_of(session.study, dynamic=True)
@@ -40,9 +42,10 @@ def search_plan(session: Session, algorithm: str, evaluations: int, seed: int) -
         if found.violation == 0.0:
             session.on_event({"kind": "incumbent", "objective": found.objective, "bound": None})
 
-    series, run = found_by(study, problem, algorithm, evaluations, seed, better)
+    series, run = found_by(study, problem, algorithm, evaluations, seed, better, neighbourhood)
     history = [list(point) for point in run.history]
     facts = {"algorithm": algorithm, "seed": seed, "evaluations": run.used, "history": history}
+    facts |= {"neighbourhoods": run.solved} if neighbourhood is not None else {}
     decisions = decisions_of(study, series.trees, series.sites) if series.trees else None
     found = session.dispatch(decisions, study) if decisions is not None else None
     if found is None or decisions is None:
@@ -62,13 +65,14 @@ def found_by(
     evaluations: int,
     seed: int,
     on_better: Callable[[Judged], object] | None = None,
+    neighbourhood: Neighbourhood | None = None,
 ) -> tuple[Series, Run]:
     """What an algorithm finds, and its run: a topology for every period where the model asks for it, else one."""
     settings, rng = study.modes["connected"].settings, np.random.default_rng(seed)
     if settings.topology == "dynamic":
         limit = settings.max_switching_operations
         return search_series(problem, ALGORITHMS[algorithm], evaluations, rng, limit, on_better)
-    run = Run(problem, evaluations, rng, on_better=on_better)
+    run = Run(problem, evaluations, rng, on_better=on_better, neighbourhood=neighbourhood)
     ALGORITHMS[algorithm](run)
     if run.best is None:
         return Series([], NO_SITES, within=False), run
@@ -78,8 +82,9 @@ def found_by(
 def decisions_of(study: Study, trees: Sequence[Tree], sites: Ints) -> Decisions:
     """What a search decided, by the numbers of the case: a topology a period, or one for all of them, and sites."""
     buses, lines = list(study.buses), list(study.lines)
-    technology = {site[0]: site[1] for site in study.dg}
-    dg = tuple(Site(bus=buses[k], technology=technology[buses[k]]) for k in sorted(sites.tolist()))
+    names = [technology.name for technology in study.model.dg.technologies]
+    placed = sorted((site % len(buses), site // len(buses)) for site in sites.tolist())
+    dg = tuple(Site(bus=buses[k], technology=names[kind]) for k, kind in placed)
     states = list(trees) * (len(study.periods) // len(trees))
     by_period = {
         t: tuple(sorted(lines[k] for k in tree.open_lines.tolist()))
@@ -100,9 +105,9 @@ def dispatch_of(study: Study, judged: Judged) -> Dispatch:
     buses = list(study.buses)
     power = judged.power * study.base_mva
     dg = [
-        ("connected", t, buses[k], float(power[row, column].real), float(power[row, column].imag))
+        ("connected", t, buses[site % len(buses)], float(power[row, column].real), float(power[row, column].imag))
         for row, t in enumerate(study.periods)
-        for column, k in enumerate(judged.choice.sites.tolist())
+        for column, site in enumerate(judged.choice.sites.tolist())
     ]
     fed = study.modes["connected"].sources
     sources = [("connected", t, bus, v_sq**0.5) for t in study.periods for bus, v_sq in fed.items()]

@@ -178,6 +178,7 @@ class Solver:
         *,
         time_limit_s: float | None = None,
         gap: float | None = None,
+        nodes: int | None = None,
         starts: Sequence[Mapping[str, float]] = (),
         hold: Mapping[str, float] | None = None,
         tangents: Rows | None = None,
@@ -192,6 +193,8 @@ class Solver:
         study : Study
         time_limit_s, gap : float, optional
             Instead of the model's.
+        nodes : int, optional
+            Limit on branch and bound: unlike a time limit it ends at the same plan on every machine.
         starts : sequence of mappings
             Values of integer variables by name, tried first.
         hold : mapping, optional
@@ -218,6 +221,7 @@ class Solver:
             threads=self.choice.threads,
             seed=self.choice.seed,
             seek=seek,
+            nodes=nodes,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import importlib
 from functools import cache
 
 import numpy as np
@@ -144,6 +145,22 @@ def test_no_solution_is_no_number() -> None:
     assert flow.converged.tolist() == [[True, False]]
     assert np.isnan(flow.loss_mw).tolist() == [[False, True]]
     assert np.isnan(flow.v[0, 1]).all() and np.isnan(flow.current[0, 1]).all()
+
+
+@pytest.mark.parametrize("name", ["ieee16", "ieee33", "ieee69"])
+def test_few_plans_and_many_are_the_same_flows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product with the impedance matrix of each plan, and sweeps line by line over all of them."""
+    _, network, load = feeder(name)
+    rng = np.random.default_rng(0)
+    line_on = np.array([random_tree(network, rng).line_on for _ in range(20)] + [np.ones(network.n_line, dtype=bool)])
+    loads = np.concatenate([load, 0.5 * load])
+    flows = []
+    for few in (0, 10**9):
+        monkeypatch.setattr(importlib.import_module("igdt_planner.search.radial_flow"), "FEW", few)
+        flows.append(radial_power_flow(network, line_on, loads))
+    assert np.array_equal(flows[0].converged, flows[1].converged) and not flows[0].converged[-1].any()
+    for part in ("loss_mw", "v", "current"):
+        assert getattr(flows[0], part) == pytest.approx(getattr(flows[1], part), rel=1e-8, abs=1e-8, nan_ok=True)
 
 
 def test_what_is_not_radial_is_no_number() -> None:

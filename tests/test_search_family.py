@@ -5,20 +5,24 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
 import igdt_planner as ip
 from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model, override
-from igdt_planner.search import radial_topologies, random_tree
+from igdt_planner.neighbourhood import neighbourhood_of
+from igdt_planner.search import RadialNetwork, nearest_tree, radial_topologies, random_tree
 from igdt_planner.search.algorithms import ALGORITHMS, search
 from igdt_planner.search.encoding import Encoding
 from igdt_planner.search.potential_islands import common_lines, feasible_topologies, potential_islands, simplified_loops
 from igdt_planner.search.problem import Choice, SearchProblem, problem_of
 from igdt_planner.search.radial_flow import radial_power_flow
-from igdt_planner.search.tree import base_tree, closed_lines
+from igdt_planner.search.run import Run
+from igdt_planner.search.tree import Tree, base_tree, closed_lines
 from igdt_planner.search.units import best_sites, within
+from igdt_planner.session import Session
 from igdt_planner.study import resolve
 
 NO_SITES = np.empty(0, dtype=np.int64)
@@ -86,6 +90,45 @@ def test_dispatch_loses_less_than_any_other_by_ac() -> None:
     assert min(one.objective for one in given.judge([choice] * 50, others)) >= judged.objective * (1.0 - 1e-3)
 
 
+@pytest.mark.parametrize(("weight", "built"), [(1e-5, ["large"]), (2e-3, ["small"]), (1.0, [])])
+def test_technology_or_none_by_what_it_costs(weight: float, built: list[str]) -> None:
+    """One DG on 16 buses: a large one where money is cheap, then a small one, then none; against all plans."""
+    technologies = [
+        {"name": "small", "p_mw": 2.0, "q_max_mvar": 0.0, "maintenance_cost_per_year": 1.0},
+        {"name": "large", "p_mw": 6.0, "q_max_mvar": 0.0, "maintenance_cost_per_year": 100.0},
+    ]
+    objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": weight}]
+    settings = {"dg.max_units": 1, "dg.technologies": technologies, "objective": objective}
+    study = resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings))
+    run = search(given := problem_of(study), "hybrid", 1000, seed=0)
+    assert run.best is not None
+    sites = run.best.choice.sites
+    assert [technologies[kind]["name"] for kind in given.units.technology(sites)] == built
+    opened = [np.flatnonzero(~line_on) for line_on in radial_topologies(given.network)]
+    choices = [
+        Choice(Tree(given.network, lines), np.array(some, dtype=np.int64))
+        for lines in opened
+        for some in ([], *([site] for site in given.units.sites.tolist()))
+    ]
+    judged = given.judge(choices, [given.power(choice, run.best.v) for choice in choices])
+    assert run.best.objective == pytest.approx(min(one.objective for one in judged), rel=1e-3)
+
+
+def test_vectors_say_technology_and_none() -> None:
+    """The last value of a coordinate is no generator; the others are every technology at every bus."""
+    technologies = [{"name": name, "p_mw": 1.0, "maintenance_cost_per_year": 1.0} for name in ("a", "b")]
+    objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": 1.0}]
+    settings = {"dg.max_units": 2, "dg.technologies": technologies, "objective": objective}
+    given = problem_of(resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings)))
+    encoding = Encoding(given)
+    lines = np.full((2000, len(encoding.loops)), 0.5)
+    values = np.random.default_rng(0).uniform(size=(2000, 2))
+    sites = [encoding.decode(row).sites for row in encoding.places(np.hstack([lines, values]))]
+    assert {len(one) for one in sites} == {0, 1, 2}
+    assert {site for one in sites for site in one.tolist()} == set(given.units.sites.tolist())
+    assert all(len(set(given.units.bus(one).tolist())) == len(one) for one in sites)
+
+
 # Encoding
 
 
@@ -93,7 +136,7 @@ def test_dispatch_loses_less_than_any_other_by_ac() -> None:
 def test_every_vector_is_a_radial_plan(case: str) -> None:
     encoding = Encoding(given := problem(case, units=2))
     vectors = np.random.default_rng(0).uniform(size=(50, encoding.size))
-    choices = [encoding.decode(vector) for vector in vectors]
+    choices = [encoding.decode(places) for places in encoding.places(vectors)]
     flow = radial_power_flow(given.network, np.array([c.tree.line_on for c in choices]), 0.1 * given.loads)
     assert flow.converged.all()
     assert all(len(set(choice.sites.tolist())) == 2 for choice in choices)
@@ -102,8 +145,56 @@ def test_every_vector_is_a_radial_plan(case: str) -> None:
 def test_encoding_reaches_every_topology_of_the_14_switches() -> None:
     encoding = Encoding(given := problem("ieee33_14sw"))
     grids = [(np.arange(len(own)) + 0.5) / len(own) for own in encoding.loops]
-    met = {encoding.decode(np.array(vector)).tree.line_on.tobytes() for vector in itertools.product(*grids)}
+    met = {
+        encoding.decode(encoding.places(np.array(vector))).tree.line_on.tobytes()
+        for vector in itertools.product(*grids)
+    }
     assert met == {line_on.tobytes() for line_on in radial_topologies(given.network)}
+
+
+@pytest.mark.parametrize("case", ["ieee16", "ieee33", "ieee33_14sw", "ieee69"])
+def test_places_are_read_as_the_nearest_tree(case: str) -> None:
+    """Decoding opens in order what leaves all buses fed; so does a spanning tree grown in the opposite order."""
+    encoding = Encoding(given := problem(case))
+    network = given.network
+    for places in encoding.places(np.random.default_rng(1).uniform(size=(40, encoding.size))):
+        line_on = np.ones(network.n_line, dtype=bool)
+        line_on[[own[place] for own, place in zip(encoding.loops, places, strict=True)]] = False
+        tree = encoding.decode(places).tree
+        assert tree.line_on.tolist() == nearest_tree(network, line_on).line_on.tolist()
+        assert tree.line_on.tolist() == grown(network, np.where(network.switchable, line_on, 2 * network.closed))
+
+
+def grown(network: RadialNetwork, worth: np.ndarray) -> list[bool]:
+    """Lines of the spanning tree of most worth; of equal lines the last are taken first."""
+    graph = nx.MultiGraph()
+    roots = set(network.root.tolist())
+    for line, (i, j) in enumerate(zip(network.from_bus.tolist(), network.to_bus.tolist(), strict=True)):
+        ends = [-1 if bus in roots else bus for bus in (i, j)]
+        graph.add_edge(*ends, key=line, weight=int(worth[line]) * network.n_line + line)
+    taken = {key for *_, key in nx.maximum_spanning_edges(graph, keys=True, data=False)}
+    return [line in taken for line in range(network.n_line)]
+
+
+def test_a_plan_met_before_counts_but_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = problem("ieee33")
+    run = Run(given, 10_000, np.random.default_rng(0))
+    vectors = np.random.default_rng(1).uniform(size=(30, run.encoding.size))
+    first = run.fitness(vectors)
+    flows: list[int] = []
+    monkeypatch.setattr(SearchProblem, "judge", lambda _self, choices, _powers: flows.append(len(choices)) or [])
+    assert run.fitness(vectors[::-1]).tolist() == first[::-1].tolist()
+    assert run.used == 60 and flows == [0]
+
+
+def test_verdicts_are_forgotten_where_generators_are_run_anew() -> None:
+    """The powers follow from the voltages of the best plan: verdicts from before a better one hold no more."""
+    given = problem("ieee33", units=1, p_mw=2.0)
+    run = Run(given, 10_000, np.random.default_rng(0))
+    vectors = np.random.default_rng(2).uniform(size=(20, run.encoding.size))
+    for vector in vectors:
+        again = Run(given, 10_000, np.random.default_rng(0), best=run.best)
+        assert run.fitness(vector[None])[0] == again.fitness(vector[None])[0]
 
 
 def test_lines_of_a_loop_are_in_order() -> None:
@@ -169,6 +260,10 @@ BAD = {
     "algorithm": (("ieee33", "reconfiguration", {"algorithm": "whales"}), "no algorithm 'whales'"),
     "evaluations": (("ieee33", "reconfiguration", {"evaluations": 0}), "evaluations 0"),
     "modes": (("ieee33", "dual_mode", {}), "the model has islanded too"),
+    "neighbourhoods": (
+        ("ieee33", "reconfiguration", {"algorithm": "woa", "neighbourhoods": True}),
+        "a move of hybrid; woa has none",
+    ),
 }
 
 
@@ -184,6 +279,29 @@ def test_all_that_the_search_does_not_decide_is_named_at_once() -> None:
     with pytest.raises(ip.InputError) as caught:
         ip.search("ieee33", override(load_model("reconfiguration"), changed))
     assert {fault.path for fault in caught.value.findings} == {"/model/fix", "/model/modes/connected/shedding"}
+
+
+# Neighbourhoods solved by MILP
+
+
+def test_a_neighbourhood_of_all_loops_holds_the_best_topology() -> None:
+    """From the untouched network of 16 buses; with no line free, the plan stays what it is."""
+    with Session(load_case("ieee16"), with_dg(), None, None, None) as session:
+        given = problem_of(session.study)
+        solve = neighbourhood_of(session.study, session.solver, "hybrid")
+        base = Choice(base_tree(given.network), NO_SITES)
+        found, again, held = (solve(base, np.full(given.network.n_line, free)) for free in (True, True, False))
+    flow = radial_power_flow(given.network, radial_topologies(given.network), given.loads)
+    assert found is not None and again is not None and held is not None
+    (judged,) = given.judge([found], [given.power(found, given.flat)])
+    assert judged.objective == pytest.approx(np.nanmin(flow.loss_mw), rel=1e-6)
+    assert again.key == found.key != base.key == held.key
+
+
+def test_search_counts_the_neighbourhoods_it_had_solved() -> None:
+    plan = ip.search("ieee16", with_dg(1, p_mw=2.0), evaluations=60, seed=0, neighbourhoods=True)
+    assert plan.search["neighbourhoods"] > 0
+    assert plan.ac is not None and plan.ac.verdict == "feasible"
 
 
 # The whale-optimisation paper

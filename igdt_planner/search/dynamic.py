@@ -143,7 +143,13 @@ def period_of(problem: SearchProblem, t: int) -> SearchProblem:
         problem,
         loads=problem.loads[one],
         hours=problem.hours[one],
-        units=replace(units, p_max=units.p_max[one], q_min=units.q_min[one], q_max=units.q_max[one]),
+        units=replace(
+            units,
+            p_max=units.p_max[:, one],
+            q_min=units.q_min[:, one],
+            q_max=units.q_max[:, one],
+            worth=units.worth[:, one],
+        ),
         rates=replace(rates, price=rates.price[one], emissions=rates.emissions[one]),
     )
 

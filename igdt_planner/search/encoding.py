@@ -6,12 +6,14 @@ nearest radial topology is meant, so that no vector is wasted.
 
 from __future__ import annotations
 
+import itertools
+
 import networkx as nx
 import numpy as np
 
 from igdt_planner.search.network import Floats, Ints, RadialNetwork
 from igdt_planner.search.problem import Choice, SearchProblem
-from igdt_planner.search.tree import Tree, base_tree, nearest_tree
+from igdt_planner.search.tree import Tree, base_tree, openings
 
 
 class Encoding:
@@ -19,40 +21,49 @@ class Encoding:
 
     Attributes
     ----------
-    loops : list of array of int
+    loops : list of list of int
         Lines of every loop of the base topology that have a switch, in order along the loop.
     size : int
         Length of a vector.
+    left : array of int, shape (size,)
+        Values that each coordinate tells apart: lines, or sites at buses that generators before have left free; where
+        generators may be missing, the last value says so.
+    always_open, switchable : list of int
+        Lines that are open without a switch, and those that have one.
     """
 
     def __init__(self, problem: SearchProblem) -> None:
         self.network, self.units = problem.network, problem.units
         tree = base_tree(self.network)
         lines = [along(self.network, tree, loop) for loop in range(len(tree.open_lines))]
-        self.loops = [own[self.network.switchable[own]] for own in lines]
-        self.loops = [own for own in self.loops if len(own)]
+        self.loops = [own[self.network.switchable[own]].tolist() for own in lines]
+        self.loops = [own for own in self.loops if own]
         self.size = len(self.loops) + self.units.count
+        taken = np.concatenate([np.zeros(len(self.loops), dtype=np.int64), np.arange(self.units.count)])
+        self.left = self.lengths() - taken * len(self.units.price)
+        self.always_open = np.flatnonzero(~self.network.switchable & ~self.network.closed).tolist()
+        self.switchable = np.flatnonzero(self.network.switchable).tolist()
 
-    def decode(self, vector: Floats) -> Choice:
-        """The choice that a vector describes, or the nearest one."""
-        line_on = np.ones(self.network.n_line, dtype=bool)
-        for own, value in zip(self.loops, vector, strict=False):
-            line_on[own[place(value, len(own))]] = False
-        free = self.units.buses
-        sites = []
-        for value in vector[len(self.loops) :]:
-            sites.append(int(free[place(value, len(free))]))
-            free = free[free != sites[-1]]
-        return Choice(nearest_tree(self.network, line_on), np.array(sorted(sites), dtype=np.int64))
+    def places(self, vectors: Floats) -> Ints:
+        """The value that every coordinate tells, shape of the vectors: a line of its loop, or a bus that is free."""
+        return np.asarray(np.minimum((vectors * self.left).astype(np.int64), self.left - 1))
+
+    def decode(self, places: Ints) -> Choice:
+        """The choice that a vector's places describe, or the nearest one (as :func:`nearest_tree` finds it)."""
+        values = places.tolist()
+        wanted = {own[value] for own, value in zip(self.loops, values, strict=False)}
+        opened = openings(self.network, itertools.chain(self.always_open, sorted(wanted), self.switchable))
+        free, kinds, sites = self.units.buses.tolist(), len(self.units.price), []
+        for value, left in zip(values[len(self.loops) :], self.left[len(self.loops) :].tolist(), strict=True):
+            if not (self.units.optional and value == left - 1):
+                sites.append(free.pop(value // kinds) + value % kinds * self.units.n_bus)
+        tree = Tree(self.network, np.array(sorted(opened), dtype=np.int64))
+        return Choice(tree, np.array(sorted(sites), dtype=np.int64))
 
     def lengths(self) -> Ints:
         """Number of values that each coordinate tells apart."""
-        return np.array([len(own) for own in self.loops] + [len(self.units.buses)] * self.units.count, dtype=np.int64)
-
-
-def place(value: float, count: int) -> int:
-    """The place among ``count`` that a value between 0 and 1 stands for."""
-    return min(int(value * count), count - 1)
+        sites = len(self.units.sites) + self.units.optional
+        return np.array([len(own) for own in self.loops] + [sites] * self.units.count, dtype=np.int64)
 
 
 def along(network: RadialNetwork, tree: Tree, loop: int) -> Ints:

@@ -38,6 +38,9 @@ MEMORY = 0.7
 LEAST_CHANCE = 0.1
 """Share of rounds that every move gets whatever it brought, all moves together."""
 
+SOLVES, FREE_LOOPS = 8, 2
+"""Neighbourhoods that a search may have solved, and the loops of the present tree whose lines are free in each."""
+
 Move = Callable[["Hybrid", Judged], Choice]
 
 
@@ -55,6 +58,8 @@ class Hybrid:
         self.moves: list[Move] = [shake_lines, towards_best]
         if self.units.count:
             self.moves += [shake_sites, shake_both]
+        if run.neighbourhood is not None and len(self.network.loops):
+            self.moves.append(solve_loops)
         self.reward = np.ones(len(self.moves))
         self.seen: set[object] = set()
 
@@ -85,8 +90,7 @@ class Hybrid:
         best, idle, stale = present, 0, 0
         while idle < PATIENCE * size and stale < STALE and self.run.left:
             number = self.choose()
-            drafts = [self.down(self.moves[number](self, present), present.v) for _ in range(CANDIDATES)]
-            found = self.run.judge(self.fresh(drafts))
+            found = self.run.judge(self.fresh(self.drafts(self.moves[number], present)))
             stale = 0 if found else stale + 1
             found.sort(key=lambda one: (one.violation, one.objective))
             better = bool(found) and found[0].beats(best)
@@ -99,9 +103,17 @@ class Hybrid:
             elif idle % size == 0:
                 present = best
 
+    def drafts(self, move: Move, present: Judged) -> list[Choice]:
+        """What a move makes of a plan: some random throws brought down, or the one best plan around."""
+        if move is solve_loops:
+            return [move(self, present)]
+        return [self.down(move(self, present), present.v) for _ in range(CANDIDATES)]
+
     def choose(self) -> int:
-        """A move, drawn by what moves have brought of late."""
+        """A move, drawn by what moves have brought of late; neighbourhoods are solved so often and no more."""
         chance = self.reward / self.reward.sum() * (1.0 - LEAST_CHANCE) + LEAST_CHANCE / len(self.reward)
+        if self.run.solved >= SOLVES:
+            chance = chance * [move is not solve_loops for move in self.moves]
         return int(self.rng.choice(len(self.moves), p=chance / chance.sum()))
 
     def learn(self, number: int, least: float, found: list[Judged]) -> None:
@@ -133,8 +145,8 @@ class Hybrid:
         tree, sites = choice.tree, choice.sites
         for _ in range(DESCENTS):
             before = tree
-            losses = self.problem.quadratic(tree, v)
-            sites = best_sites(losses, self.units, sites)
+            if self.units.count:
+                sites = best_sites(self.problem.quadratic(tree, v), self.units, sites)
             net = self.net_draw(Choice(tree, sites), v)
             tree = descend(self.network, tree, frozen_currents(self.network, net, self.problem.hours))
             if np.array_equal(tree.open_lines, before.open_lines):
@@ -144,7 +156,8 @@ class Hybrid:
     def net_draw(self, choice: Choice, v: Complexes) -> Complexes:
         """Currents drawn less those that generators deliver, pu."""
         net = np.conj(self.problem.loads / v)
-        net[:, choice.sites] -= np.conj(self.problem.power(choice, v) / v[:, choice.sites])
+        buses = self.units.bus(choice.sites)
+        net[:, buses] -= np.conj(self.problem.power(choice, v) / v[:, buses])
         return net
 
     def settle(self, judged: Judged) -> Judged:
@@ -195,7 +208,17 @@ def towards_best(search: Hybrid, present: Judged) -> Choice:
     line_on[opened[keep]] = line_on[best.tree.open_lines[~keep]] = False
     tree = shake(search.network, nearest_tree(search.network, line_on), search.rng, 1)
     pool = np.union1d(best.sites, present.choice.sites)
-    return Choice(tree, search.rng.choice(pool, search.units.count, replace=False) if len(pool) else pool)
+    count = min(search.units.count, len(pool))
+    return Choice(tree, search.units.apart(search.rng.choice(pool, count, replace=False)) if count else pool)
+
+
+def solve_loops(search: Hybrid, present: Judged) -> Choice:
+    """The best plan by MILP in which the lines of a few loops, and the sites, may change."""
+    assert search.run.neighbourhood is not None
+    loops = present.choice.tree.loops
+    some = search.rng.choice(len(loops), min(FREE_LOOPS, len(loops)), replace=False)
+    search.run.solved += 1
+    return search.run.neighbourhood(present.choice, (loops[some] != 0.0).any(axis=0)) or present.choice
 
 
 def steps(search: Hybrid, tree: Tree) -> int:
@@ -205,7 +228,9 @@ def steps(search: Hybrid, tree: Tree) -> int:
 
 def thrown(search: Hybrid, sites: Ints) -> Ints:
     """Sites of which at least one has moved to a random bus."""
+    if not len(sites):
+        return search.rng.choice(search.units.sites, 1)
     count = int(search.rng.integers(1, len(sites), endpoint=True))
     kept = search.rng.permutation(sites)[count:]
-    free = np.setdiff1d(search.units.buses, kept)
-    return np.concatenate([kept, search.rng.choice(free, count, replace=False)])
+    free = search.units.sites[~np.isin(search.units.bus(search.units.sites), search.units.bus(kept))]
+    return search.units.apart(np.concatenate([kept, search.rng.choice(free, count, replace=False)]))

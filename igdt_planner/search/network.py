@@ -88,6 +88,47 @@ class RadialNetwork:
         loops[:, self.frame.line] = self.frame.loops * self.frame.sign
         return loops
 
+    @cached_property
+    def loop_bits(self) -> list[int]:
+        """The loops that every line is part of, as the bits of a number: to exchange lines is to add these modulo 2."""
+        return [sum(1 << int(loop) for loop in np.flatnonzero(column)) for column in self.loops.T]
+
+    @cached_property
+    def paths(self) -> Floats:
+        """Current in every line of the frame per unit of current drawn at every bus, shape (lines, buses)."""
+        roots = len(self.root)
+        fed = np.eye(self.n_bus)[self.frame.bus]
+        for child, parent in reversed(self.frame.links):
+            fed[parent] += fed[child]
+        feeding = slice(self.n_bus - roots)
+        paths = np.zeros((self.n_line, self.n_bus))
+        paths[self.frame.line[feeding]] = fed[roots:] * self.frame.sign[feeding, None]
+        return paths
+
+    @cached_property
+    def frame_impedances(self) -> Complexes:
+        """Voltage drop at every bus per unit of current drawn at every bus, along the frame, shape (buses, buses)."""
+        return np.asarray((self.paths.T * (self.r + 1j * self.x)) @ self.paths)
+
+    @cached_property
+    def loop_drops(self) -> Complexes:
+        """Voltage drop around every loop per unit of current drawn at every bus, along the frame."""
+        return np.asarray((self.loops * (self.r + 1j * self.x)) @ self.paths)
+
+    @cached_property
+    def loop_impedances(self) -> Complexes:
+        """Voltage drop around every loop per unit of current around every loop, shape (loops, loops)."""
+        return np.asarray((self.loops * (self.r + 1j * self.x)) @ self.loops.T)
+
+    @cached_property
+    def v_frame(self) -> Complexes:
+        """Voltages along the frame where nothing is drawn, shape (buses,)."""
+        v = np.zeros(self.n_bus, dtype=complex)
+        v[: len(self.root)] = self.v_root
+        for child, parent in self.frame.links:
+            v[child] = v[parent]
+        return v[np.argsort(self.frame.bus)]
+
     def frame_currents(self, draw: Complexes) -> Complexes:
         """Currents in the frame.
 
@@ -101,14 +142,7 @@ class RadialNetwork:
         array of complex, shape (..., lines)
             Current from ``from_bus`` to ``to_bus``, pu; 0 outside the frame.
         """
-        roots = len(self.root)
-        fed = draw[..., self.frame.bus]
-        for child, parent in reversed(self.frame.links):
-            fed[..., parent] += fed[..., child]
-        feeding = slice(self.n_bus - roots)
-        current = np.zeros((*draw.shape[:-1], self.n_line), dtype=complex)
-        current[..., self.frame.line[feeding]] = fed[..., roots:] * self.frame.sign[feeding]
-        return current
+        return np.asarray(draw @ self.paths.T)
 
 
 @dataclass(frozen=True, eq=False)

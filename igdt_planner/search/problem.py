@@ -6,13 +6,13 @@ searches the same space and is judged alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.model import AVAILABILITY, Fix, Term, TermName
+from igdt_planner.model import AVAILABILITY, DgTechnology, Fix, Term, TermName
 from igdt_planner.search.network import Bools, Complexes, Floats, Ints, RadialNetwork, loads_of, network_of
 from igdt_planner.search.radial_flow import RadialFlow, radial_power_flow
 from igdt_planner.search.reconfiguration import MAX_SWEEPS, violations
@@ -36,30 +36,22 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A choice with what AC power flow says of it.
+class Verdict:
+    """What AC power flow says of a choice.
 
     Attributes
     ----------
-    choice : Choice
-    power : array of complex, shape (periods, count)
-        Power delivered at the sites, pu.
     objective : float
         Infinite without an AC solution.
     violation : float
         Of voltage limits and ratings: pu of voltage and shares of ratings, summed, and shares of limits on terms.
     values : array, shape (terms,)
         Of the terms that the problem asks for; infinite without an AC solution.
-    v : array of complex, shape (periods, buses)
-        Voltages, pu; 1 without an AC solution.
     """
 
-    choice: Choice
-    power: Complexes
     objective: float
     violation: float
     values: Floats
-    v: Complexes
 
     def sums(self, weights: Floats) -> Floats:
         """Weighted sums of the terms; infinite without an AC solution."""
@@ -67,9 +59,27 @@ class Judged:
             return np.full(weights.shape[:-1], np.inf)
         return np.asarray(weights @ self.values)
 
-    def beats(self, other: Judged, margin: float = 1e-9) -> bool:
+    def beats(self, other: Verdict, margin: float = 1e-9) -> bool:
         """Whether it is better by more than rounding; within limits is better than outside."""
         return (self.violation, self.objective) < (other.violation, other.objective - margin * abs(other.objective))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged(Verdict):
+    """A choice with what AC power flow says of it.
+
+    Attributes
+    ----------
+    choice : Choice
+    power : array of complex, shape (periods, count)
+        Power delivered at the sites, pu.
+    v : array of complex, shape (periods, buses)
+        Voltages, pu; 1 without an AC solution.
+    """
+
+    choice: Choice
+    power: Complexes
+    v: Complexes
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +123,18 @@ class SearchProblem:
 
     def power(self, choice: Choice, v: Complexes) -> Complexes:
         """Powers of the generators that lose least around voltages, pu, shape (periods, count)."""
-        if not self.units.count:
+        if not len(choice.sites):
             return np.zeros((len(self.hours), 0), dtype=complex)
         powers: Complexes = self.quadratic(choice.tree, v).best(self.units, choice.sites[None])[1]
         return np.asarray(powers[0])
 
     def judge(self, choices: Sequence[Choice], powers: Sequence[Complexes]) -> list[Judged]:
         """AC power flow of choices with given powers, in one batch."""
+        if not choices:
+            return []
         loads = np.repeat(self.loads[None], len(choices), axis=0)
         for load, choice, power in zip(loads, choices, powers, strict=True):
-            load[:, choice.sites] -= power
+            load[:, self.units.bus(choice.sites)] -= power
         line_on = np.array([choice.tree.line_on for choice in choices])
         flow = radial_power_flow(self.network, line_on, loads, max_sweeps=MAX_SWEEPS)
         solved = np.asarray(flow.converged.all(axis=1))
@@ -131,7 +143,7 @@ class SearchProblem:
         objective = np.where(solved, raw @ self.weights, np.inf)
         violation = np.where(solved, violations(self.network, flow) + self.excess(raw), np.inf)
         v = np.where(solved[:, None, None], flow.v, 1.0)
-        rows = zip(choices, powers, objective.tolist(), violation.tolist(), values, v, strict=True)
+        rows = zip(objective.tolist(), violation.tolist(), values, choices, powers, v, strict=True)
         return [Judged(*row) for row in rows]
 
     def measured(
@@ -140,8 +152,14 @@ class SearchProblem:
         """Terms of every plan, shape (plans, terms)."""
         dg = np.array([total_mw(self.network, power) for power in powers])
         demand = np.broadcast_to(total_mw(self.network, self.loads), dg.shape)
-        units = np.array([len(choice.sites) for choice in choices], dtype=float)
-        batch = Batch(self.network, self.hours, self.rates, line_on, demand, dg, units, flow)
+        kinds = [self.units.technology(choice.sites) for choice in choices]
+        by_unit = [(self.network.base_mva * power.real, own) for power, own in zip(powers, kinds, strict=True)]
+        costs, emitted = (
+            np.array([power @ rate[own] for power, own in by_unit])
+            for rate in (self.rates.dg_cost, self.rates.dg_emissions)
+        )
+        built = np.array([self.rates.annual_cost[own].sum() for own in kinds])
+        batch = Batch(self.network, self.hours, self.rates, line_on, demand, dg, costs, emitted, built, flow)
         return measured(batch, self.terms)
 
     def excess(self, values: Floats) -> Floats:
@@ -170,7 +188,7 @@ def problem_of(study: Study, *, dynamic: bool = False) -> SearchProblem:
     Raises
     ------
     InputError
-        The study asks for what the search does not decide: islands, storage, several technologies, shedding, stated
+        The study asks for what the search does not decide: islands, storage, shedding, stated
         decisions, or topologies by period where they are not expected; or the network has no radial topology.
     """
     refuse(study, dynamic)
@@ -195,8 +213,9 @@ def problem_of(study: Study, *, dynamic: bool = False) -> SearchProblem:
     for row, each in zip(rows, sums, strict=True):
         for term, weight in each:
             row[terms.index(term)] += weight
-    own = units_of(study), rates_of(study)
-    return SearchProblem(network, loads, hours, *own, terms, rows[0], rows[1:], np.array(most))
+    rates, weight_by_term = rates_of(study), dict(zip(terms, rows[0].tolist(), strict=True))
+    units = units_of(study, rates, weight_by_term)
+    return SearchProblem(network, loads, hours, units, rates, terms, rows[0], rows[1:], np.array(most))
 
 
 def weight_of(study: Study, entry: Term) -> float:
@@ -213,27 +232,51 @@ def rates_of(study: Study) -> Rates:
     periods = study.periods.values()
     price = np.array([period.price_per_mwh for period in periods])
     emitted = np.array([period.emissions_t_per_mwh for period in periods])
-    technology = next(iter(study.dg.values()), None)
-    if technology is None:
-        return Rates(price, emitted)
-    own = technology.generation_cost_per_mwh, technology.emissions_t_per_mwh, technology.annual_cost
-    return Rates(price, emitted, *own)
+    dg_cost, dg_emissions, annual_cost = (
+        np.array([getattr(technology, name) for technology in technologies_of(study)])
+        for name in ("generation_cost_per_mwh", "emissions_t_per_mwh", "annual_cost")
+    )
+    return Rates(price, emitted, dg_cost, dg_emissions, annual_cost)
 
 
-def units_of(study: Study) -> Units:
-    """The generators that a study may place."""
+def technologies_of(study: Study) -> list[DgTechnology]:
+    """The technologies that may be placed, in the order of the model."""
+    return list(study.model.dg.technologies) if study.dg else []
+
+
+def units_of(study: Study, rates: Rates, weights: Mapping[TermName, float]) -> Units:
+    """The generators that a study may place, and what they are worth beside the losses that they save."""
     place = {bus: k for k, bus in enumerate(study.buses)}
     buses = np.array(sorted({place[bus] for bus, _ in study.dg}), dtype=np.int64)
-    technology = next(iter(study.dg.values()), None)
-    source = technology.source if technology is not None else "dg"
-    share = np.array([period.share[source] for period in study.periods.values()])
-    factor = [study.realisation.at(AVAILABILITY[source], ALL_BUSES, t) for t in study.periods]
-    steady = np.array(factor) / study.base_mva
-    p, least_q, most_q = (
-        (technology.p_mw, technology.q_min_mvar, technology.q_max_mvar) if technology is not None else (0.0, 0.0, 0.0)
+    technologies, periods = technologies_of(study), study.periods
+    shape = len(technologies), len(periods)
+    share = np.array([[period.share[kind.source] for period in periods.values()] for kind in technologies])
+    factor = [[study.realisation.at(AVAILABILITY[kind.source], ALL_BUSES, t) for t in periods] for kind in technologies]
+    steady = np.array(factor).reshape(shape) / study.base_mva
+    p_max, q_min, q_max = (
+        np.array([getattr(kind, name) for kind in technologies])[:, None] * steady
+        for name in ("p_mw", "q_min_mvar", "q_max_mvar")
     )
+    p_max = p_max * share.reshape(shape)
+    limited = {term for limit in study.model.limits for term, _ in study.model.summands(limit.term)}
+    paid = bool(weights.get("investment_cost")) or "investment_cost" in limited
+    optional = paid and bool(rates.annual_cost.any())
+    worth, price = np.zeros(p_max.shape), np.zeros(len(technologies))
+    if optional or len(technologies) > 1:
+        worth, price = worth_of(study, rates, weights)
     count = min(study.model.dg.max_units, len(buses))
-    return Units(count, buses, p * share * steady, least_q * steady, most_q * steady)
+    return Units(count, buses, p_max, q_min, q_max, len(study.buses), worth, price, optional)
+
+
+def worth_of(study: Study, rates: Rates, weights: Mapping[TermName, float]) -> tuple[Floats, Floats]:
+    """What power delivered is worth as a multiple of losses, and what generators cost as pu hours of losses."""
+    bought = weights.get("energy_cost", 0.0) * rates.price + weights.get("emissions", 0.0) * rates.emissions
+    own = weights.get("generation_cost", 0.0) * rates.dg_cost + weights.get("emissions", 0.0) * rates.dg_emissions
+    lost = float(np.mean(bought)) + weights.get("losses", 0.0)
+    if lost <= 0.0:
+        return np.zeros((len(own), len(bought))), np.zeros(len(own))
+    price = weights.get("investment_cost", 0.0) * rates.annual_cost / (lost * study.base_mva)
+    return np.asarray((bought - own[:, None]) / lost), np.asarray(price)
 
 
 LIMIT_ROUNDING, LEAST_LIMIT = 1e-9, 1e-6
@@ -262,15 +305,8 @@ def refuse(study: Study, dynamic: bool) -> None:
             fault("sheds no load", "/model/modes/connected/shedding", True)
     if study.ess:
         fault("places no storage", "/model/ess/max_units", model.ess.max_units)
-    if len(model.dg.technologies) > 1 and study.dg:
-        names = [technology.name for technology in model.dg.technologies]
-        fault("places one technology of DG", "/model/dg/technologies", names)
     if any(technology.must_take for technology in study.dg.values()):
         fault("curtails DG where that loses less", "/model/dg/technologies", "must_take")
-    weighed = {entry.term for entry in model.objective if entry.weight}
-    weighed |= {term for limit in model.limits for term, _ in model.summands(limit.term)}
-    if "investment_cost" in weighed and any(technology.annual_cost for technology in study.dg.values()):
-        fault("places as many DG as allowed, whatever they cost", "/model/objective", "investment_cost")
     if model.fix != Fix():
         fault("decides all sites and switches itself", "/model/fix", None)
     if findings:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from igdt_planner.search.network import Bools, Complexes, Floats, Frame, Ints, RadialNetwork, grow
+from igdt_planner.search.impedance import FewPlans
+from igdt_planner.search.network import Bools, Complexes, Floats, Frame, Ints, RadialNetwork
 
 TOLERANCE = 1e-10
 """Largest change of a voltage in the last sweep, pu."""
@@ -26,6 +27,10 @@ ROUNDS = (8, 2, 2, 2, 2, 4, 4)
 
 CHUNK = 512
 """Flows swept together; what they need stays in the cache."""
+
+
+FEW = 2_000
+"""Flows times buses up to which a product with the matrix of each plan is faster than sweeps line by line."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,21 @@ def radial_power_flow(
     plans, loads, buses = len(line_on), load.shape[-2], network.n_bus
     if line_on.shape != (plans, network.n_line) or load.shape not in ((loads, buses), (plans, loads, buses)):
         raise ValueError(f"line_on of shape {line_on.shape} and load of shape {load.shape} do not fit the network")
+    if plans == 1 or plans * loads * buses <= FEW:
+        return _few(network, line_on, load, max_sweeps)
     batch = _Batch(network, line_on, load)
     for sweeps in _rounds(max_sweeps):
         batch.advance(sweeps)
     return batch.result()
+
+
+def _few(network: RadialNetwork, line_on: Bools, load: Complexes, max_sweeps: int) -> RadialFlow:
+    few = FewPlans(network, line_on, load)
+    few.advance(_rounds(max_sweeps), TOLERANCE)
+    converged = few.change <= TOLERANCE
+    v, current = (np.where(converged[..., None], values, np.nan) for values in (few.v, few.current))
+    loss = network.base_mva * (current.real**2 + current.imag**2) @ network.r
+    return RadialFlow(converged, np.asarray(loss), v, current)
 
 
 def _rounds(max_sweeps: int) -> Iterator[int]:
@@ -96,7 +112,7 @@ class _Batch:
 
     def __init__(self, network: RadialNetwork, line_on: Bools, load: Complexes) -> None:
         self.network, self.shape = network, (len(line_on), load.shape[-2])
-        self.frame = _frame(network, line_on)
+        self.frame = network.frame
         self.opened, self.inverse, radial = _openings(self.frame, line_on)
         self.plan, scenario = np.divmod(np.arange(self.shape[0] * self.shape[1]), self.shape[1])
         self.load, self.load_row = load.reshape(-1, network.n_bus), scenario
@@ -139,12 +155,6 @@ class _Batch:
             v=v.T.reshape(*self.shape, network.n_bus),
             current=current.T.reshape(*self.shape, network.n_line),
         )
-
-
-def _frame(network: RadialNetwork, line_on: Bools) -> Frame:
-    """Frame of a batch: a single plan is swept along its own forest and needs no compensation."""
-    frame = grow(network, line_on[0]) if len(line_on) == 1 else network.frame
-    return frame if len(frame.bus) == network.n_bus else network.frame
 
 
 def _openings(frame: Frame, line_on: Bools) -> tuple[Ints, Floats, Bools]:

@@ -9,13 +9,16 @@ import numpy as np
 
 from igdt_planner.search.archive import Archive, Pool
 from igdt_planner.search.encoding import Encoding
-from igdt_planner.search.network import Complexes, Floats
-from igdt_planner.search.problem import Choice, Judged, SearchProblem
+from igdt_planner.search.network import Bools, Complexes, Floats
+from igdt_planner.search.problem import Choice, Judged, SearchProblem, Verdict
 
 POPULATION = 50
 """Individuals of the algorithms that have a population."""
 OUTSIDE, NO_SOLUTION = 1e6, 1e9
 """Fitness of plans outside their limits, to which the violation is added, and of those without an AC solution."""
+
+Neighbourhood = Callable[[Choice, Bools], Choice | None]
+"""Solves the neighbourhood of a choice in which the lines given, and all sites, are free."""
 
 
 @dataclass(eq=False)
@@ -35,8 +38,14 @@ class Run:
         Is told of every better plan.
     archive : Archive or Pool, optional
         Takes in every plan that is judged.
+    neighbourhood : callable, optional
+        Solves the neighbourhood of a choice in which the lines given, and all sites, are free.
+    solved : int
+        Neighbourhoods solved.
     aims : array, shape (individuals, terms), optional
         Weights of the terms, where every individual of a population has its own objective.
+    known : dict
+        Verdicts on vectors and choices met before.
     used : int
     best : Judged or None
     history : list of (int, float)
@@ -49,7 +58,10 @@ class Run:
     target: float = -np.inf
     on_better: Callable[[Judged], object] | None = None
     archive: Archive | Pool | None = None
+    neighbourhood: Neighbourhood | None = None
+    solved: int = 0
     aims: Floats | None = None
+    known: dict[object, Verdict] = field(default_factory=dict)
     used: int = 0
     best: Judged | None = None
     history: list[tuple[int, float]] = field(default_factory=list)
@@ -76,10 +88,13 @@ class Run:
 
     def judge_dispatched(self, choices: Sequence[Choice], powers: Sequence[Complexes]) -> list[Judged]:
         """AC power flow of choices with given powers."""
-        if not choices:
-            return []
         judged = self.problem.judge(choices, powers)
-        self.used += len(judged) * len(self.problem.hours)
+        self.take(judged, len(judged))
+        return judged
+
+    def take(self, judged: Sequence[Judged], count: int) -> None:
+        """Count plans as judged, and keep what is worth keeping of those that were not met before."""
+        self.used += count * len(self.problem.hours)
         for one in judged:
             if self.archive is not None:
                 self.archive.add(one)
@@ -89,12 +104,26 @@ class Run:
                     self.history.append((self.used, one.objective))
                 if self.on_better is not None:
                     self.on_better(one)
-        return judged
 
-    def judge_vectors(self, vectors: Floats) -> list[Judged]:
-        """AC power flow of the choices that vectors describe, as many as may still be judged."""
-        vectors = np.clip(vectors[: self.left], 0.0, 1.0)
-        return self.judge([self.encoding.decode(vector) for vector in vectors])
+    def judge_vectors(self, vectors: Floats) -> list[Verdict]:
+        """Verdicts on the choices that vectors describe, as many as may still be judged.
+
+        A choice met before counts, but is not judged again as long as its generators would be run as they were.
+        """
+        places = self.encoding.places(np.clip(vectors[: self.left], 0.0, 1.0))
+        keys: list[object] = [row.tobytes() for row in places]
+        met = {key: self.encoding.decode(row) for key, row in zip(keys, places, strict=True) if key not in self.known}
+        fresh = {choice.key: choice for choice in met.values() if choice.key not in self.known}
+        judged = self.problem.judge(list(fresh.values()), [self.problem.power(one, self.v) for one in fresh.values()])
+        for key, one in zip(fresh, judged, strict=True):
+            self.known[key] = Verdict(one.objective, one.violation, one.values)
+        self.known |= {key: self.known[choice.key] for key, choice in met.items()}
+        verdicts = [self.known[key] for key in keys]
+        before = self.best
+        self.take(judged, len(keys))
+        if self.problem.units.count and self.best is not before:
+            self.known.clear()
+        return verdicts
 
     def fitness(self, vectors: Floats) -> Floats:
         """What vectors are worth, the less the better, shape (vectors,); infinite where no more may be judged."""
@@ -103,7 +132,7 @@ class Run:
         worth[: len(judged)] = [fitness(one, self.objective(one, number)) for number, one in enumerate(judged)]
         return worth
 
-    def objective(self, judged: Judged, number: int) -> float:
+    def objective(self, judged: Verdict, number: int) -> float:
         """What a plan is worth to an individual, by its place in the population."""
         return judged.objective if self.aims is None else float(judged.sums(self.aims[number % len(self.aims)]))
 
@@ -116,7 +145,7 @@ class Run:
                 return
 
 
-def fitness(judged: Judged, objective: float) -> float:
+def fitness(judged: Verdict, objective: float) -> float:
     """One number for a judged plan: the objective within limits, more than any objective outside."""
     if not np.isfinite(judged.objective):
         return NO_SOLUTION

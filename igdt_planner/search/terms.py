@@ -20,17 +20,17 @@ class Rates:
     ----------
     price, emissions : array, shape (periods,)
         Of bought energy, per MWh.
-    dg_cost, dg_emissions : float
+    dg_cost, dg_emissions : array, shape (technologies,)
         Of energy from generators, per MWh.
-    annual_cost : float
+    annual_cost : array, shape (technologies,)
         Of a generator.
     """
 
     price: Floats
     emissions: Floats
-    dg_cost: float = 0.0
-    dg_emissions: float = 0.0
-    annual_cost: float = 0.0
+    dg_cost: Floats
+    dg_emissions: Floats
+    annual_cost: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,10 @@ class Batch:
     line_on : array of bool, shape (plans, lines)
     demand_mw, dg_mw : array, shape (plans, periods)
         What all loads draw and all generators deliver.
-    units : array, shape (plans,)
-        Generators built.
+    dg_cost, dg_emissions : array, shape (plans, periods)
+        Of what all generators deliver, per hour.
+    annual_cost : array, shape (plans,)
+        Of all generators.
     flow : RadialFlow
     """
 
@@ -56,7 +58,9 @@ class Batch:
     line_on: Bools
     demand_mw: Floats
     dg_mw: Floats
-    units: Floats
+    dg_cost: Floats
+    dg_emissions: Floats
+    annual_cost: Floats
     flow: RadialFlow
 
     @property
@@ -82,18 +86,18 @@ def energy_cost(batch: Batch) -> Floats:
 
 def generation_cost(batch: Batch) -> Floats:
     """Energy from generators, money."""
-    return np.asarray(batch.rates.dg_cost * (batch.dg_mw @ batch.hours))
+    return np.asarray(batch.dg_cost @ batch.hours)
 
 
 def investment_cost(batch: Batch) -> Floats:
     """Annual cost of the generators, money."""
-    return batch.rates.annual_cost * batch.units
+    return batch.annual_cost
 
 
 def emissions(batch: Batch) -> Floats:
     """Of energy bought and generated, tCO2."""
     bought = batch.bought_mw @ (batch.hours * batch.rates.emissions)
-    return np.asarray(bought + batch.rates.dg_emissions * (batch.dg_mw @ batch.hours))
+    return np.asarray(bought + batch.dg_emissions @ batch.hours)
 
 
 def switching(batch: Batch) -> Floats:

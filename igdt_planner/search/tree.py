@@ -6,31 +6,41 @@ another line of its loop is a pivot on the loops, as in the simplex method; no t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 
 from igdt_planner.search.network import Bools, Floats, Ints, RadialNetwork
 
 
-@dataclass(frozen=True, eq=False)
 class Tree:
     """A radial topology: every bus is fed by exactly one root over exactly one path.
 
     Attributes
     ----------
+    network : RadialNetwork
     open_lines : array of int, shape (loops,)
-    loops : array, shape (loops, lines)
-        The loop that each open line would close, along that line: 1, -1 against the direction of a line, or 0.
     """
 
-    open_lines: Ints
-    loops: Floats
+    def __init__(self, network: RadialNetwork, open_lines: Ints, loops: Floats | None = None) -> None:
+        self.network, self.open_lines = network, open_lines
+        if loops is not None:
+            self.loops = loops
+
+    @cached_property
+    def loops(self) -> Floats:
+        """The loop that each open line would close, along that line: 1, -1 against the direction of a line, or 0.
+
+        Shape (loops, lines).
+        """
+        loops = self.network.loops
+        return np.asarray(np.rint(np.linalg.solve(loops[:, self.open_lines], loops)))
 
     @property
     def line_on(self) -> Bools:
         """Whether each line is closed, shape (lines,)."""
-        return closed_lines(self.open_lines, self.loops.shape[1])
+        return closed_lines(self.open_lines, self.network.n_line)
 
     def exchange(self, loop: int, line: int) -> Tree:
         """Close the open line of a loop and open another line of that loop."""
@@ -39,7 +49,7 @@ class Tree:
         loops[loop] = pivot
         open_lines = self.open_lines.copy()
         open_lines[loop] = line
-        return Tree(open_lines, loops)
+        return Tree(self.network, open_lines, loops)
 
 
 def closed_lines(open_lines: Ints, n_line: int) -> Bools:
@@ -69,16 +79,35 @@ def nearest_tree(network: RadialNetwork, line_on: Bools) -> Tree:
     """
     fixed_open, fixed_closed = ~network.switchable & ~network.closed, ~network.switchable & network.closed
     order = np.select([fixed_open, fixed_closed, ~line_on], [0, 3, 1], default=2)
-    tree = Tree(network.frame.line[network.n_bus - len(network.root) :], network.loops)
+    tree = Tree(network, network.frame.line[network.n_bus - len(network.root) :], network.loops)
     free = list(range(len(tree.open_lines)))
-    for line in np.argsort(order, kind="stable").tolist():
-        loop = next((loop for loop in free if tree.loops[loop, line]), None)
-        if loop is not None:
-            tree = tree.exchange(loop, line)
-            free.remove(loop)
+    for line in openings(network, np.argsort(order, kind="stable").tolist()):
+        loop = next(loop for loop in free if tree.loops[loop, line])
+        tree = tree.exchange(loop, line)
+        free.remove(loop)
     if fixed_closed[tree.open_lines].any() or tree.line_on[fixed_open].any():
         raise ValueError("lines that cannot be switched form a loop or cut buses off")
     return tree
+
+
+def openings(network: RadialNetwork, order: Iterable[int]) -> list[int]:
+    """The lines that are open in the end where lines are opened in an order, each unless that would cut buses off.
+
+    A line cuts buses off once its loops are a sum, modulo 2, of the loops of lines opened before.
+    """
+    opened: list[int] = []
+    known: dict[int, int] = {}
+    size = len(network.loops)
+    for line in order:
+        if len(opened) == size:
+            break
+        loops = network.loop_bits[line]
+        while loops and (highest := loops.bit_length()) in known:
+            loops ^= known[highest]
+        if loops:
+            known[highest] = loops
+            opened.append(line)
+    return opened
 
 
 def exchanges(network: RadialNetwork, tree: Tree) -> Bools:

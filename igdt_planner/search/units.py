@@ -21,14 +21,24 @@ SWEEPS = 12
 class Units:
     """Generators that may be placed: at most one a bus, and ``count`` of them.
 
+    A site is one number: that of the bus, plus the number of all buses for every technology before its own.
+
     Attributes
     ----------
     count : int
         0 where nothing is to be placed.
     buses : array of int, shape (candidates,)
         Where they may stand, by number of the bus.
-    p_max, q_min, q_max : array, shape (periods,)
+    p_max, q_min, q_max : array, shape (technologies, periods)
         What one may deliver, pu.
+    n_bus : int
+        Buses of the network.
+    worth : array, shape (technologies, periods)
+        What active power delivered is worth besides the losses that it saves, as a multiple of losses.
+    price : array, shape (technologies,)
+        What a generator costs, as pu hours of losses.
+    optional : bool
+        Whether fewer may be placed, because they cost.
     """
 
     count: int
@@ -36,6 +46,27 @@ class Units:
     p_max: Floats
     q_min: Floats
     q_max: Floats
+    n_bus: int
+    worth: Floats
+    price: Floats
+    optional: bool
+
+    @property
+    def sites(self) -> Ints:
+        """All sites: every technology at every bus."""
+        return np.asarray(np.add.outer(self.buses, self.n_bus * np.arange(len(self.price))).ravel())
+
+    def bus(self, sites: Ints) -> Ints:
+        """The bus of every site."""
+        return np.asarray(sites % self.n_bus)
+
+    def technology(self, sites: Ints) -> Ints:
+        """The technology of every site."""
+        return np.asarray(sites // self.n_bus)
+
+    def apart(self, sites: Ints) -> Ints:
+        """The sites, of those at one bus the first alone."""
+        return sites[np.sort(np.unique(self.bus(sites), return_index=True)[1])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +95,7 @@ class Quadratic:
         return float(self.hours @ (self.draw.conj() * self.drop).real.sum(axis=1))
 
     def best(self, units: Units, sites: Ints) -> tuple[Floats, Complexes]:
-        """The largest reduction of losses by each of some sets of sites, pu hours, and the powers that bring it.
+        """The powers that lose least at each of some sets of sites, and what they save, pu hours of losses.
 
         Parameters
         ----------
@@ -77,24 +108,25 @@ class Quadratic:
         array of complex, shape (sets, periods, count)
             Power delivered, pu.
         """
-        twice = np.concatenate([sites, sites], axis=1)
-        unit = self.unit[:, sites].transpose(1, 0, 2)
+        buses, kinds = units.bus(sites), units.technology(sites)
+        twice = np.concatenate([buses, buses], axis=1)
+        unit = self.unit[:, buses].transpose(1, 0, 2)
         unit = np.concatenate([unit, -1j * unit], axis=2)
         between = self.resistance[twice[:, :, None], twice[:, None, :]][:, None]
         matrix = (unit.conj()[..., None] * between * unit[..., None, :]).real
         linear = (unit.conj() * self.drop[:, twice].transpose(1, 0, 2)).real
-        power = within(matrix, linear, *limits(units))
+        power = within(matrix, linear, *limits(units, kinds))
         gain = 2.0 * (linear * power).sum(axis=2) - np.einsum("sti,stij,stj->st", power, matrix, power)
         count = sites.shape[1]
-        return gain @ self.hours, power[..., :count] + 1j * power[..., count:]
+        gain += np.einsum("skt,stk->st", units.worth[kinds], power[..., :count])
+        return gain @ self.hours - units.price[kinds].sum(axis=1), power[..., :count] + 1j * power[..., count:]
 
 
-def limits(units: Units) -> tuple[Floats, Floats]:
-    """Least and largest active, then reactive power of every generator, shape (periods, 2 count)."""
-    ones = np.ones(units.count)
-    lower = np.concatenate([np.outer(0.0 * units.p_max, ones), np.outer(units.q_min, ones)], axis=1)
-    upper = np.concatenate([np.outer(units.p_max, ones), np.outer(units.q_max, ones)], axis=1)
-    return lower, upper
+def limits(units: Units, kinds: Ints) -> tuple[Floats, Floats]:
+    """Least and largest active, then reactive power of generators by technology, shape (sets, periods, 2 count)."""
+    p_max, q_min, q_max = units.p_max[kinds], units.q_min[kinds], units.q_max[kinds]
+    both = np.concatenate([0.0 * p_max, q_min], axis=1), np.concatenate([p_max, q_max], axis=1)
+    return both[0].transpose(0, 2, 1), both[1].transpose(0, 2, 1)
 
 
 SETTLED = 1e-4
@@ -112,7 +144,7 @@ def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floa
     """
     x = np.zeros_like(linear)
     diagonal = np.einsum("...ii->...i", matrix)
-    movable = np.flatnonzero((upper > lower).any(axis=0))
+    movable = np.flatnonzero((upper > lower).any(axis=tuple(range(upper.ndim - 1))))
     inner = matrix[..., movable[:, None], movable] + SINGULAR * np.eye(len(movable))
     x[..., movable] = np.linalg.solve(inner, linear[..., movable, None])[..., 0]
     if ((x >= lower) & (x <= upper)).all():
@@ -124,7 +156,7 @@ def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floa
         before = first.copy()
         for i in movable.tolist():
             free = first[i] + (towards[i] - (rows[i] * first).sum(axis=0)) * share[..., i]
-            np.minimum(np.maximum(free, lower[:, i]), upper[:, i], out=first[i])
+            np.minimum(np.maximum(free, lower[..., i]), upper[..., i], out=first[i])
         if np.abs(first - before).max() <= SETTLED * np.abs(upper).max():
             break
     return np.moveaxis(first, 0, -1)
@@ -132,14 +164,15 @@ def within(matrix: Floats, linear: Floats, lower: Floats, upper: Floats) -> Floa
 
 def quadratic(network: RadialNetwork, tree: Tree, draw: Complexes, v: Complexes, hours: Floats) -> Quadratic:
     """Losses of a tree around currents drawn and voltages, both of shape (periods, buses)."""
-    frame = network.frame_currents(np.eye(network.n_bus, dtype=complex)).real
-    through = frame - frame[:, tree.open_lines] @ tree.loops
-    resistance = (through * network.r) @ through.T
+    through = network.paths - tree.loops.T @ network.paths[tree.open_lines]
+    resistance = (through.T * network.r) @ through
     return Quadratic(resistance, draw, draw @ resistance, 1.0 / v.conj(), hours)
 
 
 def best_sites(losses: Quadratic, units: Units, sites: Ints) -> Ints:
     """Sites reached by moving one generator at a time to its best bus, until none moves; missing ones are added first.
+
+    Where generators cost, one that does not pay is left out.
 
     Parameters
     ----------
@@ -148,20 +181,25 @@ def best_sites(losses: Quadratic, units: Units, sites: Ints) -> Ints:
     sites : array of int, shape (at most count,)
     """
     while len(sites) < units.count:
-        fewer = Units(len(sites) + 1, units.buses, units.p_max, units.q_min, units.q_max)
-        sites = moved(losses, fewer, np.append(sites, units.buses[0]), len(sites))
+        sites = moved(losses, units, np.append(sites, units.sites[0]), len(sites))
     idle, place = 0, 0
-    while idle < units.count:
+    while idle < len(sites):
         better = moved(losses, units, sites, place)
         idle = idle + 1 if np.array_equal(better, sites) else 1
-        sites, place = better, (place + 1) % units.count
+        sites, place = better, (place + 1) % len(sites)
+    while units.optional and len(sites):
+        fewer = np.array([np.delete(sites, place) for place in range(len(sites))])
+        saved = losses.best(units, fewer)[0]
+        if saved.max() < losses.best(units, sites[None])[0][0]:
+            break
+        sites = fewer[int(saved.argmax())]
     return sites
 
 
 def moved(losses: Quadratic, units: Units, sites: Ints, place: int) -> Ints:
     """The sites with one generator where it is worth most."""
     others = np.delete(sites, place)
-    free = units.buses[~np.isin(units.buses, others)]
+    free = units.sites[~np.isin(units.bus(units.sites), units.bus(others))]
     sets = np.repeat(sites[None], len(free), axis=0)
     sets[:, place] = free
     best: Ints = sets[int(losses.best(units, sets)[0].argmax())]
