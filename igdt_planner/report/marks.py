@@ -40,8 +40,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, pd.DataFrame, str]]) -> Non
             1.035, height, words, transform=axes.transAxes, va="center", fontsize=8.5, color=colour, weight="bold"
         )
         x, y = axes.transAxes.inverted().transform(axes.transData.transform((point["budget"], point["alpha"])))
-        leader = {"transform": axes.transAxes, "color": colour, "lw": 0.7, "alpha": 0.6, "clip_on": False}
-        axes.add_line(Line2D([x + 0.01, 1.03], [y, height], **leader))
+        ends_at = ([x + 0.01, 1.03], [y, height])
+        axes.add_line(Line2D(*ends_at, transform=axes.transAxes, color=colour, lw=0.7, alpha=0.6, clip_on=False))
 
 
 def spread(heights: Sequence[float]) -> list[float]:
