@@ -1,5 +1,6 @@
 # make run    install into .venv if needed and run the main job: plan, proof, curve and pictures in out/
-# make test   the tests          make lint       style and types      make notebooks  execute every notebook
+# make test   the tests          make slow       those it leaves out  make lint       style and types
+# make notebooks  execute every notebook
 # make bench  measurements (BENCH_ARGS="ROW ..." some, --resume the missing ones)          make bench-growth  larger cases
 # make clean  remove what make made
 PYTHON ?= python3
@@ -7,13 +8,16 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: run test lint notebooks bench bench-growth clean
+.PHONY: run test slow lint notebooks bench bench-growth clean
 
 run: .venv/installed
 	$(BIN)/igdt-planner demo --out out
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
+
+slow: .venv/installed-dev
+	$(BIN)/python -m pytest -q -n 2 -m slow $(PYTEST_ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

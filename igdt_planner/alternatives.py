@@ -18,7 +18,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
-from igdt_planner.fixed import schedule_in
+from igdt_planner.fixed_plan import schedule_in
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, ambiguity, corner, question_of
 from igdt_planner.model import Model, load_model

@@ -15,9 +15,10 @@ from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
 from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
-from igdt_planner.drivers import Drivers, drivers_of, one_more
+from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, SolverError
-from igdt_planner.fixed import FixedCurve, fixed_curve
+from igdt_planner.fixed import FixedCurve
+from igdt_planner.fixed_plan import fixed_curve
 from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
@@ -26,6 +27,7 @@ from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
 from igdt_planner.question import answer
 from igdt_planner.searched import search_plan
+from igdt_planner.sensitivity import drivers_of, one_more
 from igdt_planner.session import OnEvent, Session, require_limits
 from igdt_planner.sweeps import curves
 from igdt_planner.tradeoff import tradeoff_of

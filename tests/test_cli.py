@@ -246,7 +246,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "other folder as a store": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--store", "{dir}/.."], "no store"),
     "store for nothing uncertain": (["sweep", "feeder4", SWITCHING, "--betas", "0", "--store", "{dir}"], "uncertain"),
     "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
-    "load up with capacitors": (["robust", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
+    "load up with capacitors": (["opportunity", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
     "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),
     "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
     "bad plan": (["check", "{bad}.toml"], "not JSON"),

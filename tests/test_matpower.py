@@ -178,7 +178,7 @@ def test_every_value_of_the_small_file(small: Small) -> None:
     assert case.lines["in_service"].tolist() == [True, True, False]
     assert case.lines["switchable"].all()
     assert case.substations.values.tolist() == [[1, 1]]
-    assert case.profile.values.tolist() == [[1, 0, 1, 1, 1, 0, 0]]
+    assert case.profile.values.tolist() == [[1, 0, 1, 1, 1, 1, 1, 0, 0]]
 
 
 def test_zero_rating_means_unlimited(small: Small) -> None:

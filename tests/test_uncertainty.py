@@ -11,7 +11,7 @@ from hand import hand, inline, uncertain
 
 import igdt_planner as ip
 from igdt_planner.baseline import baseline
-from igdt_planner.fixed import decisions_in
+from igdt_planner.fixed_plan import decisions_in
 from igdt_planner.igdt import ambiguity
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation

@@ -1,0 +1,121 @@
+"""What a plan survives as it stands: its decisions held, an adversary against it, AC power flow as the judge."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from igdt_planner.errors import InputError
+from igdt_planner.fixed import COLUMNS, FixedCurve, table_of
+from igdt_planner.formulation.solution import Decisions
+from igdt_planner.igdt import Sense, ambiguity, justification, matters, question_of
+from igdt_planner.model import Site
+from igdt_planner.plan import Plan
+from igdt_planner.question import Question
+from igdt_planner.recourse import Recourse
+from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.study import Study
+
+
+def fixed_curve(
+    plan: Plan, betas: Sequence[float], base_objective: float | None, sense: Sense, on_event: OnEvent | None
+) -> FixedCurve:
+    """The curve of one plan; ``base_objective`` is the one of its own question, or its own cost, unless stated.
+
+    Raises
+    ------
+    InputError
+        The plan has no dispatch, or costs nothing, or its model has no uncertain quantity.
+    """
+    if sense not in ("robust", "opportunity"):
+        raise InputError.of(f"sense {sense} is neither robust nor opportunity", path="/study/sense", got=sense)
+    if plan.dispatch is None or plan.objective is None:
+        raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/plan")
+    base = base_objective if base_objective is not None else plan.robustness.get("base_objective", plan.objective)
+    if not 0.0 < base < math.inf:
+        raise InputError.of(f"the base objective is {base:g}: a relative budget needs a positive one", path="/study")
+    with Session(plan.case, plan.model, None, None, on_event) as session:
+        found = ambiguity(session.study, sense)
+        decisions, schedule = decisions_in(session.study, plan), schedule_in(session.study, plan)
+        held = schedule if session.study.model.stages.storage == "here_and_now" else None
+        recourse = Recourse(session, decisions, found, held)
+        if not recourse.runs:
+            message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
+            raise InputError.of(message, path="/plan")
+        candidate = Candidate(plan, decisions)
+        points = []
+        for beta in sorted(betas):
+            budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * base
+            asked = Question(session, question_of(session.study, found, sense, budget), found, beta, candidate)
+            asked.schedule = held
+            points.append(point_of(asked, decisions, recourse))
+            session.on_event({"kind": "finished", "alpha": points[-1]["alpha"], "bound": points[-1]["alpha_bound"]})
+    return FixedCurve(plan, sense, base, justification(found, sense), table_of(points))
+
+
+def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[str, Any]:
+    """One point: what the adversary leaves of alpha, and then AC power flow."""
+    horizon, found = asked.asked, asked.found
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {"beta": asked.beta, "budget": horizon.budget, "alpha_limit": "budget", "verdict": "not_checked"}
+    row["all_vertices"] = proven = found.corner or (found.rays is not None and "price" not in found.first)
+    if not matters(asked.study, len(decisions.dg), found):
+        return row | {"alpha_limit": "unbounded"}
+    if horizon.sense == "robust":
+        reached, attack = recourse.reach(horizon.budget, horizon.alpha_ub)
+        asked.direction = attack.direction if attack is not None else found.first
+    else:
+        reached = recourse.needed(found.first, horizon.budget, horizon.alpha_ub)
+    if reached < 0.0:
+        return row
+    survived = asked.survive(horizon, decisions, reached)
+    row["alpha_bound"] = reached if proven else None
+    if survived is None:
+        return row | {"verdict": "violated"}
+    alpha, run = survived
+    physical = alpha >= horizon.alpha_ub * (1.0 - 1e-9)
+    return row | {
+        "alpha": alpha,
+        "alpha_limit": "physical" if physical else "budget",
+        "objective": run.verdict.objective,
+        "model_objective": run.cost,
+        "verdict": run.verdict.verdict,
+    }
+
+
+def decisions_in(study: Study, plan: Plan) -> Decisions:
+    """What a plan decides, as a solve would have it."""
+    dg, ess = (
+        tuple(Site(bus=int(bus), technology=str(name)) for bus, name in zip(t["bus"], t["technology"], strict=True))
+        for t in (plan.dg, plan.ess)
+    )
+    binaries = {f"build_dg[{site.bus},{site.technology}]": 1.0 for site in dg}
+    binaries |= {f"build_ess[{site.bus},{site.technology}]": 1.0 for site in ess}
+    binaries |= {
+        f"mode[{mode}].line_on[{line},{t}]": 1.0
+        for mode, by_period in plan.open_lines.items()
+        for t, opened in by_period.items()
+        for line in study.lines
+        if line not in opened
+    }
+    return Decisions(dg, ess, plan.open_lines, binaries)
+
+
+def schedule_in(study: Study, plan: Plan) -> dict[str, float]:
+    """Charging and discharging of a plan's storage, per unit, by the names of the formulation."""
+    assert plan.dispatch is not None
+    technology = dict(zip(plan.ess["bus"], plan.ess["technology"], strict=True))
+    return {
+        f"mode[{row['mode']}].{way}[{row['bus']},{technology[row['bus']]},{row['period']}]": max(0.0, row[f"{way}_mw"])
+        / study.base_mva
+        for row in plan.dispatch.ess.to_dict("records")
+        for way in ("p_charge", "p_discharge")
+    }
+
+
+def alone(plan: Plan, quantity: str) -> Plan:
+    """The plan with one uncertain quantity of its model alone."""
+    kept = tuple(entry for entry in plan.model.uncertain if entry.quantity == quantity)
+    return dataclasses.replace(plan, model=plan.model.model_copy(update={"uncertain": kept}))
