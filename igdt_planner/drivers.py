@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ from igdt_planner.model import Model
 from igdt_planner.plan import Plan
 from igdt_planner.recourse import Recourse
 from igdt_planner.session import Session
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 QUANTITIES = ["quantity", "alpha_alone", "cost_alone", "rise_alone"]
 TERMS = ["term", "mode", "unit", "weight", "forecast", "worst", "rise"]
@@ -40,6 +43,14 @@ class Drivers:
     plan: Plan
     quantities: pd.DataFrame
     terms: pd.DataFrame
+
+    def plot(self) -> Figure:
+        """A tornado of the quantities, and one of the terms."""
+        from igdt_planner.report.drivers import drivers_figure  # matplotlib is slow to load
+
+        model, alpha = self.plan.model, self.plan.robustness["alpha"]
+        words = f"{self.plan.case.name}, {model.name}: alpha {alpha:.3g}"
+        return drivers_figure(self.quantities, self.terms, unit=model.unit, subtitle=words)
 
 
 def drivers_of(plan: Plan) -> Drivers:
