@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from igdt_planner.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 QUANTITIES = ["quantity", "alpha_alone", "cost_alone", "rise_alone"]
 TERMS = ["term", "mode", "unit", "weight", "forecast", "worst", "rise"]
@@ -31,3 +35,11 @@ class Drivers:
     plan: Plan
     quantities: pd.DataFrame
     terms: pd.DataFrame
+
+    def plot(self) -> Figure:
+        """A tornado of the quantities, and one of the terms."""
+        from igdt_planner.report.drivers import drivers_figure  # matplotlib is slow to load
+
+        model, alpha = self.plan.model, self.plan.robustness["alpha"]
+        words = f"{self.plan.case.name}, {model.name}: alpha {alpha:.3g}"
+        return drivers_figure(self.quantities, self.terms, unit=model.unit, subtitle=words)

@@ -47,6 +47,9 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * (base.plan.objective or 0.0)
     most = reached(session, second, None, 0.0, budget, base, share)["alpha"]
+    if most is None:
+        message = f"{second.quantity} alone never reaches the budget: there is nothing to trade"
+        raise InputError.of(message, path="/model/uncertain/1", got=second.quantity)
     rows = []
     for n in range(points):
         epsilon = most * n / (points - 1)

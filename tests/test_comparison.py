@@ -244,10 +244,13 @@ def test_drivers_by_hand() -> None:
     assert found.terms["rise"].sum() == pytest.approx(rise, rel=1e-6)
 
 
-def test_ends_of_a_trade_off_are_the_alphas_of_each_alone() -> None:
-    """SOURCE.md (e): ``1.8 + 11.2 alpha`` for DG alone, ``1.8 + 13 alpha`` for load alone, budget 2.304."""
-    front = ip.tradeoff("feeder4", BOTH, 0.28, points=2)
-    assert front["alpha_load"].tolist() == pytest.approx([0.0, 0.504 / 13.0], rel=0.01)
-    assert front["alpha_dg_availability"].tolist() == pytest.approx([0.504 / 11.2, 0.0], rel=0.01, abs=2e-4)
-    assert front["alpha_dg_availability"][0] <= front["bound_dg_availability"][0]
-    assert front["verdict"].tolist() == ["feasible", "feasible"]
+def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
+    """SOURCE.md (e): ``11.2 x`` for DG and ``13 y`` for load share the 0.504 MWh that the budget leaves."""
+    front = ip.tradeoff("feeder4", BOTH, 0.28, points=3)
+    load = 0.504 / 13.0 * np.array([0.0, 0.5, 1.0])
+    assert front["alpha_load"].tolist() == pytest.approx(load.tolist(), rel=0.01)
+    by_hand = ((0.504 - 13.0 * load) / 11.2).tolist()
+    assert front["alpha_dg_availability"].tolist() == pytest.approx(by_hand, rel=0.01, abs=2e-4)
+    assert front["objective"].tolist() == pytest.approx([1.28 * 1.802] * 3, rel=2e-3)
+    assert (front["alpha_dg_availability"] <= front["bound_dg_availability"] + 1e-9).all()
+    assert front["verdict"].tolist() == ["feasible"] * 3

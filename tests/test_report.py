@@ -26,7 +26,6 @@ from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
     curve_figure,
     dispatch_figure,
-    drivers_figure,
     feeder_figure,
     save_png,
     save_svg,
@@ -309,7 +308,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         curve_table(), curve_table().assign(budget=1.3), {"today": curve_table()}, unit="MWh"
     ),
     "compared": plans_compared,
-    "drivers": lambda: drivers_figure(sample_drivers()),
+    "drivers": lambda: sample_drivers().plot(),
     "tradeoff": lambda: tradeoff_figure(tradeoff_table(), 0.0135),
     "shapes": lambda: shapes_figure(SHAPES),
 }

@@ -18,7 +18,7 @@ def largest_factor(study: Study, quantity: Quantity) -> float:
     if study.horizon is None:
         return max(largest(getattr(at, quantity), 1.0) for at in study.samples or (study.realisation,))
     steepest = max(largest(scenario.get(quantity, 0.0), 0.0) for scenario in study.horizon.scenarios)
-    return 1.0 + max(0.0, steepest) * study.horizon.alpha_ub
+    return largest(getattr(study.realisation, quantity), 1.0) + max(0.0, steepest) * study.horizon.alpha_ub
 
 
 def largest(values: Factors, default: float) -> float:

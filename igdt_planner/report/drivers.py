@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igdt_planner.drivers import Drivers
 from igdt_planner.report.style import BLUE, GREEN, RED, headline, new_figure, styled
 
 BAR = 0.36
@@ -16,7 +16,14 @@ BAR = 0.36
 
 
 @styled
-def drivers_figure(drivers: Drivers, title: str = "What drives alpha", subtitle: str = "") -> Figure:
+def drivers_figure(
+    quantities: pd.DataFrame,
+    terms: pd.DataFrame,
+    *,
+    unit: str = "",
+    title: str = "What drives alpha",
+    subtitle: str = "",
+) -> Figure:
     """Draw what each quantity, and each term, adds to the objective between the forecast and the worst point.
 
     Above, a quantity at its worst within the plan's alpha while the others stay at their forecast, and the alpha that
@@ -24,15 +31,18 @@ def drivers_figure(drivers: Drivers, title: str = "What drives alpha", subtitle:
 
     Parameters
     ----------
-    drivers : Drivers
+    quantities, terms : DataFrame
+        Of :class:`igdt_planner.drivers.Drivers`.
+    unit : str
+        Unit of the objective.
     title, subtitle : str
 
     Returns
     -------
     Figure
     """
-    quantities = drivers.quantities.sort_values("rise_alone", key=abs, ascending=False)
-    terms = drivers.terms.sort_values("rise", key=abs, ascending=False)
+    quantities = quantities.sort_values("rise_alone", key=abs, ascending=False)
+    terms = terms.sort_values("rise", key=abs, ascending=False)
     rows = len(quantities) + len(terms)
     height = 2.55 + BAR * rows
     figure = new_figure(7.6, height)
@@ -50,9 +60,8 @@ def drivers_figure(drivers: Drivers, title: str = "What drives alpha", subtitle:
     top.tick_params(labelbottom=False)
     top.set_title("each quantity at its worst, the others at their forecast", fontsize=9)
     bottom.set_title("each term at the worst point of all", fontsize=9)
-    bottom.set_xlabel(f"rise of the objective, {drivers.plan.model.unit}")
-    alpha = drivers.plan.robustness["alpha"]
-    headline(figure, title, subtitle or f"{drivers.plan.case.name}, {drivers.plan.model.name}: alpha {alpha:.3g}")
+    bottom.set_xlabel(f"rise of the objective, {unit}" if unit else "rise of the objective")
+    headline(figure, title, subtitle)
     return figure
 
 

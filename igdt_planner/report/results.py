@@ -14,7 +14,6 @@ from igdt_planner.front import Front, compare_fronts
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
-    curve_figure,
     dispatch_figure,
     evidence_figure,
     feeder_figure,
@@ -59,7 +58,7 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
         written.append(save_plan(plan, folder / f"robust_beta_{plan.robustness['beta']:g}.json"))
     if curve.plans:
         written.append(write_csv(curve.table, folder / "curve.csv"))
-        written.append(save_png(curve_figure(curve.table, unit=curve.baseline.model.unit), folder / "curve.png"))
+        written.append(save_png(curve.plot(), folder / "curve.png"))
         written += report_plan(pictured(curve), folder, "robust")
     return written
 
