@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from igdt_planner.report.files import write_whole
 from igdt_planner.sampled import Outcome, Samples, deviated, exceeds, operate_samples, require_sampling
 from igdt_planner.study import resolve
 from igdt_planner.uncertainty import UncertaintySet, set_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 Deviations = dict[tuple[Quantity, int], Floats]
@@ -99,6 +102,12 @@ class Evidence:
     def table(self) -> pd.DataFrame:
         """The rays, one row a radius."""
         return self.rays
+
+    def plot(self) -> Figure:
+        """Cost of all samples against the budget, and the share of rays over it by radius."""
+        from igdt_planner.report.evidence import evidence_figure  # matplotlib is slow to load
+
+        return evidence_figure(self)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document, without the plan itself."""
