@@ -21,6 +21,8 @@ from igdt_planner.report.tables import write_result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+RESERVED = ("beta", "budget", "re-optimised", "best")
+"""Columns of the table that are no plans."""
 CROSSINGS = ["beta", "budget", "alpha", "below", "above", "meaning"]
 
 
@@ -120,24 +122,36 @@ def comparison_from_dict(document: Mapping[str, Any]) -> Comparison:
 
 
 def crossings(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Crossings of two curves over the same betas, linear in between; where one has no alpha it counts as below 0."""
+    """Crossings of two curves over the same betas, linear in between; half-way where one has no alpha yet."""
     beta, budget = (first[name].to_numpy(float) for name in ("beta", "budget"))
+    known = np.isfinite(first["alpha"].to_numpy(float)) & np.isfinite(second["alpha"].to_numpy(float))
     a, b = (np.nan_to_num(table["alpha"].to_numpy(float), nan=-1e-9) for table in (first, second))
     ahead = np.where(np.abs(a - b) <= SAME * np.maximum(a, b), 0.0, np.sign(a - b))
     found: list[tuple[Any, ...]] = []
-    known = np.flatnonzero(ahead)
-    for n, m in pairwise(known):
+    for n, m in pairwise(np.flatnonzero(ahead)):
         if ahead[n] == ahead[m]:
+            continue
+        below, above = (one, other) if ahead[n] > 0.0 else (other, one)
+        if not (known[n] and known[m]):
+            at = [0.5 * float(values[n] + values[m]) for values in (beta, budget)]
+            found.append((*at, np.nan, below, above, somewhere(beta[n], beta[m], below, above)))
             continue
         share = abs(a[n] - b[n]) / (abs(a[n] - b[n]) + abs(a[m] - b[m]))
         at = [float(values[n] + share * (values[m] - values[n])) for values in (beta, budget, a)]
-        below, above = (one, other) if ahead[n] > 0.0 else (other, one)
         found.append((*at, below, above, meaning(at, below, above)))
     return found
 
 
 SAME = 1e-3
 """Share by which two alphas may differ and count as the same."""
+
+
+def somewhere(least: float, most: float, below: str, above: str) -> str:
+    """A crossing in words of which only the neighbouring betas are known: one plan is over the budget at the first."""
+    return (
+        f"preference reversal between {100.0 * least:.3g} and {100.0 * most:.3g} % of extra cost: {below} is safer "
+        f"below, {above} above, which is over the budget at first"
+    )
 
 
 def meaning(at: Sequence[float], below: str, above: str) -> str:

@@ -219,6 +219,8 @@ def justification(found: Ambiguity, sense: Sense) -> str:
         if (up if side * WORSE[quantity] > 0.0 else down).any():
             moved.append(quantity)
     words = [f"{SHORT.get(q, q)} {'up' if side * WORSE[q] > 0.0 else 'down'}" for q in moved]
+    if not moved:
+        return "no quantity deviates to the side that costs more"
     reasons = "; ".join(dict.fromkeys(REASONS[quantity] for quantity in moved))
     if found.corner:
         return f"corner ({', '.join(words)}), justified: {reasons}"

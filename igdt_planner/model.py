@@ -202,6 +202,10 @@ class EssChoice(Strict):
     technologies: tuple[EssTechnology, ...] = ()
 
 
+LEAST_WEIGHT, MOST_WEIGHT = 1e-3, 100.0
+"""Weights beyond would make alpha so large or so small that tolerances lose their meaning."""
+
+
 class Uncertain(Strict):
     """One uncertain quantity and the shape of its set; ``d`` is a deviation from the forecast as a share of it.
 
@@ -227,6 +231,8 @@ class Uncertain(Strict):
 
     @model_validator(mode="after")
     def _parameters(self) -> Uncertain:
+        if self.weight and not LEAST_WEIGHT <= self.weight <= MOST_WEIGHT:
+            raise ValueError(f"weight {self.weight:g} must be 0, or from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}")
         for name in ("psi", "down", "up", "norm", "gamma"):
             value = getattr(self, name)
             if (value is not None) != (name in SHAPE_PARAMETERS.get(self.shape, ())):

@@ -13,7 +13,7 @@ import pandas as pd
 from igdt_planner.ac.check import check as judge
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
-from igdt_planner.comparison import Comparison
+from igdt_planner.comparison import RESERVED, Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, SolverError
@@ -30,7 +30,7 @@ from igdt_planner.searched import search_plan
 from igdt_planner.sensitivity import drivers_of, one_more
 from igdt_planner.session import OnEvent, Session, require_limits
 from igdt_planner.sweeps import curves
-from igdt_planner.tradeoff import tradeoff_of
+from igdt_planner.tradeoff import require_two, tradeoff_of
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
@@ -388,10 +388,11 @@ def compare(
         No plan, a plan without dispatch, or a bad grid.
     """
     named = dict(plans) if isinstance(plans, Mapping) else {f"plan {n}": plan for n, plan in enumerate(plans, 1)}
-    if not named:
-        raise InputError.of("compare needs at least one plan", path="/plans", got=0)
+    require_comparable(named)
     costs = [cost for plan in named.values() if (cost := forecast_cost(plan)) is not None]
-    base = base_objective or (envelope.baseline.objective if envelope is not None else min(costs, default=None))
+    base = base_objective
+    if base is None:
+        base = envelope.baseline.objective if envelope is not None else min(costs, default=None)
     curves = {n: robustness(plan, betas, base_objective=base, on_event=on_event) for n, plan in named.items()}
     return Comparison(curves, envelope)
 
@@ -472,7 +473,7 @@ def tradeoff(
     """
     require_question("robust", beta, None)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
-        horizon(session.study, "robust", 1.0)
+        require_two(session.study, points)
         base = baseline(session, BASELINE_SHARE["beta"])
         if base.plan.objective is None:
             raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
@@ -515,6 +516,28 @@ def require_names(names: Sequence[str]) -> None:
         raise InputError.of(f"several models are named {', '.join(twice)}", path="/model", got=twice[0])
 
 
+def require_comparable(plans: Mapping[str, Plan]) -> None:
+    """Refuse no plan, names of the comparison's own columns, and plans that answer different questions."""
+    if not plans:
+        raise InputError.of("compare needs at least one plan", path="/plans", got=0)
+    findings = [
+        Finding(f"a plan cannot be called {name}, which is a column of the comparison", "/plans", name)
+        for name in plans
+        if name in RESERVED
+    ]
+    name, first = next(iter(plans.items()))
+    for other, plan in plans.items():
+        for what, own, its in (
+            ("cases", first.case.name, plan.case.name),
+            ("objectives", first.model.objective, plan.model.objective),
+            ("uncertain quantities", first.model.uncertain, plan.model.uncertain),
+        ):
+            if own != its:
+                findings.append(Finding(f"plans {name} and {other} have different {what}", "/plans", other))
+    if findings:
+        raise InputError(findings)
+
+
 def require_grid(betas: Sequence[float]) -> None:
     """Refuse an empty grid, a duplicate, and any beta that is negative or no number; all faults at once."""
     if len(betas) > MOST_BETAS:
@@ -522,7 +545,9 @@ def require_grid(betas: Sequence[float]) -> None:
     findings = [] if len(betas) else [Finding("betas is empty: name at least one", "/study/betas", [])]
     for position, beta in enumerate(betas):
         path = f"/study/betas/{position}"
-        if not 0.0 <= beta < float("inf"):
+        if isinstance(beta, bool) or not isinstance(beta, float | int):
+            findings.append(Finding(f"beta {beta!r} is no number", path, beta))
+        elif not 0.0 <= beta < float("inf"):
             findings.append(Finding(f"beta {beta:g} must be a number of 0 or more", path, beta))
         elif beta in betas[:position]:
             findings.append(Finding(f"beta {beta:g} stands twice", path, beta))

@@ -171,8 +171,9 @@ class Question:
         session, budget, gap = self.session, self.asked.budget, self.session.asked_gap
         scenarios = [self.found.first]
         best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
+        narrowed, asked = 0, self.asked
         while True:
-            asked = dataclasses.replace(self.asked, scenarios=tuple(scenarios))
+            asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
             solved = self.solve(asked, starts, deadline)
             self.scenarios = len(scenarios)
             if solved.answer.x is None:
@@ -187,9 +188,17 @@ class Question:
             session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
             closed = self.bound - best[0] <= gap * max(best[0], LEAST_RISE)
             over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
-            if attack is None or closed or over or direction in scenarios:
+            known = attack is None or direction in scenarios
+            if closed or over or (known and not (self.relaxed and narrowed < NARROWED)):
                 break
-            scenarios.append(direction)
+            if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
+                narrowed += 1
+                low = max(0.0, best[0]) * (1.0 + max(gap, LEAST_RISE)) + BUDGET_TOLERANCE
+                asked = dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(self.asked.alpha_ub, self.bound))
+                if low >= asked.alpha_ub:
+                    break
+            else:
+                scenarios.append(direction)
             starts = [decisions.binaries, *starts]
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
@@ -450,18 +459,30 @@ def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: 
 
 
 def tightened(plans: Iterable[Plan], asked_gap: float) -> list[Plan]:
-    """Robust plans by increasing budget, each under the least bound of those after it: more budget bounds less."""
+    """Plans of one sense by increasing beta, each under the best bound of all: more beta asks for more alpha.
+
+    What no robust plan survives at a larger budget, none survives at a smaller one; what every opportunity needs for a
+    smaller gain, each needs for a larger one.
+    """
+    rows = list(plans)
+    seeking = any(plan.kind == "opportunity" for plan in rows)
     out: list[Plan] = []
-    for plan in reversed(list(plans)):
-        after, own = (out[-1].bound if out else None), plan.bound
-        if after is not None and own is not None and after < own:
-            reached = own / (1.0 + plan.gap) if plan.gap is not None else 0.0
-            gap = max(0.0, after - reached) / reached if reached else None
-            fields = {**plan.robustness, "alpha_bound": after}
-            status = question_status(plan, fields, gap, asked_gap)
-            plan = dataclasses.replace(plan, robustness=fields, bound=after, gap=gap, status=status)
+    for plan in rows if seeking else reversed(rows):
+        known, own = (out[-1].bound if out else None), plan.bound
+        if known is not None and own is not None and (known > own if seeking else known < own):
+            plan = bounded(plan, known, asked_gap)
         out.append(plan)
-    return out[::-1]
+    return out if seeking else out[::-1]
+
+
+def bounded(plan: Plan, bound: float, asked_gap: float) -> Plan:
+    """A plan with a better bound of alpha, and the gap and status that follow from it."""
+    own, side = plan.bound or 0.0, -1.0 if plan.kind == "opportunity" else 1.0
+    reached = own / (1.0 + side * plan.gap) if plan.gap is not None and side * plan.gap > -1.0 else 0.0
+    gap = max(0.0, side * (bound - reached)) / reached if reached else None
+    fields = {**plan.robustness, "alpha_bound": bound}
+    status = question_status(plan, fields, gap, asked_gap)
+    return dataclasses.replace(plan, robustness=fields, bound=bound, gap=gap, status=status)
 
 
 def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked_gap: float) -> Status:

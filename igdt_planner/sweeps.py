@@ -263,9 +263,7 @@ def curve_of(
         plan(result, job["verb"], job["beta"]) for job, result in zip(grid, results, strict=True) if result is not None
     ]
     failed = [one for one in plans if one.status == "failed"]
-    sound = [one for one in plans if one.status != "failed"]
-    if all(one.kind == "robust" for one in sound):
-        sound = tightened(sound, gap)
+    sound = tightened((one for one in plans if one.status != "failed"), gap)
     return Curve(
         plan(baseline, "solve", None), tuple(sorted([*sound, *failed], key=lambda one: one.robustness["beta"]))
     )

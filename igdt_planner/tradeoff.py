@@ -18,6 +18,24 @@ MOST_POINTS = 1000
 """Most points of a trade-off: each is a solve."""
 
 
+def require_two(study: Study, points: int) -> None:
+    """Refuse a model without two uncertain quantities whose worst case is a corner, and too few points.
+
+    Raises
+    ------
+    InputError
+    """
+    entries = [entry for entry in study.model.uncertain if entry.weight]
+    if len(entries) != 2 or len(study.model.uncertain) != 2:
+        message = f"a trade-off is one between two uncertain quantities with a weight; the model has {len(entries)}"
+        raise InputError.of(message, path="/model/uncertain", got=len(entries))
+    if not 2 <= points <= MOST_POINTS:
+        message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
+        raise InputError.of(message, path="/study/points", got=points)
+    if not ambiguity(study, "robust").corner:
+        raise InputError.of("a trade-off needs quantities whose worst case is a corner", path="/model/uncertain")
+
+
 def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> pd.DataFrame:
     """The front between the alphas of a model's two quantities, by the epsilon-constraint method.
 
@@ -32,17 +50,9 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     Raises
     ------
     InputError
-        The model has not just two uncertain quantities, or one whose worst case is no corner.
+        The second quantity alone never reaches the budget.
     """
     study = session.study
-    if len(study.model.uncertain) != 2:
-        message = f"a trade-off is one between two uncertain quantities; the model has {len(study.model.uncertain)}"
-        raise InputError.of(message, path="/model/uncertain", got=len(study.model.uncertain))
-    if not 2 <= points <= MOST_POINTS:
-        message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
-        raise InputError.of(message, path="/study/points", got=points)
-    if not ambiguity(study, "robust").corner:
-        raise InputError.of("a trade-off needs quantities whose worst case is a corner", path="/model/uncertain")
     first, second = study.model.uncertain
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * (base.plan.objective or 0.0)
@@ -75,6 +85,7 @@ def reached(
         if held is not None:
             point = ambiguity(only(whole, held.quantity), "robust")
             session.study = whole.realise(point.uncertainty.realise(point.first, epsilon))
+            base = Candidate(dataclasses.replace(base.plan, dispatch=None), base.decisions)  # judged at the forecast
         session.study = only(session.study, asked.quantity)
         plan = answer(session, "robust", None, budget, base, (), share).plan
     finally:
