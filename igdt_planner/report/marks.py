@@ -62,8 +62,9 @@ def mark_crossings(axes: Axes, crossings: pd.DataFrame, unit: str) -> None:
         axes.vlines(budget, axes.get_ylim()[0], alpha, color=INK, lw=0.8, ls=":", zorder=1)
         axes.plot(budget, alpha, "o", ms=13, mfc="white", mec=INK, mew=1.0, zorder=5)
         axes.text(budget, alpha, str(number), ha="center", va="center", fontsize=8, weight="bold", zorder=6)
+        where = f"at {budget:.4g}" if np.isfinite(row["alpha"]) else f"near {budget:.4g}"
         words = (
-            f"{number}  cross at {budget:.4g} {unit} ({100.0 * row['beta']:+.3g} %), alpha {alpha:.3g}: "
+            f"{number}  cross {where} {unit} ({100.0 * row['beta']:+.3g} %), alpha {alpha:.3g}: "
             f"below it {row['below']} is safer, above it {row['above']}"
         )
         y = (0.14 + ROW * (len(crossings) - number)) / height
