@@ -18,7 +18,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
-from igdt_planner.fixed_plan import schedule_in
+from igdt_planner.fixed_plan import held_in
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, ambiguity, corner, question_of
 from igdt_planner.model import Model, load_model
@@ -52,7 +52,7 @@ class Alternatives:
     Attributes
     ----------
     plans : mapping of str to Plan
-        ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost of some of the samples, a
+        ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost over a few points like them, a
         two-stage program), ``static robust`` (least cost at the worst corner of the radius) and ``info-gap`` (largest
         alpha within the budget). Each has its dispatch at the forecast and at the worst
         corner of the radius; none where there is no such dispatch.
@@ -211,7 +211,7 @@ def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radiu
     begun, plan, decisions = time.monotonic(), candidate.plan, candidate.decisions
     if decisions is None or plan.dispatch is None:
         return plan
-    schedule = schedule_in(session.study, plan)
+    schedule = held_in(session.study, plan)
     ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, found, radius))]
     seconds = plan.seconds + time.monotonic() - begun
     return dataclasses.replace(

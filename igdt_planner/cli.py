@@ -535,12 +535,13 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
 
 
 def exit_of_plan(plan: Plan) -> int:
-    """0 done; 1 solved but infeasible or refused by AC; 3 stopped by its limit with no plan."""
+    """0 done; 1 solved but infeasible, refused by AC or broken by the adversary; 3 stopped with no plan."""
     if plan.status in ("infeasible", "failed"):
         return NOT_AS_ASKED
     if plan.dispatch is None:
         return NO_PLAN
-    return DONE if plan.ac is not None and plan.ac.verdict == "feasible" else NOT_AS_ASKED
+    broken = plan.robustness.get("worst_case", {}).get("broken", False)
+    return DONE if plan.ac is not None and plan.ac.verdict == "feasible" and not broken else NOT_AS_ASKED
 
 
 def exit_of_response(response: dict[str, Any]) -> int:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from igdt_planner.curve import Curve, curve_from_dict
 from igdt_planner.document import SCHEMA, clean
+from igdt_planner.dominance import Floats
 from igdt_planner.errors import InputError
 from igdt_planner.fixed import FixedCurve, fixed_from_dict
 from igdt_planner.report.tables import write_result
@@ -39,7 +40,7 @@ class Comparison:
         first = next(iter(self.curves.values())).table
         table = first[["beta", "budget"]].copy()
         for name, curve in self.curves.items():
-            table[name] = curve.table["alpha"].to_numpy(float)
+            table[name] = survived(curve.table)
         names = list(self.curves)
         if self.envelope is not None:
             known = self.envelope.table.set_index("beta")["alpha"].astype(float)
@@ -124,8 +125,9 @@ def comparison_from_dict(document: Mapping[str, Any]) -> Comparison:
 def crossings(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -> list[tuple[Any, ...]]:
     """Crossings of two curves over the same betas, linear in between; half-way where one has no alpha yet."""
     beta, budget = (first[name].to_numpy(float) for name in ("beta", "budget"))
-    known = np.isfinite(first["alpha"].to_numpy(float)) & np.isfinite(second["alpha"].to_numpy(float))
-    a, b = (np.nan_to_num(table["alpha"].to_numpy(float), nan=-1e-9) for table in (first, second))
+    one_alpha, other_alpha = survived(first), survived(second)
+    known = np.isfinite(one_alpha) & np.isfinite(other_alpha)
+    a, b = (np.nan_to_num(alpha, nan=-1e-9, posinf=1e9) for alpha in (one_alpha, other_alpha))
     ahead = np.where(np.abs(a - b) <= SAME * np.maximum(a, b), 0.0, np.sign(a - b))
     found: list[tuple[Any, ...]] = []
     for n, m in pairwise(np.flatnonzero(ahead)):
@@ -140,6 +142,12 @@ def crossings(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -
         at = [float(values[n] + share * (values[m] - values[n])) for values in (beta, budget, a)]
         found.append((*at, below, above, meaning(at, below, above)))
     return found
+
+
+def survived(table: pd.DataFrame) -> Floats:
+    """Alpha by row; infinite where nothing uncertain touches the plan, NaN where it is over the budget."""
+    alpha = table["alpha"].to_numpy(float)
+    return np.where(table["alpha_limit"].eq("unbounded").to_numpy(), np.inf, alpha)
 
 
 SAME = 1e-3

@@ -244,6 +244,9 @@ def require_robust(plan: Plan) -> None:
         raise InputError.of(f"the plan has no dispatch: {plan.explanation or plan.status}", path="/dispatch")
     if plan.robustness.get("alpha") is None:
         raise InputError.of("the plan has no alpha: nothing uncertain touches it", path="/alpha")
+    if plan.model.stages.storage == "wait_and_see" and len(plan.ess):
+        message = "evidence runs storage by the plan's schedule; here it waits for what comes (stages.storage)"
+        raise InputError.of(message, path="/model/stages/storage", got="wait_and_see")
 
 
 def require_numbers(samples: int, seed: int, rays: int, radii: Sequence[float]) -> None:

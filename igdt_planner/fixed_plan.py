@@ -14,7 +14,7 @@ from igdt_planner.igdt import Sense, ambiguity, justification, matters, question
 from igdt_planner.model import Site
 from igdt_planner.plan import Plan
 from igdt_planner.question import Question
-from igdt_planner.recourse import Recourse
+from igdt_planner.recourse import BREAK, Recourse
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Study
 
@@ -38,8 +38,7 @@ def fixed_curve(
         raise InputError.of(f"the base objective is {base:g}: a relative budget needs a positive one", path="/study")
     with Session(plan.case, plan.model, None, None, on_event) as session:
         found = ambiguity(session.study, sense)
-        decisions, schedule = decisions_in(session.study, plan), schedule_in(session.study, plan)
-        held = schedule if session.study.model.stages.storage == "here_and_now" else None
+        decisions, held = decisions_in(session.study, plan), held_in(session.study, plan)
         recourse = Recourse(session, decisions, found, held)
         if not recourse.runs:
             message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
@@ -62,7 +61,8 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     row |= {"beta": asked.beta, "budget": horizon.budget, "alpha_limit": "budget", "verdict": "not_checked"}
     row["all_vertices"] = proven = found.corner or (found.rays is not None and "price" not in found.first)
     if not matters(asked.study, len(decisions.dg), found):
-        return row | {"alpha_limit": "unbounded"}
+        (cost,), _ = recourse.costs([found.first], 0.0)
+        return row | ({"alpha_limit": "unbounded"} if cost <= horizon.budget * (1.0 + BREAK) else {})
     if horizon.sense == "robust":
         reached, attack = recourse.reach(horizon.budget, horizon.alpha_ub)
         asked.direction = attack.direction if attack is not None else found.first
@@ -101,6 +101,11 @@ def decisions_in(study: Study, plan: Plan) -> Decisions:
         if line not in opened
     }
     return Decisions(dg, ess, plan.open_lines, binaries)
+
+
+def held_in(study: Study, plan: Plan) -> dict[str, float] | None:
+    """The schedule of a plan's storage, where it stands before the uncertain values are known."""
+    return schedule_in(study, plan) if study.model.stages.storage == "here_and_now" else None
 
 
 def schedule_in(study: Study, plan: Plan) -> dict[str, float]:

@@ -89,7 +89,11 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
 def no_corner(study: Study, sense: Sense) -> list[Finding]:
     """What needs a corner and has none."""
     what = "an opportunity" if sense == "opportunity" else "topology = wait_and_see"
-    curved = [entry.shape for entry in study.model.uncertain if entry.shape in ("energy", "minkowski", "budgeted")]
+    curved = [
+        entry.shape
+        for entry in study.model.uncertain
+        if entry.shape in ("energy", "minkowski", "budgeted") and entry.norm != "infinity"
+    ]
     reason = f"shape {curved[0]} has more than one extreme point" if curved else "the corner is not justified"
     return [Finding(f"{what} is answered where one corner of the set decides; {reason}", "/model/uncertain")]
 
@@ -152,7 +156,7 @@ def may_export(study: Study) -> bool:
     load_falls = any(e.quantity in LOADS and e.direction != "up" for e in study.model.uncertain)
     for mode in (mode for mode in study.modes.values() if not mode.islanded):
         for t, period in study.periods.items():
-            taken = 0.0 if load_falls else sum(mode.p_load[bus, t] for bus in study.buses)
+            taken = 0.0 if load_falls or mode.shedding else sum(mode.p_load[bus, t] for bus in study.buses)
             if period.price_per_mwh < 0.0 or given > taken:
                 return True
     return False
@@ -191,13 +195,17 @@ def corner(found: Ambiguity, alpha: float) -> Realisation:
     return found.uncertainty.realise(found.first, alpha)
 
 
+MORE_LOAD = (
+    "non-negative loads and prices; proven to first order of losses, but for voltage limits and for storage whose "
+    "schedule stands before the load is known"
+)
 REASONS: dict[Quantity, str] = {
     "dg_availability": "curtailable DG: less of it only takes choices away",
     "pv": "curtailable PV: less of it only takes choices away",
     "wind": "curtailable wind: less of it only takes choices away",
-    "load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
-    "active_load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
-    "reactive_load": "non-negative loads and prices; proven to first order of losses and but for voltage limits",
+    "load": MORE_LOAD,
+    "active_load": MORE_LOAD,
+    "reactive_load": MORE_LOAD,
     "price": "nothing can be sold",
     "line_rating": "a lower rating only takes choices away",
 }

@@ -84,6 +84,7 @@ class Question:
         self.found, self.direction = found, found.first
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound = 1, math.inf
+        self.promised = 0.0
         self.tried: list[StepTried] = []
 
     def point(self, alpha: float) -> Realisation:
@@ -99,14 +100,15 @@ class Question:
         deadline = begun + session.limit(share)
         if self.found.corner:
             solved = self.solve(asked, starts, deadline)
+            self.promised = abs(solved.answer.value or 0.0)
             left = self.surviving(solved)
             if left is not None and not solved.cancelled and self.relaxed:
                 left = self.narrowed(left, deadline)
         else:
             solved, left = self.generated(starts, deadline)
         if left is None:
-            blank = blank_plan(self.study, asked.sense, solved)
-            plan = dataclasses.replace(blank, robustness=self.fields(None), steps=tuple(self.tried))
+            blank, fields = blank_plan(self.study, asked.sense, solved), self.fields(None)
+            plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
             if solved.answer.x is not None and not solved.cancelled:
                 plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
             elif plan.status == "infeasible":
@@ -134,7 +136,7 @@ class Question:
         if solved.answer.status == "infeasible" and asked.alpha_lb > 0.0:
             self.bound = min(self.bound, asked.alpha_lb)
         elif math.isfinite(solved.answer.bound):
-            self.bound = min(self.bound, abs(solved.answer.bound))
+            self.bound = min(self.bound, max(abs(solved.answer.bound), asked.alpha_lb))
         return solved
 
     @property
@@ -160,7 +162,7 @@ class Question:
             again = self.mended(solved) if solved.answer.x is not None else None
             if again is None or again[1] <= reached:
                 break
-            left = again
+            left, self.promised = again, abs(solved.answer.value or 0.0)
         return left
 
     def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
@@ -203,6 +205,7 @@ class Question:
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
         reached, decisions, self.schedule, self.direction = best
+        self.promised = reached
         left = self.kept(REDISPATCH, decisions, reached, time.monotonic())
         return solved, left or self.surviving(None)
 
@@ -314,7 +317,7 @@ class Question:
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
         asked = self.asked
-        forecast = self.session.dispatch(decisions, self.study, run.schedule)
+        forecast = self.session.dispatch(decisions, self.study, self.held(run.schedule))
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
         fields = self.fields(alpha if matters(self.study, len(decisions.dg), self.found) else None)
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
@@ -330,7 +333,7 @@ class Question:
         if asked.sense == "robust" and fields["alpha"]:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
             warnings += broken
-        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], abs(solved.answer.value or 0.0), plan.bound_of)
+        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.promised, plan.bound_of)
         return dataclasses.replace(
             plan,
             kind=asked.sense,
@@ -469,7 +472,8 @@ def tightened(plans: Iterable[Plan], asked_gap: float) -> list[Plan]:
     out: list[Plan] = []
     for plan in rows if seeking else reversed(rows):
         known, own = (out[-1].bound if out else None), plan.bound
-        if known is not None and own is not None and (known > own if seeking else known < own):
+        closer = known is not None and own is not None and (known > own if seeking else known < own)
+        if closer and known is not None and plan.dispatch is not None:
             plan = bounded(plan, known, asked_gap)
         out.append(plan)
     return out if seeking else out[::-1]
@@ -492,6 +496,8 @@ def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked
     if plan.ac is None or plan.ac.verdict != "feasible":
         return "feasible"
     none_there = plan.kind == "robust" and (fields["alpha_bound"] or math.inf) <= LEAST_ALPHA
-    proven = fields["alpha"] is None or fields["alpha_limit"] == "physical" or (gap is not None and gap <= asked_gap)
-    proven = proven or none_there
+    at_end = plan.kind == "robust" and fields["alpha_limit"] == "physical"
+    proven = fields["alpha"] is None or at_end or none_there or (gap is not None and gap <= asked_gap)
+    if fields["worst_case"]["broken"]:
+        return "feasible"
     return "optimal" if proven else "feasible"

@@ -8,7 +8,7 @@ in prices it is concave.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,8 +35,8 @@ STEPS = 40
 """Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
 STARTS, SAMPLES = 6, 24
 """Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
-MOST_VERTICES = 64
-"""Vertices of the whole set up to which an attack takes all of them."""
+MOST_VERTICES = 256
+"""Vertices of the whole set, over what is built, up to which an attack takes all of them."""
 GAIN = 1e-9
 """Rise of the cost, as a share, below which a climb ends."""
 
@@ -94,7 +94,7 @@ class Recourse:
         return np.array(columns, dtype=np.int64), periods, np.array(costs)
 
     @cached_property
-    def seed(self) -> np.random.Generator:
+    def rng(self) -> np.random.Generator:
         """The adversary's own numbers."""
         return np.random.default_rng(self.session.study.model.solver.seed)
 
@@ -141,8 +141,10 @@ class Recourse:
 
     def attacked(self, alpha: float) -> Attack:
         """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
-        shapes = self.uncertainty.shapes
-        rays = self.uncertainty.combined({q: shape.vertices() for q, shape in shapes.items()}, MOST_VERTICES)
+        shapes, own = self.uncertainty.shapes, self.members | {"price": (ALIKE,)}
+        components = {q: all_ if all_ == (ALIKE,) else own[q] for q, all_ in self.uncertainty.components.items()}
+        built = replace(self.uncertainty, components=components)
+        rays = built.combined({q: shape.vertices() for q, shape in shapes.items()}, MOST_VERTICES)
         found = self.climbed(alpha)
         if rays is None:
             return found
@@ -172,13 +174,13 @@ class Recourse:
 
     def sampled(self, count: int) -> list[Direction]:
         """Random directions inside the set."""
-        series = self.uncertainty.sample(self.seed, count)
+        series = self.uncertainty.sample(self.rng, count)
         return [self.uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
 
     def random_slopes(self) -> Slopes:
         """Slopes that lead to a random vertex."""
         periods = len(self.uncertainty.periods)
-        return {series: self.seed.standard_normal(periods) for series in self.uncertainty.series()}
+        return {series: self.rng.standard_normal(periods) for series in self.uncertainty.series()}
 
     def extreme(self, slopes: Slopes) -> Direction:
         """The direction of the set that goes farthest along slopes."""
@@ -193,7 +195,9 @@ class Recourse:
             if not np.isfinite(cost):
                 break
             towards = self.extreme(slopes)
-            ways = [towards, self.between(at, towards)] if "price" in self.uncertainty.shapes else [towards]
+            halfway = self.between(at, towards) if "price" in self.uncertainty.shapes else None
+            inside = halfway is not None and self.uncertainty.gauge(halfway) <= 1.0 + BREAK
+            ways = [towards, halfway] if halfway is not None and inside else [towards]
             values, gradients = self.costs(ways, alpha)
             points += len(ways)
             n = int(np.argmax(values))
@@ -213,7 +217,7 @@ class Recourse:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
         Also the attack that held it down, None where ``most`` itself is held. Below 0, with an attack at ``most``,
-        where not even the forecast is within the budget.
+        where not even the forecast is within the budget, or no end was found.
         """
         (forecast,), _ = self.costs([self.found.first], 0.0)
         if forecast > budget * (1.0 + BREAK):
@@ -225,6 +229,8 @@ class Recourse:
                 break
             last = attack
             alpha = self.along(attack.around, budget, alpha)
+        else:
+            return -1.0, last
         return alpha, last
 
     def along(self, direction: Direction, budget: float, most: float) -> float:

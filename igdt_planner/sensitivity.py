@@ -10,7 +10,7 @@ import pandas as pd
 from igdt_planner.case import Case, case_to_dict, load_case
 from igdt_planner.drivers import QUANTITIES, TERMS, Drivers
 from igdt_planner.errors import InputError
-from igdt_planner.fixed_plan import alone, decisions_in, fixed_curve, schedule_in
+from igdt_planner.fixed_plan import alone, decisions_in, fixed_curve, held_in
 from igdt_planner.igdt import ambiguity
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan
@@ -35,7 +35,7 @@ def drivers_of(plan: Plan) -> Drivers:
         reached = fixed_curve(single, [0.0], budget, "robust", None).table["alpha"].iloc[0]
         with Session(single.case, single.model, None, None, None) as session:
             found, decisions = ambiguity(session.study, "robust"), decisions_in(session.study, single)
-            recourse = Recourse(session, decisions, found, schedule_in(session.study, single))
+            recourse = Recourse(session, decisions, found, held_in(session.study, single))
             (forecast,), _ = recourse.costs([found.first], 0.0)
             cost = recourse.worst(alpha).cost
         rows.append((quantity, reached, cost, cost - forecast))

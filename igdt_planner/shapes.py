@@ -34,6 +34,11 @@ LATTICE = {1: 1, 2: 64, 3: 20, 4: 14, 5: 8, 6: 5}
 """Steps along an edge of the lattice of directions, by the number of periods."""
 
 
+def different(points: list[Floats]) -> list[Floats]:
+    """Points, each once."""
+    return list({tuple(point.tolist()): point for point in points}.values())
+
+
 @cache
 def sphere(periods: int) -> tuple[list[Floats], float]:
     """Unit vectors without negative entries, and the factor by which their hull with 0 must grow to hold them all."""
@@ -141,19 +146,24 @@ class Shape:
         return np.asarray(found.x, dtype=float)
 
     def vertices(self) -> list[Pair] | None:
-        """All extreme points; None where there are too many. Of a ball, points of it and of a polytope around it."""
+        """All extreme points, 0 too where a side is barred; None where there are too many.
+
+        Of a ball, points of it and of a polytope around it.
+        """
         if self.curved:
             down, up = (bool(side.any()) for side in self.reach())
+            if down and up and len(self.hours) > 1:
+                return None
             pairs = [pair for side, moves in ((-1.0, down), (1.0, up)) if moves for pair in self._ball(side) or ()]
-            both = down and up
-            return None if not pairs or (both and len(self.hours) > 1) else pairs
+            nothing = np.zeros(len(self.hours))
+            return [*pairs, (nothing, nothing)] if pairs else None
         points = self._corners()
         return None if points is None else [(point, point) for point in points]
 
     def _corners(self) -> list[Floats] | None:
         """The vertices of a polytope; None where there are too many."""
         down, up = self.reach()
-        sides = [sorted({-lo, hi} - {0.0, -0.0}) or [0.0] for lo, hi in zip(down.tolist(), up.tolist(), strict=True)]
+        sides = [sorted({-lo if lo else 0.0, hi}) for lo, hi in zip(down.tolist(), up.tolist(), strict=True)]
         if self.box:
             wide = float(np.prod([len(side) for side in sides]))
             return [np.array(point) for point in product(*sides)] if wide <= MOST_VERTICES else None
@@ -171,7 +181,7 @@ class Shape:
                 points.append(point)
                 if len(points) > MOST_VERTICES:
                     return None
-        return points
+        return different(points)
 
     def farthest(self, side: float) -> list[Pair] | None:
         """The vertices that count where more of a deviation to one side (-1 or 1) is never better.
@@ -186,6 +196,8 @@ class Shape:
         """Points of a ball to one side, each with the point of a polytope that holds all of that side of the ball."""
         down, up = self.reach()
         towards = up if side > 0.0 else -down
+        if not towards.any():
+            return [(towards, towards)]
         if len(towards) > MOST_BALL_PERIODS:
             return None
         unit, enlarged = sphere(len(towards))
@@ -205,7 +217,7 @@ class Shape:
             point = np.zeros(len(towards))
             point[list(chosen)] = towards[list(chosen)]
             points.append(point)
-        return points
+        return different(points)
 
     def sample(self, rng: np.random.Generator, count: int) -> Floats:
         """Random series inside the shape, shape (count, periods); independent numbers where it is a box."""

@@ -66,7 +66,7 @@ def test_alpha_of_every_shape_by_hand(islanded: tuple[Session, Candidate], name:
     entry, alpha = BY_HAND[name]
     plan = asked(*islanded, entry)
     fields = plan.robustness
-    assert plan.status == "optimal", plan.explanation
+    assert plan.gap is not None and plan.gap <= AC
     assert fields["alpha"] == pytest.approx(alpha, rel=AC)
     assert fields["alpha_bound"] == pytest.approx(alpha, rel=5e-4)
     assert fields["alpha"] <= fields["alpha_bound"]

@@ -163,6 +163,8 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
         sign = "+" if plan.kind == "robust" else "-"
         budget += f" = {number(facts['base_objective'])} {unit} {sign} {percent(facts['beta'])}"
     yield _line("budget", budget)
+    if words := facts.get("worst_case", {}).get("corner"):
+        yield from _labelled("worst case" if plan.kind == "robust" else "best case", plain_lines(words))
 
 
 def _cost(plan: Plan) -> Iterable[str]:
