@@ -139,6 +139,7 @@ def test_sweep_as_json_is_one_curve_document(cli: Cli) -> None:
     assert ended.document["baseline"]["kind"] == "solve"
 
 
+@pytest.mark.slow
 def test_sweep_of_several_models_is_one_document_and_resumed_when_told(cli: Cli, tmp_path: Path) -> None:
     command = ["sweep", "feeder4", CONNECTED, ISLANDED, "--betas", "0.1", "--store", tmp_path / "store", "--json"]
     ended = cli(*command)

@@ -29,7 +29,8 @@ BY_HAND = {
 
 
 def curve_of(betas: list[float], alphas: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"beta": betas, "budget": [10.0 * (1.0 + beta) for beta in betas], "alpha": alphas})
+    table = pd.DataFrame({"beta": betas, "budget": [10.0 * (1.0 + beta) for beta in betas], "alpha": alphas})
+    return table.assign(alpha_limit="budget")
 
 
 def test_crossing_of_two_tables_by_hand() -> None:
@@ -52,6 +53,11 @@ def test_a_plan_over_its_budget_survives_less_than_any_other() -> None:
     late = curve_of([0.0, 1.0], [np.nan, 0.9])
     ((_, _, _, below, above, _),) = crossings("cheap", curve_of([0.0, 1.0], [0.1, 0.3]), "dear", late)
     assert (below, above) == ("cheap", "dear")
+
+
+def test_a_plan_that_nothing_touches_survives_more_than_any_other() -> None:
+    untouched = curve_of([0.0, 1.0], [np.nan, np.nan]).assign(alpha_limit="unbounded")
+    assert crossings("a", curve_of([0.0, 1.0], [0.1, 0.3]), "untouched", untouched) == []
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +233,7 @@ def test_bad_input_in_words(name: str, compared: ip.Comparison) -> None:
 BOTH = hand("islanded", uncertain("dg_availability", "load"))
 
 
+@pytest.mark.slow
 def test_drivers_by_hand() -> None:
     """SOURCE.md (d) with storage as the worst case has it: charged by ``2 - 12 a``, ``1.8 + 7.2 a`` at the forecast.
 

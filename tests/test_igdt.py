@@ -95,6 +95,7 @@ def test_gap_of_alpha(curve: ip.Curve) -> None:
         assert plan.bound == plan.robustness["alpha_bound"]
 
 
+@pytest.mark.slow
 def test_plan_of_one_beta_holds_at_every_larger_one() -> None:
     """Fixed by ``fix``, the plan reaches at least its alpha there, and never more than the plan chosen anew."""
     model = hand("connected")

@@ -182,6 +182,7 @@ def test_priority_is_served_first() -> None:
         assert shed.sum() == pytest.approx(3.0, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_lossless_island_in_closed_form() -> None:
     """Energy not served is 2.7874 + 7.805 alpha MWh: loads less DG and what three ESS carry over, wherever they stand.
 

@@ -91,6 +91,7 @@ def test_dispatch_loses_less_than_any_other_by_ac() -> None:
 
 
 @pytest.mark.parametrize(("weight", "built"), [(1e-5, ["large"]), (2e-3, ["small"]), (1.0, [])])
+@pytest.mark.slow
 def test_technology_or_none_by_what_it_costs(weight: float, built: list[str]) -> None:
     """One DG on 16 buses: a large one where money is cheap, then a small one, then none; against all plans."""
     technologies = [

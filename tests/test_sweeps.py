@@ -138,6 +138,7 @@ def until(reached: Callable[[], bool], seconds: float = 240.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_pool_is_resumed_without_solving_anything_twice(peace: tuple[Path, ip.Curve], tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from igdt_planner.cli import main; main()", *COMMAND, "--workers", "2"]
     with subprocess.Popen([*command, "--store", str(tmp_path)], stderr=subprocess.DEVNULL) as process:
@@ -156,6 +157,7 @@ def test_killed_pool_is_resumed_without_solving_anything_twice(peace: tuple[Path
     assert without_times(curve.to_dict()) == without_times(peace[1].to_dict())
 
 
+@pytest.mark.slow
 def test_dask_with_a_worker_killed_gives_all_results(peace: tuple[Path, ip.Curve], tmp_path: Path) -> None:
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
@@ -186,6 +188,7 @@ def pid_of_worker() -> int:
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_two_coordinators_on_one_store(peace: tuple[Path, ip.Curve], tmp_path: Path) -> None:
     folder = copied(peace[0], tmp_path)
     with ThreadPoolExecutor(2) as pool:
@@ -212,6 +215,7 @@ def test_interrupt_ends_with_what_is_there(peace: tuple[Path, ip.Curve], tmp_pat
     assert results(folder).items() <= results(peace[0]).items()
 
 
+@pytest.mark.slow
 def test_plan_of_a_smaller_beta_takes_the_place_of_a_worse_one() -> None:
     """At beta 1 a search that found no better sites and lines than the baseline's is outdone by those of beta 0.9."""
     model, case = hand("connected"), ip.load_case("feeder4")

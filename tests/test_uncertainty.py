@@ -95,7 +95,7 @@ def test_corner_is_refused_where_more_power_can_cost_more(must_take: Plan) -> No
     assert "not a corner with must-take DG" in worst["corner"]
     assert worst["all_vertices"] is True
     assert not worst["broken"]
-    assert must_take.status == "optimal"
+    assert must_take.gap is not None and must_take.gap <= 1e-3
     assert must_take.robustness["alpha"] <= must_take.robustness["alpha_bound"]
 
 
@@ -149,6 +149,7 @@ def dear(price: tuple[float, float] = (50.0, 100.0)) -> dict[str, Any]:
     return case
 
 
+@pytest.mark.slow
 def test_price_alone_by_hand() -> None:
     """Nothing can be sold and nothing shifted: the cost is proportional to the price, so alpha is beta."""
     plan = ip.robust(dear(), priced(**uncertain("price")), 0.1)
@@ -158,6 +159,7 @@ def test_price_alone_by_hand() -> None:
     assert plan.ac is not None and plan.ac.verdict == "feasible"
 
 
+@pytest.mark.slow
 def test_price_and_load_together() -> None:
     """Cost rises as ``(1 + a)(1 + a)`` to first order of the losses: ``a = sqrt(1.1) - 1``."""
     plan = ip.robust(dear(), priced(**uncertain("price", "load")), 0.1)
@@ -165,6 +167,7 @@ def test_price_and_load_together() -> None:
     assert plan.robustness["alpha_bound"] == pytest.approx(plan.robustness["alpha"], rel=5e-3)
 
 
+@pytest.mark.slow
 def test_rating_by_hand() -> None:
     """Half of the current in the busiest line is unused, so its rating may fall until the line is full."""
     case = inline()
@@ -179,6 +182,7 @@ def test_rating_by_hand() -> None:
 
 
 @pytest.mark.parametrize("quantity", ["active_load", "reactive_load"])
+@pytest.mark.slow
 def test_one_of_both_powers(quantity: str) -> None:
     """Losses go with ``P^2 + Q^2``; with ``Q = P / 2`` one of them alone may deviate more than both."""
     model = hand("switching", {"losses": "balance"} | uncertain(quantity))
@@ -204,6 +208,7 @@ def test_pv_follows_its_own_column_of_the_profile() -> None:
     assert judged is not None and judged.verdict == "feasible"
 
 
+@pytest.mark.slow
 def test_adversary_climbs_where_vertices_are_too_many() -> None:
     """Loads of 13 buses, some negative: the climb finds what all up costs, which is the worst of many samples too."""
     case, model = ip.load_case("ieee16"), ip.load_model("reconfiguration")
@@ -219,6 +224,7 @@ def test_adversary_climbs_where_vertices_are_too_many() -> None:
     assert attack.cost > samples.max() > at_forecast
 
 
+@pytest.mark.slow
 def test_waiting_topology_needs_a_corner() -> None:
     settings: dict[str, Any] = {"stages": {"topology": "wait_and_see"}}
     with pytest.raises(ip.InputError, match="wait_and_see"):
