@@ -368,6 +368,7 @@ ROWS: dict[str, Row] = {
     "main_job": Row(main_job),
     "sweep": Row(sweep, timeout_s=2400.0),
     "curve_dual_mode": Row(curve.curve_dual_mode, timeout_s=3600.0),
+    "crossing_dual_mode": Row(curve.crossing_dual_mode),
     "evidence": Row(sampled.evidence),
     "alternatives": Row(sampled.alternatives),
     "search": Row(speed.search, seeds=speed.SEEDS),
