@@ -25,7 +25,7 @@ DECIDED = {
     "ess": [{"bus": bus, "technology": "ess_100kw"} for bus in (25, 30, 32)],
     "open_lines": {"connected": [5, 11, 13, 28, 33], "islanded": [13, 18, 23, 25, 35]},
 }
-"""Sites and open lines of every robust plan of the curve."""
+"""Sites and open lines of a robust plan found for beta 0.1."""
 
 
 def curve_dual_mode(share: float) -> list[Measure]:
@@ -54,7 +54,7 @@ def curve_dual_mode(share: float) -> list[Measure]:
 
 
 def crossing_dual_mode(share: float) -> list[Measure]:
-    """Two plans of the same sites and lines, those of the curve, with the storage schedules for beta 0 and 0.5."""
+    """Two plans of the same sites and lines, with the storage schedules for beta 0 and 0.5."""
     model = override(ip.load_model("dual_mode"), {"fix": DECIDED})
     near = ip.solve("ieee33", model, time_limit_s=CROSSING_LIMIT_S * share)
     assert near.objective is not None
