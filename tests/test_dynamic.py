@@ -39,6 +39,7 @@ def windy(case: str) -> ip.Case:
     return dataclasses.replace(given, profile=given.profile.iloc[[0, 0, 0]].reset_index(drop=True).assign(**hours))
 
 
+@pytest.mark.slow
 def test_dynamic_is_never_worse_than_static_and_operations_cost() -> None:
     technology = {"name": "wind", "p_mw": 8.0, "q_max_mvar": 0.0}
     sited = override(DYNAMIC, {"dg.max_units": 1, "dg.buses": [16], "dg.technologies": [technology]})

@@ -120,6 +120,7 @@ def test_island_short_of_reactive_power_sheds_more() -> None:
     assert plan.ac.sources["q_mvar"].item() == pytest.approx(0.4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_switched_anew_where_ac_refuses_the_topology() -> None:
     """Least losses of ieee33 leave 0.9378 pu; without losses in the voltage drop it seems to be more than 0.9385."""
     plan = ip.solve(raised("ieee33", 0.9385), LINEAR, time_limit_s=60)

@@ -284,6 +284,7 @@ def renumbered() -> dict[str, Any]:
     [(renumbered(), 37), (inline() | {"base_mva": 0.7}, 3)],
     ids=["buses renumbered, lines turned", "another power base"],
 )
+@pytest.mark.slow
 def test_names_and_bases_do_not_matter(changed: dict[str, Any], dg_bus: int) -> None:
     original, same = (ip.robust(case, hand("connected"), budget=0.002875) for case in ("feeder4", changed))
     assert same.dg["bus"].tolist() == [dg_bus]
@@ -309,6 +310,7 @@ def in_money(scale: float) -> tuple[dict[str, Any], ip.Model]:
     return case, hand("connected", settings)
 
 
+@pytest.mark.slow
 def test_currency_does_not_matter() -> None:
     ours, theirs = (ip.robust(*in_money(scale), 0.1) for scale in (1.0, 150.0))
     assert ours.dg["bus"].tolist() == theirs.dg["bus"].tolist() == [3]

@@ -81,6 +81,7 @@ def shipped() -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["editable", "wheel", "sdist"])
+@pytest.mark.slow
 def test_installation_finds_cases_and_models_but_no_stray_package(kind: str, tmp_path: Path) -> None:
     sources = copy_sources(tmp_path / "sources")
     python = new_environment(tmp_path / "env")

@@ -101,6 +101,7 @@ def test_every_proposal_keeps_the_rules(case: str, model: str) -> None:
 
 
 @pytest.mark.parametrize(("case", "model"), PLUNGED)
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_proposals(case: str, model: str) -> None:
     problem = problem_of(case, model)
     once, again = (proposals(problem, threads=2, most=3) for _ in range(2))

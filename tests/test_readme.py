@@ -91,6 +91,7 @@ def test_example_of_curves_runs(here, capsys):
     assert isinstance(ip.load_curve(here / "compared.json"), ip.Comparison) and (here / "compared.png").exists()
 
 
+@pytest.mark.slow
 def test_shell_examples_run(here, monkeypatch, capsys):
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("igdt-planner ")]
     assert len(commands) >= 5

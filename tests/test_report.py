@@ -216,6 +216,7 @@ def forests(draw: st.DrawFn) -> Case:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(forests())
+@pytest.mark.slow
 def test_layout_of_any_forest_is_free_of_crossings(case: Case) -> None:
     layout = feeder_layout(case)
     assert sorted(layout.index) == sorted(case.buses["id"])

@@ -213,6 +213,7 @@ def test_evidence_of_what_is_not_robust_is_refused(plan: Plan) -> None:
     assert paths == ["/study/samples", "/study/rays", "/options/seed", "/study/radii/0"]
 
 
+@pytest.mark.slow
 def test_evidence_on_the_command_line(plan: Plan, tmp_path: Path) -> None:
     def run(saved: Plan, *options: str) -> Any:
         ip.save_plan(saved, tmp_path / "robust.json")
