@@ -253,10 +253,6 @@ def matters(study: Study, dg_built: int, found: Ambiguity) -> bool:
         "price": bought and any(period.price_per_mwh for period in study.periods.values()),
         "line_rating": any(np.isfinite(line.i_sq_ub) for line in study.lines.values()),
     }
-    moving = {q for q, values in found.first.items() if found.doubts or np.any(list_of(values))}
-    return any(touches[quantity] for quantity in found.uncertainty.shapes if quantity in moving)
-
-
-def list_of(values: object) -> list[float]:
-    """Numbers of a direction's quantity."""
-    return [float(value) for value in values.values()] if hasattr(values, "values") else [float(str(values))]
+    uncertainty = found.uncertainty
+    moving = {q for q, c in uncertainty.series() if found.doubts or uncertainty.deviations(found.first, q, c).any()}
+    return any(touches[quantity] for quantity in moving)

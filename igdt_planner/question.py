@@ -59,7 +59,7 @@ def answer(
     Raises
     ------
     InputError
-        A budget relative to a baseline that costs nothing, or a study whose structure does not justify the corner.
+        A budget relative to a baseline that costs nothing, or what :func:`igdt_planner.igdt.ambiguity` refuses.
     """
     objective = base.plan.objective
     if objective is None or (beta is not None and objective <= 0.0):

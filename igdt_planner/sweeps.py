@@ -170,7 +170,7 @@ def curves(
     Raises
     ------
     InputError
-        A model whose structure does not justify the corner, or a store that holds results which are not to be resumed.
+        A model whose question is refused, or a store that holds results which are not to be resumed.
     """
     for model in models:
         horizon(resolve(case, model), sense, 1.0)
