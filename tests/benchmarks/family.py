@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -16,10 +18,12 @@ from igdt_planner.search import radial_power_flow, radial_topologies
 from igdt_planner.search.algorithms import ALGORITHMS, search
 from igdt_planner.search.problem import SearchProblem, problem_of
 from igdt_planner.study import resolve
-from tests.benchmarks.measure import Measure, at_least, at_most, stated
+from tests.benchmarks.measure import RESULTS, Measure, at_least, at_most, stated
+from tests.benchmarks.record import digest, read, write
 
 SUCCESS_SEEDS, SUCCESS_EVALUATIONS = 100, 2_000
 TOLERANCE_KW = 1e-3
+NO_PLAN_KW = 1e9
 MEDIAN_SEEDS, MEDIAN_EVALUATIONS, MEDIAN_CASES = 30, (1_000, 10_000, 100_000), ("ieee33", "ieee69", "case118zh")
 WIND_BUS, PV_BUS, RENEWABLE_MW = 15, 30, 0.5
 """Of the paper of MTTA, at rated output."""
@@ -37,7 +41,7 @@ def reconfiguration_of(case: Case) -> SearchProblem:
 def losses_kw(problem: SearchProblem, algorithm: str, evaluations: int, seed: int) -> float:
     """What one run ends at; more than anything where it finds no plan within the limits."""
     best = search(problem, algorithm, evaluations, seed).best
-    return 1e3 * best.objective if best is not None and best.violation == 0.0 else 1e9
+    return 1e3 * best.objective if best is not None and best.violation == 0.0 else NO_PLAN_KW
 
 
 def with_renewables(problem: SearchProblem) -> SearchProblem:
@@ -104,21 +108,50 @@ def family_sites(share: float) -> list[Measure]:
     return measures
 
 
-def family_medians(name: str, evaluations: int, share: float) -> list[Measure]:
-    """Best and median losses of a feeder by algorithm: ours is never worse at the median."""
+@cache
+def median_problem(name: str) -> SearchProblem:
+    """The feeder of a row of medians."""
     from tests.benchmarks.rows import matpower_feeder  # rows imports this module
 
-    problem = reconfiguration_of(load_case(name) if name in list_cases() else matpower_feeder(name))
-    seeds = range(max(3, round(share * MEDIAN_SEEDS)))
-    found = {
-        algorithm: [losses_kw(problem, algorithm, evaluations, seed) for seed in seeds] for algorithm in ALGORITHMS
-    }
+    return reconfiguration_of(load_case(name) if name in list_cases() else matpower_feeder(name))
+
+
+def median_losses_kw(name: str, algorithm: str, evaluations: int, seed: int) -> float:
+    """What one seed of a row of medians ends at."""
+    return losses_kw(median_problem(name), algorithm, evaluations, seed)
+
+
+def losses_of_seeds(name: str, evaluations: int, seeds: range) -> dict[str, list[float]]:
+    """What every seed of every algorithm ends at, kW, on all cores.
+
+    Rows of all seeds take hours, so that each algorithm is stored when it is through; what was stored with this very
+    search is not run again.
+    """
+    path, search_digest = RESULTS / f"medians_{name}_{evaluations}_seeds.json", digest("igdt_planner/search", "cases")
+    known = read(path)
+    found = dict(known["losses_kw"]) if known.get("search") == search_digest and len(seeds) == MEDIAN_SEEDS else {}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for algorithm in ALGORITHMS:
+            if algorithm not in found:
+                found[algorithm] = list(pool.map(partial(median_losses_kw, name, algorithm, evaluations), seeds))
+                if len(seeds) == MEDIAN_SEEDS:
+                    write(path, {"search": search_digest, "losses_kw": found})
+    return found
+
+
+def family_medians(name: str, evaluations: int, share: float) -> list[Measure]:
+    """Best and median losses of a feeder by algorithm: ours is never worse at the median."""
+    found = losses_of_seeds(name, evaluations, range(max(3, round(share * MEDIAN_SEEDS))))
     medians = {algorithm: statistics.median(losses) for algorithm, losses in found.items()}
     others = min(loss for algorithm, loss in medians.items() if algorithm != "hybrid")
     measures = [at_most("hybrid, median", medians["hybrid"], others * (1.0 + 1e-6), "kW")]
-    measures += [stated(f"{one}, median", loss, "kW") for one, loss in medians.items() if one != "hybrid"]
-    measures += [stated(f"{one}, best", min(losses), "kW") for one, losses in found.items()]
-    return measures
+    measures += [losses_of(f"{one}, median", loss) for one, loss in medians.items() if one != "hybrid"]
+    return measures + [losses_of(f"{one}, best", min(losses)) for one, losses in found.items()]
+
+
+def losses_of(what: str, loss_kw: float) -> Measure:
+    """Losses as a table states them, with a word where no plan was within the limits."""
+    return stated(what, loss_kw, "kW") if loss_kw < NO_PLAN_KW else stated(what, "no plan")
 
 
 MEDIANS = {

@@ -57,11 +57,16 @@ def git(*words: str) -> str:
 
 def source_digest() -> str:
     """A digest of everything that is measured: package, cases and models."""
-    digest = hashlib.sha256()
-    for path in sorted(path for folder in MEASURED for path in (ROOT / folder).rglob("*")):
+    return digest(*MEASURED)
+
+
+def digest(*folders: str) -> str:
+    """A digest of all files in folders of the repository."""
+    found = hashlib.sha256()
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+            found.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
 
 
 def read(path: Path) -> dict[str, Any]:
