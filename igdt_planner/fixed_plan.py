@@ -59,15 +59,15 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     horizon, found = asked.asked, asked.found
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"beta": asked.beta, "budget": horizon.budget, "alpha_limit": "budget", "verdict": "not_checked"}
-    row["all_vertices"] = proven = found.corner or (found.rays is not None and "price" not in found.first)
     if not matters(asked.study, len(decisions.dg), found):
         (cost,), _ = recourse.costs([found.first], 0.0)
         return row | ({"alpha_limit": "unbounded"} if cost <= horizon.budget * (1.0 + BREAK) else {})
     if horizon.sense == "robust":
-        reached, attack = recourse.reach(horizon.budget, horizon.alpha_ub)
-        asked.direction = attack.direction if attack is not None else found.first
+        reached, attack, _, proven = recourse.reach(horizon.budget, horizon.alpha_ub)
+        asked.direction = attack.direction
     else:
-        reached = recourse.needed(found.first, horizon.budget, horizon.alpha_ub)
+        reached, proven = recourse.needed(found.first, horizon.budget, horizon.alpha_ub), found.corner
+    row["all_vertices"] = proven
     if reached < 0.0:
         return row
     survived = asked.survive(horizon, decisions, reached)

@@ -38,22 +38,28 @@ class Ambiguity:
     uncertainty : UncertaintySet
     doubts : tuple of Finding
         Why a deviation to the worse side need not be worse; empty where the structure of the model says that it is.
+    doubted : frozenset of str
+        The quantities that these doubts are about.
+    priced : bool
+        Whether the worst prices are searched: the cost is concave in prices, so they need be no vertex.
     rays : list of Ray or None
-        Directions one of which is the worst: at any alpha no other point of the set costs more. None where they are too
-        many to list.
+        Directions, of all but searched prices, one of which is the worst: at any alpha no other point of the set costs
+        more. None where they are too many to list.
     first : Direction
         The first guess of the worst: the corner, where there is one.
     """
 
     uncertainty: UncertaintySet
     doubts: tuple[Finding, ...]
+    doubted: frozenset[Quantity]
+    priced: bool
     rays: list[Ray] | None
     first: Direction
 
     @property
     def corner(self) -> bool:
         """Whether one point of the set is known to be the worst."""
-        return not self.doubts and self.rays is not None and len(self.rays) == 1
+        return not self.doubts and not self.priced and self.rays is not None and len(self.rays) == 1
 
 
 def ambiguity(study: Study, sense: Sense) -> Ambiguity:
@@ -72,15 +78,23 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
     if not any(entry.weight for entry in study.model.uncertain):
         message = "the weights of all uncertain quantities are 0: nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
-    uncertainty, doubts = set_of(study), tuple(corner_faults(study))
+    uncertainty, power, price = set_of(study), power_faults(study), price_faults(study)
     side = 1.0 if sense == "robust" else -1.0
-    outermost = {q: shape.farthest(side * WORSE[q]) for q, shape in uncertainty.shapes.items()}
+    doubted = frozenset(q for q in uncertainty.shapes if (price if q == "price" else power))
     extreme = {
         (q, c): uncertainty.shapes[q].extreme(np.full(len(study.periods), side * WORSE[q]))
         for q, c in uncertainty.series()
     }
-    lists = {q: shape.vertices() for q, shape in uncertainty.shapes.items()} if doubts else outermost
-    found = Ambiguity(uncertainty, doubts, uncertainty.combined(lists, MOST_RAYS), uncertainty.direction(extreme))
+    priced = sense == "robust" and "price" in uncertainty.shapes
+    priced = priced and ("price" in doubted or not uncertainty.shapes["price"].of_boxes)
+    lists = {
+        q: shape.vertices() if q in doubted else shape.farthest(side * WORSE[q])
+        for q, shape in uncertainty.shapes.items()
+        if q != "price" or not priced
+    }
+    rays = uncertainty.combined(lists, MOST_RAYS)
+    doubts = (*power, *price)
+    found = Ambiguity(uncertainty, doubts, doubted, priced, rays, uncertainty.direction(extreme))
     if not found.corner and (sense == "opportunity" or study.model.stages.topology == "wait_and_see"):
         raise InputError([*doubts, *no_corner(study, sense)])
     return found
@@ -125,7 +139,7 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
     side = 1.0 if sense == "robust" else -1.0
     for quantity, shape in found.uncertainty.shapes.items():
         down, up = (float(reach.max(initial=0.0)) for reach in shape.reach())
-        towards = 0.0 if found.doubts else side * WORSE[quantity]
+        towards = 0.0 if quantity in found.doubted else side * WORSE[quantity]
         if down and towards <= 0.0:
             limits.append(1.0 / down)
         if up and towards >= 0.0:
@@ -135,17 +149,26 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
 
 def corner_faults(study: Study) -> list[Finding]:
     """Why "less DG, more load, higher price" need not be the worst of this study; empty where it is."""
+    return [*power_faults(study), *price_faults(study)]
+
+
+def power_faults(study: Study) -> list[Finding]:
+    """Why "less DG, more load" need not be the worst; empty where it is."""
     findings = []
-    uncertain = {entry.quantity for entry in study.model.uncertain}
     for name in sorted({tech.name for tech in study.dg.values() if tech.must_take}):
         message = f"the worst case is not a corner with must-take DG ({name}): more power can cost more"
         findings.append(Finding(message, "/model/dg/technologies", name, hint="set must_take = false"))
-    if uncertain & set(LOADS):
+    if any(entry.quantity in LOADS for entry in study.model.uncertain):
         findings += load_faults(study)
-    if "price" in uncertain and may_export(study):
-        message = "price up is not the worst corner where power may flow back: there a higher price earns more"
-        findings.append(Finding(message, "/model/uncertain", "price"))
     return findings
+
+
+def price_faults(study: Study) -> list[Finding]:
+    """Why "higher price" need not be the worst; empty where it is."""
+    if not any(entry.quantity == "price" for entry in study.model.uncertain) or not may_export(study):
+        return []
+    message = "price up is not the worst corner where power may flow back: there a higher price earns more"
+    return [Finding(message, "/model/uncertain", "price")]
 
 
 def may_export(study: Study) -> bool:
@@ -224,7 +247,7 @@ def justification(found: Ambiguity, sense: Sense) -> str:
     moved: list[Quantity] = []
     for quantity, shape in found.uncertainty.shapes.items():
         down, up = shape.reach()
-        if (up if side * WORSE[quantity] > 0.0 else down).any():
+        if (up if side * WORSE[quantity] > 0.0 else down).any() or (quantity in found.doubted and (down + up).any()):
             moved.append(quantity)
     words = [f"{SHORT.get(q, q)} {'up' if side * WORSE[q] > 0.0 else 'down'}" for q in moved]
     if not moved:
@@ -233,6 +256,9 @@ def justification(found: Ambiguity, sense: Sense) -> str:
     if found.corner:
         return f"corner ({', '.join(words)}), justified: {reasons}"
     listed = "too many vertices to list" if found.rays is None else f"{len(found.rays)} extreme points"
+    if found.priced:
+        alone = len(found.uncertainty.shapes) == 1
+        listed = "prices by cutting planes" if alone else f"{listed}, prices by cutting planes"
     if found.doubts:
         return f"column-and-constraint generation, {listed}: {found.doubts[0].message}"
     return f"column-and-constraint generation, {listed} ({', '.join(words)}: {reasons})"
@@ -254,5 +280,7 @@ def matters(study: Study, dg_built: int, found: Ambiguity) -> bool:
         "line_rating": any(np.isfinite(line.i_sq_ub) for line in study.lines.values()),
     }
     uncertainty = found.uncertainty
-    moving = {q for q, c in uncertainty.series() if found.doubts or uncertainty.deviations(found.first, q, c).any()}
+    moving = {
+        q for q, c in uncertainty.series() if q in found.doubted or uncertainty.deviations(found.first, q, c).any()
+    }
     return any(touches[quantity] for quantity in moving)

@@ -352,7 +352,8 @@ class Search:
         """Bound the problem by its relaxation, and take the tangents there."""
         point, bound, self.duals = relaxation(self.problem, self.begun + ROOT_TIME * self.options.time_limit_s)
         self.raise_bound(bound)
-        self.cuts = stack(self.cuts, tangents(self.problem, point, -np.inf))
+        within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
+        self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
 
     def propose(self, binaries: Array) -> float:
         """Run a plan exactly, keep it if it is the best, and remember its tangents."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
@@ -27,8 +29,11 @@ LEAST_ALPHA = 1e-6
 """An alpha below is none: no gap refers to it."""
 SCENARIOS = 24
 """Most scenarios that column-and-constraint generation takes up."""
-NARROWED = 6
-"""Most times that a question is asked again over a smaller range of alpha, where products with alpha are relaxed."""
+NARROWED, WIDER = 12, 8.0
+"""Most times that a question is asked again close above what is reached, where products with alpha are relaxed, and by
+what factor the range of alpha grows with every rise."""
+NEAR, SAME = 1e-3, 1e-8
+"""Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
 LEAST_RISE = 1e-4
 """By what share of alpha, at least, a smaller range begins above what is reached."""
 REDISPATCH: Step = "redispatch"
@@ -136,7 +141,9 @@ class Question:
         if solved.answer.status == "infeasible" and asked.alpha_lb > 0.0:
             self.bound = min(self.bound, asked.alpha_lb)
         elif math.isfinite(solved.answer.bound):
-            self.bound = min(self.bound, max(abs(solved.answer.bound), asked.alpha_lb))
+            most = max(abs(solved.answer.bound), asked.alpha_lb)
+            if asked.sense != "robust" or most < asked.alpha_ub or asked.alpha_ub >= self.asked.alpha_ub:
+                self.bound = min(self.bound, most)
         return solved
 
     @property
@@ -149,20 +156,34 @@ class Question:
         """The schedule of storage, where it stands before the uncertain values are known."""
         return schedule if self.study.model.stages.storage == "here_and_now" else None
 
+    def above(self, asked: Horizon, reached: float, rises: int) -> Horizon | None:
+        """The question just above what is reached: there its relaxation is exact, as alpha is held.
+
+        Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
+        way is not gone in small steps. None where the bound leaves no range.
+        """
+        rise = 0.9 * max(self.session.asked_gap, LEAST_RISE)
+        low = max(0.0, reached) * (1.0 + rise) + BUDGET_TOLERANCE
+        most = min(self.asked.alpha_ub, self.bound)
+        wide = low * rise * WIDER**rises if rises else 0.0
+        return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
+
     def narrowed(self, left: Left, deadline: float) -> Left:
         """Ask again for a larger alpha than was reached, until none is found or the gap is closed."""
-        gap = max(self.session.asked_gap, LEAST_RISE)
+        rises = 0
         for _ in range(NARROWED):
             reached = left[1]
-            if self.bound <= reached * (1.0 + gap) or time.monotonic() > deadline:
+            asked = self.above(self.asked, reached, rises)
+            if asked is None or time.monotonic() > deadline:
                 break
-            low = reached * (1.0 + gap) + BUDGET_TOLERANCE
-            asked = dataclasses.replace(self.asked, alpha_lb=low, alpha_ub=min(self.asked.alpha_ub, self.bound))
             solved = self.solve(asked, [left[0].binaries], deadline)
             again = self.mended(solved) if solved.answer.x is not None else None
-            if again is None or again[1] <= reached:
+            if again is not None and again[1] > reached:
+                left, self.promised, rises = again, abs(solved.answer.value or 0.0), rises + 1
+            elif rises:
+                rises = 0
+            else:
                 break
-            left, self.promised = again, abs(solved.answer.value or 0.0)
         return left
 
     def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
@@ -170,10 +191,10 @@ class Question:
 
         The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached.
         """
-        session, budget, gap = self.session, self.asked.budget, self.session.asked_gap
+        session, gap = self.session, self.session.asked_gap
         scenarios = [self.found.first]
         best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
-        narrowed, asked = 0, self.asked
+        narrowed, rises, asked = 0, 0, self.asked
         while True:
             asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
             solved = self.solve(asked, starts, deadline)
@@ -181,33 +202,40 @@ class Question:
             if solved.answer.x is None:
                 break
             decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-            schedule = schedule_of(solved.values)
-            recourse = Recourse(session, decisions, self.found, self.held(schedule))
-            reached, attack = recourse.reach(budget, min(self.asked.alpha_ub, abs(solved.answer.value or 0.0)))
-            direction = attack.direction if attack is not None else scenarios[0]
-            if best is None or reached > best[0]:
-                best = reached, decisions, self.held(schedule), direction
+            schedule = self.held(schedule_of(solved.values))
+            most = min(self.asked.alpha_ub, abs(solved.answer.value or 0.0))
+            reach = Recourse(session, decisions, self.found, schedule).reach(self.asked.budget, most)
+            rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
+            if best is None or reach.alpha > best[0]:
+                best = reach.alpha, decisions, schedule, reach.attack.direction
             session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
             closed = self.bound - best[0] <= gap * max(best[0], LEAST_RISE)
             over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
-            known = attack is None or direction in scenarios
+            nearest = min(self.distance(reach.attack.direction, scenario) for scenario in scenarios)
+            known = not reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
             if closed or over or (known and not (self.relaxed and narrowed < NARROWED)):
                 break
             if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
-                narrowed += 1
-                low = max(0.0, best[0]) * (1.0 + max(gap, LEAST_RISE)) + BUDGET_TOLERANCE
-                asked = dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(self.asked.alpha_ub, self.bound))
-                if low >= asked.alpha_ub:
+                again = self.above(asked, best[0], rises)
+                if again is None:
                     break
+                asked, narrowed = again, narrowed + 1
             else:
-                scenarios.append(direction)
+                scenarios.append(reach.attack.direction)
             starts = [decisions.binaries, *starts]
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
-        reached, decisions, self.schedule, self.direction = best
-        self.promised = reached
-        left = self.kept(REDISPATCH, decisions, reached, time.monotonic())
+        self.promised, decisions, self.schedule, self.direction = best
+        left = self.kept(REDISPATCH, decisions, self.promised, time.monotonic())
         return solved, left or self.surviving(None)
+
+    def distance(self, one: Direction, other: Direction) -> float:
+        """Largest difference between the deviations of two directions."""
+        deviations = self.found.uncertainty.deviations
+        return max(
+            float(np.abs(deviations(one, q, c) - deviations(other, q, c)).max())
+            for q, c in self.found.uncertainty.series()
+        )
 
     def surviving(self, solved: Solved | None) -> Left | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
@@ -390,7 +418,7 @@ class Question:
             return alpha
         smaller = dataclasses.replace(asked, budget=budget)
         if not self.found.corner:
-            reached, _ = Recourse(self.session, decisions, self.found, self.schedule).reach(budget, alpha)
+            reached = Recourse(self.session, decisions, self.found, self.schedule).reach(budget, alpha).alpha
         else:
             solved = self.session.decided(decisions, self.study.ask(smaller))
             reached = abs(solved.answer.value or 0.0) if solved.answer.x is not None else -1.0

@@ -1,8 +1,8 @@
 """What decided sites, topology and storage schedule cost over the uncertainty set, and an adversary who looks for more.
 
 The cost is that of the least-cost dispatch at each point, which knows the point and nothing of the future beyond the
-schedule. Where only loads, availabilities and ratings deviate it is convex, so a vertex of the set is its worst point;
-in prices it is concave.
+schedule. In loads, availabilities and ratings it is convex, so that a vertex of the set is its worst point; in prices
+it is concave, so that cutting planes find its worst point, which need be no vertex.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.igdt import Ambiguity
 from igdt_planner.milp import Options
 from igdt_planner.model import Quantity
+from igdt_planner.peak import Peak, peak
 from igdt_planner.probe import Points
 from igdt_planner.problem import Index
 from igdt_planner.session import Session
-from igdt_planner.shapes import Floats
+from igdt_planner.shapes import Floats, Pair
 from igdt_planner.solve import compiled, held
 from igdt_planner.study import Direction
-from igdt_planner.uncertainty import ALIKE, members
+from igdt_planner.uncertainty import ALIKE, Ray, members
 
 Slopes = dict[tuple[Quantity, int], Floats]
 """How the cost changes with every series, per period."""
@@ -35,8 +38,12 @@ STEPS = 40
 """Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
 STARTS, SAMPLES = 6, 24
 """Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
-MOST_VERTICES = 256
-"""Vertices of the whole set, over what is built, up to which an attack takes all of them."""
+MOST_VERTICES, MOST_VERTICES_PRICED = 256, 32
+"""Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs its prices."""
+PEAK = 1e-7
+"""Share of the cost by which the worst prices may be missed."""
+DIGITS = 9
+"""Digits of a price's deviation."""
 GAIN = 1e-9
 """Rise of the cost, as a share, below which a climb ends."""
 
@@ -52,6 +59,15 @@ class Attack:
     around: Direction
     cost: float
     points: int
+    proven: bool
+
+
+class Reach(NamedTuple):
+    """How far decisions go: alpha, the worst attack there, whether it holds alpha down, and whether it is proven."""
+
+    alpha: float
+    attack: Attack
+    limited: bool
     proven: bool
 
 
@@ -133,44 +149,68 @@ class Recourse:
     def worst(self, alpha: float) -> Attack:
         """The costliest point at a radius: all extreme points where they are listed, else a climb from several."""
         rays = self.found.rays
-        if rays is not None:
-            costs, _ = self.costs([around for _, around in rays], alpha)
-            n = int(np.argmax(costs))
-            return Attack(*rays[n], float(costs[n]), len(rays), proven="price" not in self.uncertainty.shapes)
-        return self.climbed(alpha)
+        return self.climbed(alpha) if rays is None else self.costliest(rays, alpha)
 
     def attacked(self, alpha: float) -> Attack:
         """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
         shapes, own = self.uncertainty.shapes, self.members | {"price": (ALIKE,)}
         components = {q: all_ if all_ == (ALIKE,) else own[q] for q, all_ in self.uncertainty.components.items()}
         built = replace(self.uncertainty, components=components)
-        rays = built.combined({q: shape.vertices() for q, shape in shapes.items()}, MOST_VERTICES)
+        priced = "price" in shapes
+        lists: dict[Quantity, list[Pair] | None] = {q: s.vertices() for q, s in shapes.items() if q != "price"}
+        rays = built.combined(lists, MOST_VERTICES_PRICED if priced else MOST_VERTICES)
         found = self.climbed(alpha)
         if rays is None:
             return found
-        costs, _ = self.costs([inner for inner, _ in rays], alpha)
-        n = int(np.argmax(costs))
-        best = (*rays[n][:1], *rays[n][:1], float(costs[n])) if costs[n] > found.cost else None
-        direction, around, cost = best or (found.direction, found.around, found.cost)
-        return Attack(direction, around, cost, found.points + len(rays), proven="price" not in shapes)
+        listed = self.costliest(rays, alpha)
+        best = listed if listed.cost > found.cost else found
+        return replace(best, points=found.points + listed.points, proven=listed.proven)
+
+    def costliest(self, rays: Sequence[Ray], alpha: float) -> Attack:
+        """The costliest of directions; where prices deviate, each with the prices that are the worst for it."""
+        if "price" not in self.uncertainty.shapes or (rays and "price" in rays[0][0]):
+            costs, _ = self.costs([around for _, around in rays], alpha)
+            n = int(np.argmax(costs))
+            return Attack(*rays[n], float(costs[n]), len(rays), proven=True)
+        best, points, proven = Attack(*rays[0], -np.inf, 0, proven=True), 0, True
+        for inner, around in rays:
+            prices, top = self.dearest(around, alpha)
+            points, proven = points + top.asked, proven and top.closed
+            if top.value > best.cost:
+                best = Attack({**inner, **prices}, {**around, **prices}, top.value, 0, proven=True)
+        return replace(best, points=points, proven=proven)
+
+    def dearest(self, direction: Direction, alpha: float) -> tuple[Direction, Peak]:
+        """The prices that cost most beside the rest of a direction, and how nearly they are known."""
+        shape = self.uncertainty.shapes["price"]
+        start = np.zeros(len(self.uncertainty.periods))
+
+        def ask(point: Floats) -> tuple[float, Floats]:
+            (cost,), (slopes,) = self.costs([{**direction, **self.price_direction(point)}], alpha)
+            return float(cost), alpha * slopes["price", ALIKE]
+
+        def within(piece: npt.NDArray[np.bool_]) -> Peak:
+            return peak(ask, lambda slope: shape.extreme(np.where(piece, slope, 0.0)), start, PEAK)
+
+        pieces = shape.pieces()
+        peaks = [within(piece) for piece in pieces or [np.ones(len(start), dtype=bool)]]
+        top = max(peaks, key=lambda found: found.value)
+        bound = max(found.bound for found in peaks) if pieces is not None else np.inf
+        asked = sum(found.asked for found in peaks)
+        return self.price_direction(top.point), replace(top, bound=bound, asked=asked)
+
+    def price_direction(self, series: Floats) -> Direction:
+        """A direction of prices alone; what cutting planes leave of rounding is taken away."""
+        return self.uncertainty.direction({("price", ALIKE): np.round(series, DIGITS) + 0.0})
 
     def climbed(self, alpha: float) -> Attack:
         """The costliest point that climbs from several directions, and from the costliest sample, lead to."""
-        starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
-        best, points = self.found.first, 0
-        cost = -np.inf
-        for start in starts:
-            top, value, used = self.climb(start, alpha)
-            points += used
-            if value > cost:
-                best, cost = top, value
         samples = self.sampled(SAMPLES)
         values, _ = self.costs(samples, alpha)
-        n = int(np.argmax(values))
-        if values[n] > cost:
-            best, cost, used = self.climb(samples[n], alpha)
-            points += used
-        return Attack(best, best, float(cost), points + len(samples), proven=False)
+        starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
+        climbs = [self.climb(start, alpha) for start in (*starts, samples[int(np.argmax(values))])]
+        best, cost, _ = max(climbs, key=lambda climb: climb[1])
+        return Attack(best, best, cost, sum(used for *_, used in climbs) + len(samples), proven=False)
 
     def sampled(self, count: int) -> list[Direction]:
         """Random directions inside the set."""
@@ -188,50 +228,45 @@ class Recourse:
         return self.uncertainty.direction({(q, c): shapes[q].extreme(slopes[q, c]) for q, c in series})
 
     def climb(self, start: Direction, alpha: float) -> tuple[Direction, float, int]:
-        """From a direction to costlier ones: always to the extreme point that the slopes show, or half-way to it."""
-        (cost,), (slopes,) = self.costs([start], alpha)
-        at, points = start, 1
+        """From a direction to costlier ones: to the extreme point that slopes show, prices to the worst beside it."""
+        at, cost, slopes, points = self.with_prices(start, alpha)
         for _ in range(STEPS):
             if not np.isfinite(cost):
                 break
-            towards = self.extreme(slopes)
-            halfway = self.between(at, towards) if "price" in self.uncertainty.shapes else None
-            inside = halfway is not None and self.uncertainty.gauge(halfway) <= 1.0 + BREAK
-            ways = [towards, halfway] if halfway is not None and inside else [towards]
-            values, gradients = self.costs(ways, alpha)
-            points += len(ways)
-            n = int(np.argmax(values))
-            if values[n] <= cost + GAIN * abs(cost):
+            towards, further, steeper, used = self.with_prices(self.extreme(slopes), alpha)
+            points += used
+            if further <= cost + GAIN * abs(cost):
                 break
-            at, cost, slopes = ways[n], values[n], gradients[n]
-        return at, float(cost), points
+            at, cost, slopes = towards, further, steeper
+        return at, cost, points
 
-    def between(self, first: Direction, second: Direction) -> Direction:
-        """Half-way between two directions."""
-        deviations = self.uncertainty.deviations
-        return self.uncertainty.direction(
-            {(q, c): 0.5 * (deviations(first, q, c) + deviations(second, q, c)) for q, c in self.uncertainty.series()}
-        )
+    def with_prices(self, direction: Direction, alpha: float) -> tuple[Direction, float, Slopes, int]:
+        """A direction with the worst prices beside the rest of it, its cost, its slopes, and the points asked."""
+        points = 1
+        if "price" in self.uncertainty.shapes:
+            prices, top = self.dearest(direction, alpha)
+            direction, points = {**direction, **prices}, points + top.asked
+        (cost,), (slopes,) = self.costs([direction], alpha)
+        return direction, float(cost), slopes, points
 
-    def reach(self, budget: float, most: float) -> tuple[float, Attack | None]:
+    def reach(self, budget: float, most: float) -> Reach:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
-        Also the attack that held it down, None where ``most`` itself is held. Below 0, with an attack at ``most``,
-        where not even the forecast is within the budget, or no end was found.
+        Below 0, with an attack at ``most``, where not even the forecast is within the budget, or no end was found.
         """
         (forecast,), _ = self.costs([self.found.first], 0.0)
         if forecast > budget * (1.0 + BREAK):
-            return -1.0, self.worst(most)
-        alpha, last = most, None
+            return Reach(-1.0, self.worst(most), limited=True, proven=True)
+        alpha, attack = most, self.worst(most)
+        if attack.cost <= budget * (1.0 + BREAK):
+            return Reach(alpha, attack, limited=False, proven=attack.proven)
         for _ in range(STEPS):
-            attack = self.worst(alpha)
-            if attack.cost <= budget * (1.0 + BREAK):
-                break
-            last = attack
             alpha = self.along(attack.around, budget, alpha)
-        else:
-            return -1.0, last
-        return alpha, last
+            further = self.worst(alpha)
+            if further.cost <= budget * (1.0 + BREAK):
+                return Reach(alpha, attack, limited=True, proven=further.proven)
+            attack = further
+        return Reach(-1.0, attack, limited=True, proven=False)
 
     def along(self, direction: Direction, budget: float, most: float) -> float:
         """The largest alpha below ``most`` at which a direction is within the budget: Newton, else by halves."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, product
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ ZERO = 1e-12
 """A deviation below is none."""
 MOST_VERTICES = 4096
 """More vertices of one shape are not listed."""
+MOST_PIECES = 64
+"""More convex pieces of one shape are not listed."""
 
 
 Pair = tuple[Floats, Floats]
@@ -75,6 +78,20 @@ class Shape:
         """Whether every period deviates on its own."""
         infinity = self.entry.shape == "minkowski" and self.entry.norm == "infinity"
         return infinity or self.entry.shape in ("fractional", "envelope", "interval")
+
+    @property
+    def of_boxes(self) -> bool:
+        """Whether the set is a box or several: then the worst of what costs more to one side is a vertex."""
+        return self.box or self.entry.shape == "budgeted"
+
+    def pieces(self) -> list[npt.NDArray[np.bool_]] | None:
+        """Periods that may deviate, by convex piece of the set: all, but where a budget lets few; None if too many."""
+        periods, few = len(self.hours), self.entry.gamma or 0
+        if self.entry.shape != "budgeted" or few >= periods:
+            return [np.ones(periods, dtype=bool)]
+        if comb(periods, few) > MOST_PIECES:
+            return None
+        return [np.isin(np.arange(periods), chosen) for chosen in combinations(range(periods), few)]
 
     def reach(self) -> tuple[Floats, Floats]:
         """Farthest deviation of every period down and up, both as numbers of 0 or more."""

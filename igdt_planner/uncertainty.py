@@ -58,6 +58,8 @@ class UncertaintySet:
         found: dict[str, Factors] = {}
         for quantity, components in self.components.items():
             by_component = {c: points[quantity, c].tolist() for c in components if (quantity, c) in points}
+            if not by_component:
+                continue
             values: dict[int | tuple[int, int], float] = {}
             for c, series in by_component.items():
                 for t, value in zip(self.periods, series, strict=True):
@@ -68,9 +70,10 @@ class UncertaintySet:
     def combined(self, lists: Mapping[Quantity, list[Pair] | None], most: int) -> list[Ray] | None:
         """Every combination of points by quantity, all components alike to the same side or each on its own.
 
-        None where a quantity has no list, or there are more than ``most`` combinations.
+        Quantities that are not among the lists stay at their forecast. None where a quantity's list is None, or there
+        are more than ``most`` combinations.
         """
-        series = self.series()
+        series = [(quantity, component) for quantity, component in self.series() if quantity in lists]
         found = [lists[quantity] for quantity, _ in series]
         if any(points is None for points in found) or np.prod([float(len(points or ())) for points in found]) > most:
             return None

@@ -160,6 +160,48 @@ def test_price_alone_by_hand() -> None:
 
 
 @pytest.mark.slow
+def test_price_where_power_is_sold_by_hand() -> None:
+    """PV of 7 MW sells 2 MW for 50 in the first period, 10 MW are bought for 100 in the second: 900 in all.
+
+    The worst is less for what is sold and more for what is bought, which costs ``(100 + 1000) a`` more; a higher price
+    in both would cost 900 a. A single plan as it stands survives as much.
+    """
+    case = dear()
+    for row, sun in zip(case["profile"], (1.0, 0.0), strict=True):
+        row["pv"] = sun
+    panels = {"name": "pv", "source": "pv", "p_mw": 7.0, "q_min_mvar": 0.0, "q_max_mvar": 0.0}
+    settings = {"dg": {"max_units": 1, "technologies": [panels]}} | uncertain("price")
+    plan = ip.robust(case, priced(**settings), 0.1)
+    fields = plan.robustness
+    assert fields["alpha"] == pytest.approx(90.0 / 1100.0, rel=3e-3)
+    assert plan.status == "optimal" and fields["alpha"] <= fields["alpha_bound"] <= fields["alpha"] * (1.0 + 1e-4)
+    assert plan.dispatch is not None
+    price = plan.dispatch.realisation.price
+    assert price == pytest.approx({1: 1.0 - fields["alpha"], 2: 1.0 + fields["alpha"]})
+    assert fields["worst_case"]["all_vertices"] and "flow back" in fields["worst_case"]["corner"]
+    (point,) = ip.robustness(plan, [0.1]).table.to_dict("records")
+    assert point["alpha"] == pytest.approx(fields["alpha"], rel=1e-3) and point["all_vertices"]
+
+
+@pytest.mark.slow
+def test_worst_prices_between_vertices_by_hand() -> None:
+    """Storage that waits moves 3 MWh to where the price rises less: 5 and 10 MWh at one price of 100.
+
+    With rises of ``x`` and ``y`` that add up to alpha, the cost rises by ``100 (5 x + 10 y - 3 |x - y|)``: by 750 alpha
+    where both are alike, by 700 at the vertex. Budget: 150 more than 1500.
+    """
+    unit = {"name": "ess", "p_mw": 3.0, "energy_mwh": 3.0, "eta_charge": 1.0, "eta_discharge": 1.0}
+    settings: dict[str, Any] = {"ess": {"max_units": 1, "technologies": [unit]}, "stages": {"storage": "wait_and_see"}}
+    rising = uncertain("price", shape="minkowski", norm=1, direction="up")
+    plan = ip.robust(dear((100.0, 100.0)), priced(**settings, **rising), 0.1)
+    fields = plan.robustness
+    assert fields["alpha"] == pytest.approx(150.0 / 750.0, rel=2e-3)
+    assert plan.status == "optimal" and fields["alpha"] <= fields["alpha_bound"] <= fields["alpha"] * (1.0 + 1e-4)
+    assert plan.dispatch is not None and isinstance(price := plan.dispatch.realisation.price, dict)
+    assert price[1] == pytest.approx(price[2], abs=2e-3)
+
+
+@pytest.mark.slow
 def test_price_and_load_together() -> None:
     """Cost rises as ``(1 + a)(1 + a)`` to first order of the losses: ``a = sqrt(1.1) - 1``."""
     plan = ip.robust(dear(), priced(**uncertain("price", "load")), 0.1)
