@@ -95,21 +95,20 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
     rays = uncertainty.combined(lists, MOST_RAYS)
     doubts = (*power, *price)
     found = Ambiguity(uncertainty, doubts, doubted, priced, rays, uncertainty.direction(extreme))
-    if not found.corner and (sense == "opportunity" or study.model.stages.topology == "wait_and_see"):
-        raise InputError([*doubts, *no_corner(study, sense)])
+    if not found.corner and sense == "opportunity":
+        raise InputError([*doubts, *no_corner(study)])
     return found
 
 
-def no_corner(study: Study, sense: Sense) -> list[Finding]:
-    """What needs a corner and has none."""
-    what = "an opportunity" if sense == "opportunity" else "topology = wait_and_see"
+def no_corner(study: Study) -> list[Finding]:
+    """Why an opportunity, which needs a corner, has none."""
     curved = [
         entry.shape
         for entry in study.model.uncertain
         if entry.shape in ("energy", "minkowski", "budgeted") and entry.norm != "infinity"
     ]
     reason = f"shape {curved[0]} has more than one extreme point" if curved else "the corner is not justified"
-    return [Finding(f"{what} is answered where one corner of the set decides; {reason}", "/model/uncertain")]
+    return [Finding(f"an opportunity is answered where one corner of the set decides; {reason}", "/model/uncertain")]
 
 
 def horizon(study: Study, sense: Sense, budget: float) -> Horizon:

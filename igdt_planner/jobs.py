@@ -19,7 +19,8 @@ from igdt_planner.igdt import Sense, ambiguity, question_of
 from igdt_planner.model import Model, Site, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
-from igdt_planner.question import Question, alpha_gap, answer, question_status
+from igdt_planner.proof import alpha_gap, question_status
+from igdt_planner.question import Question, answer
 from igdt_planner.repair import decided
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.store import Result, canonical, digest

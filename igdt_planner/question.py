@@ -14,19 +14,17 @@ from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import Plan, Realisation, Status, Step, StepTried
+from igdt_planner.plan import Plan, Realisation, Step, StepTried
+from igdt_planner.proof import alpha_gap, question_status
 from igdt_planner.recourse import Recourse
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solve import Solved
-from igdt_planner.study import Direction, Horizon
+from igdt_planner.study import Direction, Horizon, Study
+from igdt_planner.survival import BUDGET_TOLERANCE, excess_of, survive
 
-BUDGET_TOLERANCE = 1e-9
-"""Share of the budget by which rounding may exceed it."""
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
-LEAST_ALPHA = 1e-6
-"""An alpha below is none: no gap refers to it."""
 SCENARIOS = 24
 """Most scenarios that column-and-constraint generation takes up."""
 NARROWED, WIDER = 12, 8.0
@@ -39,14 +37,8 @@ LEAST_RISE = 1e-4
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
-CORRECTIONS = 10
-"""How often alpha is corrected until its AC cost meets the budget, and then again until it is the largest."""
-ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
-"""How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
 Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
-LEAST_STEP = 1e-6
-"""Of alpha, where AC refuses; what is nearer than that is the same."""
 REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 
 
@@ -125,11 +117,13 @@ class Question:
         session.finished(plan)
         return Candidate(plan, decisions)
 
-    def solve(self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float) -> Solved:
+    def solve(
+        self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float, study: Study | None = None
+    ) -> Solved:
         """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
         session, alone = self.session, len(asked.scenarios) == 1
         solved = session.solver.solve(
-            self.study.ask(asked),
+            (study or self.study).ask(asked),
             time_limit_s=max(1.0, deadline - time.monotonic()),
             gap=session.gap,
             starts=[repeated(start, len(asked.scenarios)) for start in starts],
@@ -189,15 +183,18 @@ class Question:
     def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
         """Column-and-constraint generation: the MILP over scenarios, the adversary who adds the one that breaks it.
 
-        The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached.
+        The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached. Where
+        the topology may wait, one topology for all points reaches alpha, and one for each point bounds it.
         """
         session, gap = self.session, self.session.asked_gap
         scenarios = [self.found.first]
         best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
         narrowed, rises, asked = 0, 0, self.asked
+        study, waits = self.study.switched_once(), self.study.model.stages.topology == "wait_and_see"
+        last, deadline = deadline, 0.5 * (time.monotonic() + deadline) if waits else deadline
         while True:
             asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
-            solved = self.solve(asked, starts, deadline)
+            solved = self.solve(asked, starts, deadline, study)
             self.scenarios = len(scenarios)
             if solved.answer.x is None:
                 break
@@ -223,6 +220,9 @@ class Question:
             else:
                 scenarios.append(reach.attack.direction)
             starts = [decisions.binaries, *starts]
+        if waits:
+            self.bound = math.inf
+            self.solve(dataclasses.replace(self.asked, scenarios=tuple(scenarios)), starts, last)
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
         self.promised, decisions, self.schedule, self.direction = best
@@ -297,50 +297,13 @@ class Question:
         return (decisions, *survived, step) if survived is not None else None
 
     def survive(self, asked: Horizon, decisions: Decisions, alpha: float) -> tuple[float, Run] | None:
-        """The largest alpha (opportunity: the least) at decisions whose AC cost at its corner keeps the budget.
-
-        From a given alpha on, by the excess of the cost, or in ever longer steps where AC refuses; then back again, up
-        to ``ALPHA_TOLERANCE``. None where no alpha survives.
-        """
-        towards = -1.0 if asked.sense == "robust" else 1.0
+        """What of an alpha survives AC at decisions, with its dispatch; None where none does."""
         slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
-        lost: tuple[float, float] | None = None
-        refusals = 0
-        for _ in range(CORRECTIONS):
-            run = self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
-            excess = excess_of(run, asked)
-            if run is not None and excess <= 0.0:
-                return self.closer(asked, decisions, (alpha, run), lost) if lost is not None else (alpha, run)
-            if math.isfinite(excess):
-                if lost is not None and excess < lost[1] < math.inf:
-                    slope = (lost[1] - excess) / abs(alpha - lost[0])
-                step = 1.02 * excess / slope + 1e-9
-            else:
-                step = 0.01 * 2**refusals * alpha + LEAST_STEP
-                refusals += 1
-            lost = alpha, excess
-            alpha = min(asked.alpha_ub, max(0.0, alpha + towards * step))
-            if alpha == lost[0]:
-                return None
-        return None
 
-    def closer(
-        self, asked: Horizon, decisions: Decisions, kept: tuple[float, Run], lost: tuple[float, float]
-    ) -> tuple[float, Run]:
-        """From an alpha that survives towards one that does not: along the chord of their costs, else half-way."""
-        for _ in range(CORRECTIONS):
-            slack = -excess_of(kept[1], asked)
-            share = CHORD * slack / (slack + lost[1]) if math.isfinite(lost[1]) else 0.5
-            alpha = kept[0] + share * (lost[0] - kept[0])
-            if abs(alpha - kept[0]) <= 0.5 * (ALPHA_TOLERANCE * lost[0] + LEAST_STEP):
-                break
-            run = self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
-            excess = excess_of(run, asked)
-            if run is not None and excess <= 0.0:
-                kept = alpha, run
-            else:
-                lost = alpha, excess
-        return kept
+        def run_at(alpha: float) -> Run | None:
+            return self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
+
+        return survive(run_at, asked, alpha, slope)
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
@@ -460,13 +423,6 @@ def repeated(start: Mapping[str, float], scenarios: int) -> dict[str, float]:
     return first | again
 
 
-def excess_of(run: Run | None, asked: Horizon) -> float:
-    """AC cost above the budget; infinite where AC refuses the dispatch, or there is none."""
-    if run is None or run.verdict.objective is None or run.verdict.verdict != "feasible":
-        return math.inf
-    return run.verdict.objective - asked.budget * (1.0 + BUDGET_TOLERANCE)
-
-
 def enough(asked: Horizon, promised: float, survived: float | None) -> bool:
     """Whether AC leaves so much of the promised alpha that it is not worth while to decide anew."""
     if asked.sense != "robust":
@@ -479,53 +435,3 @@ def out_of_reach(asked: Horizon) -> str:
     physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
     where = "not even at the forecast" if asked.sense == "robust" else physical
     return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"
-
-
-def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: str) -> float | None:
-    """Relative distance between alpha and its bound, of the same problem; None at 0 and where alpha is unbounded."""
-    reached = alpha if of == "ac" else model_alpha
-    if not alpha or alpha < LEAST_ALPHA or bound is None or not reached or reached < 1e-9:
-        return None
-    return abs(bound - reached) / reached
-
-
-def tightened(plans: Iterable[Plan], asked_gap: float) -> list[Plan]:
-    """Plans of one sense by increasing beta, each under the best bound of all: more beta asks for more alpha.
-
-    What no robust plan survives at a larger budget, none survives at a smaller one; what every opportunity needs for a
-    smaller gain, each needs for a larger one.
-    """
-    rows = list(plans)
-    seeking = any(plan.kind == "opportunity" for plan in rows)
-    out: list[Plan] = []
-    for plan in rows if seeking else reversed(rows):
-        known, own = (out[-1].bound if out else None), plan.bound
-        closer = known is not None and own is not None and (known > own if seeking else known < own)
-        if closer and known is not None and plan.dispatch is not None:
-            plan = bounded(plan, known, asked_gap)
-        out.append(plan)
-    return out if seeking else out[::-1]
-
-
-def bounded(plan: Plan, bound: float, asked_gap: float) -> Plan:
-    """A plan with a better bound of alpha, and the gap and status that follow from it."""
-    own, side = plan.bound or 0.0, -1.0 if plan.kind == "opportunity" else 1.0
-    reached = own / (1.0 + side * plan.gap) if plan.gap is not None and side * plan.gap > -1.0 else 0.0
-    gap = max(0.0, side * (bound - reached)) / reached if reached else None
-    fields = {**plan.robustness, "alpha_bound": bound}
-    status = question_status(plan, fields, gap, asked_gap)
-    return dataclasses.replace(plan, robustness=fields, bound=bound, gap=gap, status=status)
-
-
-def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked_gap: float) -> Status:
-    """Status of an info-gap answer."""
-    if plan.status == "cancelled":
-        return "cancelled"
-    if plan.ac is None or plan.ac.verdict != "feasible":
-        return "feasible"
-    none_there = plan.kind == "robust" and (fields["alpha_bound"] or math.inf) <= LEAST_ALPHA
-    at_end = plan.kind == "robust" and fields["alpha_limit"] == "physical"
-    proven = fields["alpha"] is None or at_end or none_there or (gap is not None and gap <= asked_gap)
-    if fields["worst_case"]["broken"]:
-        return "feasible"
-    return "optimal" if proven else "feasible"

@@ -259,12 +259,12 @@ class Recourse:
             return Reach(-1.0, self.worst(most), limited=True, proven=True)
         alpha, attack = most, self.worst(most)
         if attack.cost <= budget * (1.0 + BREAK):
-            return Reach(alpha, attack, limited=False, proven=attack.proven)
+            return Reach(float(alpha), attack, limited=False, proven=attack.proven)
         for _ in range(STEPS):
             alpha = self.along(attack.around, budget, alpha)
             further = self.worst(alpha)
             if further.cost <= budget * (1.0 + BREAK):
-                return Reach(alpha, attack, limited=True, proven=further.proven)
+                return Reach(float(alpha), attack, limited=True, proven=further.proven)
             attack = further
         return Reach(-1.0, attack, limited=True, proven=False)
 

@@ -140,6 +140,11 @@ class Study:
         """The same study with an info-gap question in place of the cost objective."""
         return dataclasses.replace(self, horizon=horizon)
 
+    def switched_once(self) -> Study:
+        """The same study with one topology for every scenario, whatever the model lets wait."""
+        stages = self.model.stages.model_copy(update={"topology": "here_and_now"})
+        return dataclasses.replace(self, model=self.model.model_copy(update={"stages": stages}))
+
     def deviate(self, keys: frozenset[tuple[Quantity, int, int]]) -> Study:
         """The same study with columns for the deviations named; its sites are decided."""
         return dataclasses.replace(self, deviating=keys)

@@ -28,7 +28,7 @@ from igdt_planner.jobs import (
 )
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan
-from igdt_planner.question import tightened
+from igdt_planner.proof import tightened
 from igdt_planner.session import OnEvent, Session
 from igdt_planner.store import Result, Store, key_of
 from igdt_planner.study import resolve

@@ -13,7 +13,8 @@ from igdt_planner.baseline import baseline
 from igdt_planner.igdt import ambiguity, corner, question_of
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
-from igdt_planner.question import Question, answer, tightened
+from igdt_planner.proof import tightened
+from igdt_planner.question import Question, answer
 from igdt_planner.session import Candidate, Session
 
 BETAS = [0.0, 0.1, 0.4, 1.0]

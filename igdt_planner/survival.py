@@ -1,0 +1,82 @@
+"""What AC power flow leaves of an alpha that a model promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from igdt_planner.session import Run
+from igdt_planner.study import Horizon
+
+BUDGET_TOLERANCE = 1e-9
+"""Share of the budget by which rounding may exceed it."""
+CORRECTIONS = 10
+"""How often alpha is corrected until its AC cost meets the budget, and then again until it is the largest."""
+ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
+"""How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
+LEAST_STEP = 1e-6
+"""Of alpha, where AC refuses; what is nearer than that is the same."""
+
+RunAt = Callable[[float], Run | None]
+"""The dispatch of decisions at an alpha, with its AC verdict."""
+
+
+def survive(run_at: RunAt, asked: Horizon, alpha: float, slope: float) -> tuple[float, Run] | None:
+    """The largest alpha (opportunity: the least) whose AC cost keeps the budget, with its dispatch.
+
+    From a given alpha on, by the excess of the cost, or in ever longer steps where AC refuses; then back again, up
+    to ``ALPHA_TOLERANCE``. None where no alpha survives.
+
+    Parameters
+    ----------
+    run_at : callable
+    asked : Horizon
+    alpha : float
+        The one to begin with, as the model promises it.
+    slope : float
+        First guess of how much the cost changes per unit of alpha.
+    """
+    towards = -1.0 if asked.sense == "robust" else 1.0
+    lost: tuple[float, float] | None = None
+    refusals = 0
+    for _ in range(CORRECTIONS):
+        run = run_at(alpha)
+        excess = excess_of(run, asked)
+        if run is not None and excess <= 0.0:
+            return closer(run_at, asked, (alpha, run), lost) if lost is not None else (alpha, run)
+        if math.isfinite(excess):
+            if lost is not None and excess < lost[1] < math.inf:
+                slope = (lost[1] - excess) / abs(alpha - lost[0])
+            step = 1.02 * excess / slope + 1e-9
+        else:
+            step = 0.01 * 2**refusals * alpha + LEAST_STEP
+            refusals += 1
+        lost = alpha, excess
+        alpha = min(asked.alpha_ub, max(0.0, alpha + towards * step))
+        if alpha == lost[0]:
+            return None
+    return None
+
+
+def closer(run_at: RunAt, asked: Horizon, kept: tuple[float, Run], lost: tuple[float, float]) -> tuple[float, Run]:
+    """From an alpha that survives towards one that does not: along the chord of their costs, else half-way."""
+    for _ in range(CORRECTIONS):
+        slack = -excess_of(kept[1], asked)
+        share = CHORD * slack / (slack + lost[1]) if math.isfinite(lost[1]) else 0.5
+        alpha = kept[0] + share * (lost[0] - kept[0])
+        if abs(alpha - kept[0]) <= 0.5 * (ALPHA_TOLERANCE * lost[0] + LEAST_STEP):
+            break
+        run = run_at(alpha)
+        excess = excess_of(run, asked)
+        if run is not None and excess <= 0.0:
+            kept = alpha, run
+        else:
+            lost = alpha, excess
+    return kept
+
+
+def excess_of(run: Run | None, asked: Horizon) -> float:
+    """AC cost above the budget; infinite where AC refuses the dispatch, or there is none."""
+    if run is None or run.verdict.objective is None or run.verdict.verdict != "feasible":
+        return math.inf
+    return run.verdict.objective - asked.budget * (1.0 + BUDGET_TOLERANCE)
