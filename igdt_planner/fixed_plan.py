@@ -59,7 +59,7 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     horizon, found = asked.asked, asked.found
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"beta": asked.beta, "budget": horizon.budget, "alpha_limit": "budget", "verdict": "not_checked"}
-    if not matters(asked.study, len(decisions.dg), found):
+    if not matters(asked.study, decisions.dg, found):
         (cost,), _ = recourse.costs([found.first], 0.0)
         return row | ({"alpha_limit": "unbounded"} if cost <= horizon.budget * (1.0 + BREAK) else {})
     if horizon.sense == "robust":

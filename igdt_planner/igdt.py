@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.model import AVAILABILITY, Quantity
+from igdt_planner.model import AVAILABILITY, Quantity, Site
 from igdt_planner.plan import Realisation
 from igdt_planner.study import Direction, Horizon, Study
 from igdt_planner.uncertainty import LOADS, Ray, UncertaintySet, set_of
@@ -263,8 +264,9 @@ def justification(found: Ambiguity, sense: Sense) -> str:
     return f"column-and-constraint generation, {listed} ({', '.join(words)}: {reasons})"
 
 
-def matters(study: Study, dg_built: int, found: Ambiguity) -> bool:
-    """Whether any uncertain quantity touches a plan at all."""
+def matters(study: Study, built: Iterable[Site], found: Ambiguity) -> bool:
+    """Whether any uncertain quantity touches a plan, with DG at these sites, at all."""
+    available = {AVAILABILITY[study.dg[site.bus, site.technology].source] for site in built}
     loads = any(load for mode in study.modes.values() for load in mode.p_load.values())
     reactive = any(load for mode in study.modes.values() for load in mode.q_load.values())
     bought = any(term.term == "energy_cost" and term.weight for term in study.model.objective)
@@ -272,9 +274,9 @@ def matters(study: Study, dg_built: int, found: Ambiguity) -> bool:
         "load": loads or reactive,
         "active_load": loads,
         "reactive_load": reactive,
-        "dg_availability": dg_built > 0,
-        "pv": dg_built > 0,
-        "wind": dg_built > 0,
+        "dg_availability": "dg_availability" in available,
+        "pv": "pv" in available,
+        "wind": "wind" in available,
         "price": bought and any(period.price_per_mwh for period in study.periods.values()),
         "line_rating": any(np.isfinite(line.i_sq_ub) for line in study.lines.values()),
     }

@@ -310,7 +310,7 @@ class Question:
         asked = self.asked
         forecast = self.session.dispatch(decisions, self.study, self.held(run.schedule))
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
-        fields = self.fields(alpha if matters(self.study, len(decisions.dg), self.found) else None)
+        fields = self.fields(alpha if matters(self.study, decisions.dg, self.found) else None)
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None

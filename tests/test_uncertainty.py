@@ -81,6 +81,19 @@ def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> Non
     assert plan.robustness["alpha_limit"] == "unbounded"
 
 
+def test_what_does_not_touch_a_plan_does_not_limit_it() -> None:
+    """Wind may fall as it likes where the one unit built is PV."""
+    units = [
+        {"name": name, "source": name, "p_mw": p_mw, "q_min_mvar": 0.0, "q_max_mvar": 2.5}
+        for name, p_mw in (("pv", 5.0), ("wind", 0.01))
+    ]
+    plan = ip.robust(
+        "feeder4", hand("connected", {"dg": {"max_units": 1, "technologies": units}} | uncertain("wind")), 0.1
+    )
+    assert plan.dg["technology"].tolist() == ["pv"]
+    assert plan.robustness["alpha"] is None and plan.robustness["alpha_limit"] == "unbounded"
+
+
 MUST_TAKE = {"dg.technologies.0.must_take": True} | uncertain("dg_availability")
 
 
