@@ -548,7 +548,9 @@ def exit_of_response(response: dict[str, Any]) -> int:
     """Exit status of a JSON response."""
     if response["error"] is not None:
         return BAD_INPUT if response["error"]["code"] == "bad_input" else NOT_AS_ASKED
-    if response["status"] == "infeasible" or any(run["ac"]["verdict"] == "violated" for run in response["runs"]):
+    broken = response["result"] is not None and response["result"].get("holds") is False
+    violated = any(run["ac"]["verdict"] == "violated" for run in response["runs"])
+    if response["status"] == "infeasible" or violated or broken:
         return NOT_AS_ASKED
     return (
         NO_PLAN

@@ -17,7 +17,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.comparison import RESERVED, Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.drivers import Drivers
-from igdt_planner.errors import Finding, InputError, SolverError
+from igdt_planner.errors import Finding, InputError, SolverError, placed
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.fixed_plan import fixed_curve
 from igdt_planner.front import Front
@@ -395,7 +395,10 @@ def compare(
     base = base_objective
     if base is None:
         base = envelope.baseline.objective if envelope is not None else min(costs, default=None)
-    curves = {n: robustness(plan, betas, base_objective=base, on_event=on_event) for n, plan in named.items()}
+    curves: dict[str, FixedCurve] = {}
+    for number, (name, plan) in enumerate(named.items()):
+        with placed(f"/study/plans/{number}"):
+            curves[name] = robustness(plan, betas, base_objective=base, on_event=on_event)
     return Comparison(curves, envelope)
 
 
