@@ -16,13 +16,13 @@ import typer
 from igdt_planner import contract
 from igdt_planner.calibration import calibrate
 from igdt_planner.case import list_cases, load_case
-from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
+from igdt_planner.comparison import Comparison
+from igdt_planner.curve import Curve
 from igdt_planner.document import (
     SCHEMA,
     clean,
     load_document,
     load_plan,
-    plan_from_dict,
     plan_to_dict,
     read_json,
     save_plan,
@@ -30,7 +30,8 @@ from igdt_planner.document import (
 )
 from igdt_planner.errors import InputError, PlannerError
 from igdt_planner.evidence import evidence
-from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.fixed import FixedCurve
+from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts
 from igdt_planner.igdt import Sense
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import Model, list_models, load_model, override
@@ -55,8 +56,15 @@ from igdt_planner.planner import (
 from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
-from igdt_planner.report.files import write_whole
-from igdt_planner.report.results import pictured, report_curve, report_evidence, report_fronts, report_plan
+from igdt_planner.report.results import (
+    pictured,
+    report_curves,
+    report_document,
+    report_evidence,
+    report_fronts,
+    report_plan,
+    report_robustness,
+)
 from igdt_planner.report.robustness_text import comparison_summary, drivers_summary, fixed_summary, table_text
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.search.algorithms import ALGORITHMS
@@ -294,19 +302,19 @@ def robustness_command(
     grid, asked = parse_grid(betas), parse_sense(sense)
     require_folder(out)
     loaded = {path.stem if len({p.stem for p in plans}) == len(plans) else str(path): load_plan(path) for path in plans}
+    found: FixedCurve | Comparison
     with Progress(sys.stderr) as progress:
         if len(loaded) == 1:
             (plan,) = loaded.values()
-            curve = robustness(plan, grid, base_objective=base, sense=asked, on_event=progress)
-            document, text = curve.to_dict(), fixed_summary(curve)
+            found = robustness(plan, grid, base_objective=base, sense=asked, on_event=progress)
         elif asked == "opportunity":
             raise InputError.of("plans are compared by what they survive: --sense robust", got=sense, path="/sense")
         else:
             found = compare(loaded, grid, base_objective=base, on_event=progress)
-            document, text = found.to_dict(), comparison_summary(found)
     if out is not None:
-        write_whole(out / "robustness.json", to_json(document).encode())
-    sys.stdout.write(to_json(document) if as_json else text)
+        report_robustness(found, out)
+    text = fixed_summary(found) if isinstance(found, FixedCurve) else comparison_summary(found)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else text)
 
 
 @app.command("drivers")
@@ -376,24 +384,14 @@ def calibrate_command(
 
 @app.command("report")
 def report_command(
-    plan_or_curve: Annotated[Path, typer.Argument(metavar="PLAN_OR_CURVE", help="JSON of a plan or of a curve")],
+    plan_or_curve: Annotated[
+        Path, typer.Argument(metavar="PLAN_OR_CURVE", help="JSON of a plan, a curve, a comparison or a front")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Pictures and tables of a saved plan or curve."""
-    document = load_document(plan_or_curve)
-    if document.get("kind") == "sweep":
-        written = report_curve(curve_from_dict(document), out)
-    elif document.get("kind") == "sweeps":
-        written = [
-            path for name, curve in curves_from_dict(document).items() for path in report_curve(curve, out / name)
-        ]
-    elif document.get("kind") == "pareto":
-        written = report_fronts([front_from_dict(document)], out)
-    elif document.get("kind") == "fronts":
-        written = report_fronts(fronts_from_dict(document), out)
-    else:
-        written = report_plan(plan_from_dict(document), out)
+    """Pictures and tables of a saved plan, curve, comparison or front."""
+    written = report_document(load_document(plan_or_curve), out)
     print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
 
 
@@ -493,8 +491,7 @@ def show_curves(curves: Mapping[str, Curve], as_json: bool, out: Path | None) ->
     Of several models each has a folder of its name, and the JSON document is a list of curves.
     """
     if out is not None:
-        for name, curve in curves.items():
-            report_curve(curve, out / name if len(curves) > 1 else out)
+        report_curves(curves, out)
     if as_json:
         documents = [curve.to_dict() for curve in curves.values()]
         several = {"schema": SCHEMA, "kind": "sweeps", "curves": documents}

@@ -349,8 +349,9 @@ def answer_opportunity(request: Request, on_event: Any) -> Answer:
 
 def answer_sweep(request: Request, on_event: Any) -> Answer:
     """Kind ``sweep``: one run a beta."""
+    case, model = sources(request)
     asked = given(request, "sense", "alpha_gap")
-    curve = sweep(*sources(request), request.study.betas or [], **asked, **limits(request, on_event))
+    curve = sweep(case, model, request.study.betas or [], **asked, **limits(request, on_event))
     return Answer(list(curve.plans) or [curve.baseline])
 
 

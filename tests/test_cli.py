@@ -179,6 +179,19 @@ def test_report_draws_saved_results(cli: Cli, saved: Path, tmp_path: Path, name:
     assert any(path.suffix == ".png" for path in written)
 
 
+@pytest.mark.parametrize("names", [["baseline"], ["baseline", "robust_beta_0.1"]], ids=["one plan", "two plans"])
+def test_robustness_leaves_what_report_draws_again(cli: Cli, saved: Path, tmp_path: Path, names: list[str]) -> None:
+    plans = [saved / f"{name}.json" for name in names]
+    ended = cli("robustness", *plans, "--betas", "0:1:0.5", "--out", tmp_path / "first", "--json")
+    assert ended.status == 0
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert set(first) - {"crossings.csv"} == {"robustness.json", "robustness.csv", "robustness.png"}
+    assert first["robustness.json"].decode() == ended.out
+    assert ("crossings.csv" in first) == (ended.document["kind"] == "comparison") == (len(names) == 2)
+    assert cli("report", tmp_path / "first" / "robustness.json", "--out", tmp_path / "again").status == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
+
+
 def test_time_limit_without_a_plan_ends_with_3(cli: Cli, tmp_path: Path) -> None:
     ended = cli("solve", "feeder4", "dual_mode", "--time-limit", 1e-6, "--out", tmp_path)
     assert ended.status == 3
@@ -252,6 +265,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
     "bad plan": (["check", "{bad}.toml"], "not JSON"),
     "empty plan": (["report", "{empty}.toml"], "not JSON"),
+    "document that cannot be drawn": (["report", "{evidence}.json"], "a document of kind evidence cannot be drawn"),
     "binary plan": (["report", "{binary}.toml"], "is not UTF-8"),
     "list in place of a plan": (["report", "{list}.json"], "not a JSON object"),
     "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "not a folder"),
@@ -260,12 +274,13 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.parametrize("name", BAD_INPUT)
 def test_bad_input_is_one_message_and_status_2(cli: Cli, tmp_path: Path, name: str) -> None:
-    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list")}
+    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list", "evidence")}
     (tmp_path / "dir").mkdir()
     (tmp_path / "dir.toml").mkdir()
     for file, content in {"file": b"", "bad.toml": b"name = ", "empty.toml": b"", "binary.toml": b"\xff"}.items():
         (tmp_path / file).write_bytes(content)
     (tmp_path / "list.json").write_bytes(b"[]")
+    (tmp_path / "evidence.json").write_bytes(b'{"schema": "igdt-planner/1", "kind": "evidence"}')
     arguments, word = BAD_INPUT[name]
     before = sorted(tmp_path.rglob("*"))
     out = [] if "--out" in arguments or arguments[0] == "check" else ["--out", str(tmp_path / "out")]
