@@ -14,7 +14,8 @@ import pytest
 from hand import FOLDER
 
 import igdt_planner as ip
-from igdt_planner.cli import main, parse_grid
+from igdt_planner.cli import main
+from igdt_planner.cli.options import parse_grid
 from igdt_planner.curve import curves_from_dict
 
 SWITCHING, CONNECTED, ISLANDED = (str(FOLDER / f"hand_{name}.toml") for name in ("switching", "connected", "islanded"))
@@ -192,6 +193,23 @@ def test_robustness_leaves_what_report_draws_again(cli: Cli, saved: Path, tmp_pa
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
 
 
+def test_alternatives_as_table_document_and_files(cli: Cli, tmp_path: Path) -> None:
+    command = ["alternatives", "feeder4", CONNECTED, "--beta", 1.0, "--samples", 20, "--scenarios", 2, "--seed", 3]
+    shown = cli(*command, "--out", tmp_path)
+    assert shown.status == 0
+    approaches = ["deterministic", "stochastic", "static robust", "info-gap"]
+    assert all(f"\n{name} " in shown.out for name in approaches) and "costs in MWh, radius 0.4" in shown.out
+    table = pd.read_csv(tmp_path / "alternatives.csv")
+    assert table["approach"].tolist() == approaches
+    plans = [ip.load_plan(tmp_path / f"{name.replace(' ', '_')}.json") for name in approaches]
+    document = json.loads((tmp_path / "alternatives.json").read_text(encoding="utf-8"))
+    assert [plan.open_lines for plan in plans] == [
+        ip.plan_from_dict(run).open_lines for run in document["runs"].values()
+    ]
+    again = cli(*command, "--radius", 0.1, "--json").document
+    assert (again["kind"], again["radius"], again["samples"], again["seed"]) == ("alternatives", 0.1, 20, 3)
+
+
 def test_time_limit_without_a_plan_ends_with_3(cli: Cli, tmp_path: Path) -> None:
     ended = cli("solve", "feeder4", "dual_mode", "--time-limit", 1e-6, "--out", tmp_path)
     assert ended.status == 3
@@ -259,6 +277,10 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     ),
     "other folder as a store": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--store", "{dir}/.."], "no store"),
     "store for nothing uncertain": (["sweep", "feeder4", SWITCHING, "--betas", "0", "--store", "{dir}"], "uncertain"),
+    "alternatives of nothing": (
+        ["alternatives", "feeder4", CONNECTED, "--beta", "0.1", "--samples", "0", "--scenarios", "0"],
+        "samples is 0",
+    ),
     "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
     "load up with capacitors": (["opportunity", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
     "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),
