@@ -285,6 +285,41 @@ def test_faults_of_a_plan_stand_below_it() -> None:
     assert "compared by what they survive" in faults(request)["/study/sense"]
 
 
+def first_unit(**changes: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda plan: plan["dg"][0].update(changes)
+
+
+DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str, str]] = {
+    # change of the plan, path of the fault below it, word of its message
+    "a bus too many": (first_unit(bus=99), "/dg", "the case has no such bus"),
+    "another technology": (first_unit(technology="x"), "/dg", "which the model does not have"),
+    "a unit without dispatch": (lambda plan: plan["dispatch"].update(dg=[]), "/dispatch", "has no row for the unit"),
+    "a dispatch without unit": (lambda plan: plan.update(dg=[]), "/dispatch", "where nothing is built"),
+    "no topology": (lambda plan: plan.update(open_lines={}), "/open_lines", "does not state the open lines"),
+    "a line too many": (lambda plan: plan["open_lines"].update(connected=[99]), "/open_lines", "line 99 is open but"),
+}
+
+
+@pytest.mark.parametrize("kind", ["robustness", "evidence"])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_plan_is_refused_in_words(name: str, kind: str) -> None:
+    damage, path, word = DAMAGED[name]
+    request = stored("evidence")
+    damage(request["study"]["plan"])
+    if kind == "robustness":
+        request |= {"study": {"kind": kind, "plan": request["study"]["plan"], "betas": [0.1]}, "options": {}}
+    assert word in faults(request)[f"/study/plan{path}"]
+
+
+def test_what_a_robust_plan_refers_to_may_be_missing() -> None:
+    request = stored("evidence")
+    plan = request["study"]["plan"]
+    plan |= {"base_objective": None, "budget": None}
+    assert "no budget" in faults(request)["/study/plan/budget"]
+    response = answered(request | {"study": {"kind": "robustness", "plan": plan, "betas": [0.1]}, "options": {}})
+    assert response["result"]["base_objective"] == plan["objective"]
+
+
 def test_faults_of_evidence_name_their_place() -> None:
     request = stored("evidence")
     request["study"]["samples"] = 0
