@@ -25,6 +25,7 @@ from igdt_planner.model import Model, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.question import answer, repeated, schedule_of
+from igdt_planner.report.tables import Saved
 from igdt_planner.sampled import exceeds, operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Study
@@ -46,7 +47,7 @@ MOST_SCENARIOS = 200
 
 
 @dataclass(frozen=True)
-class Alternatives:
+class Alternatives(Saved):
     """Plans of one case by different approaches, run in the same samples.
 
     Attributes

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from igdt_planner.document import SCHEMA, clean
 from igdt_planner.dominance import Floats
 from igdt_planner.errors import InputError
 from igdt_planner.fixed import FixedCurve, fixed_from_dict
-from igdt_planner.report.tables import write_result
+from igdt_planner.report.tables import Saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +26,7 @@ CROSSINGS = ["beta", "budget", "alpha", "below", "above", "meaning"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Saved):
     """Curves of fixed plans over the same budgets, by name, and the curve of plans chosen anew where it is known."""
 
     curves: Mapping[str, FixedCurve]
@@ -73,16 +71,6 @@ class Comparison:
             title="Plans as they stand",
             subtitle=f"{plan.case.name}, {plan.model.name}: what each survives for which acceptable cost",
         )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
-
-        Raises
-        ------
-        InputError
-            When the name ends in neither.
-        """
-        return write_result(self.to_dict(), self.table, path)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""

@@ -7,17 +7,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from igdt_planner.case import Case, list_cases, load_case
 from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
-from igdt_planner.errors import Finding, InputError, PlannerError, nearest
+from igdt_planner.errors import Finding, InputError, PlannerError, nearest, placed
+from igdt_planner.evidence import evidence
+from igdt_planner.igdt import Sense
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, opportunity, pareto, robust, search, solve, sweep
+from igdt_planner.planner import check, compare, opportunity, pareto, robust, robustness, search, solve, sweep
 from igdt_planner.study import resolve
 
 VERSION = importlib.metadata.version("igdt-planner")
@@ -52,13 +54,18 @@ class Source(Part):
 
 
 class StudyRequest(Part):
-    """What is asked. ``plan`` is the plan document of kind ``check``; the seed of kind ``search`` is an option."""
+    """What is asked. ``plan`` and ``plans`` are plan documents; a seed is an option."""
 
-    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "pareto", "check"]
+    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "pareto", "check", "robustness", "evidence"]
     beta: Annotated[float, Field(allow_inf_nan=False)] | None = None
     betas: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     budget: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    base_objective: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    sense: Sense | None = None
+    alpha_gap: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
     plan: dict[str, Any] | None = None
+    plans: list[dict[str, Any]] | None = None
+    samples: int | None = None
     algorithm: str | None = None
     objectives: list[str] | None = None
     method: str | None = None
@@ -91,12 +98,20 @@ TAKES: dict[str, tuple[str, ...]] = {
     "solve": (),
     "robust": ("beta", "budget"),
     "opportunity": ("beta", "budget"),
-    "sweep": ("betas",),
+    "sweep": ("betas", "sense", "alpha_gap"),
     "search": ("algorithm", "evaluations", "neighbourhoods"),
     "pareto": ("objectives", "method", "points", "evaluations"),
     "check": ("plan",),
+    "robustness": ("plan", "plans", "betas", "base_objective", "sense"),
+    "evidence": ("plan", "samples"),
 }
 """What each kind of study takes."""
+NO_OPTIONS: dict[str, dict[str, str]] = {
+    "search": dict.fromkeys(("time_limit_s", "gap"), "use study.evaluations"),
+    "robustness": dict.fromkeys(("time_limit_s", "gap", "threads", "seed"), "the plan's own model decides"),
+    "evidence": dict.fromkeys(("time_limit_s", "gap", "threads"), "use study.samples"),
+}
+"""Options that a kind of study has no use for, each with a hint."""
 
 
 def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
@@ -105,16 +120,16 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
     Parameters
     ----------
     request : mapping
-        ``{schema, id?, case, model, study: {kind, beta, betas, budget, plan}, options: {time_limit_s, gap, threads,
-        seed}}``.
+        ``{schema, id?, case, model, study: {kind, beta, betas, budget, plan, ...}, options: {time_limit_s, gap,
+        threads, seed}}``.
     on_event : callable, optional
         Receives progress events.
 
     Returns
     -------
     dict
-        ``{schema, id, version, status, request, runs, warnings, error}``. Bad input is an answer with status ``failed``
-        and an ``error`` that names every field, never an exception.
+        ``{schema, id, version, status, request, runs, result, warnings, error}``. Bad input is an answer with status
+        ``failed`` and an ``error`` that names every field, never an exception.
     """
     response: dict[str, Any] = {
         "schema": SCHEMA,
@@ -123,6 +138,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
         "status": "failed",
         "request": None,
         "runs": [],
+        "result": None,
         "warnings": [],
         "error": None,
     }
@@ -130,12 +146,13 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
         require_plain(request)
         parsed = parse(request)
         response["request"] = parsed.model_dump(mode="json", by_alias=True)
-        plans = ANSWERS[parsed.study.kind](parsed, on_event)
+        plans, result = ANSWERS[parsed.study.kind](parsed, on_event)
     except PlannerError as error:
         return response | {"error": error_of(error)}
     runs = [plan_to_dict(plan) for plan in plans]
     warnings = [warning for plan in plans for warning in plan.warnings]
-    return clean(response | {"status": overall([plan.status for plan in plans]), "runs": runs, "warnings": warnings})
+    status = overall([plan.status for plan in plans])
+    return clean(response | {"status": status, "runs": runs, "result": result, "warnings": warnings})
 
 
 def identity(request: Any) -> str | int | None:
@@ -195,7 +212,7 @@ def parse(request: Any) -> Request:
     """
     try:
         parsed = Request.model_validate(request)
-        require_fitting(parsed.study)
+        require_fitting(parsed)
         return parsed
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
@@ -203,18 +220,23 @@ def parse(request: Any) -> Request:
     raise InputError(list({(found.path, found.message): found for found in findings}.values()))
 
 
-def require_fitting(study: StudyRequest) -> None:
-    """Refuse what the kind of study would silently ignore."""
+def require_fitting(request: Request) -> None:
+    """Refuse what the kind of study would silently ignore; all faults at once."""
+    study, options, kind = request.study, request.options, request.study.kind
     given = [name for name in sorted(StudyRequest.model_fields) if name != "kind" and getattr(study, name) is not None]
-    strangers = [name for name in given if name not in TAKES[study.kind]]
-    if strangers:
-        takes = ", ".join(TAKES[study.kind]) or "none of them"
-        raise InputError(
-            [
-                Finding(f"study.{name} does not belong to kind {study.kind}", f"/study/{name}", hint=f"takes {takes}")
-                for name in strangers
-            ]
-        )
+    takes = ", ".join(TAKES[kind]) or "none of them"
+    findings = [
+        Finding(f"study.{name} does not belong to kind {kind}", f"/study/{name}", hint=f"takes {takes}")
+        for name in given
+        if name not in TAKES[kind]
+    ]
+    findings += [
+        Finding(f"options.{name} does not belong to kind {kind}", f"/options/{name}", getattr(options, name), hint=hint)
+        for name, hint in NO_OPTIONS.get(kind, {}).items()
+        if getattr(options, name) is not None
+    ]
+    if findings:
+        raise InputError(findings)
 
 
 def request_schema() -> dict[str, Any]:
@@ -300,75 +322,121 @@ def limits(request: Request, on_event: Any) -> dict[str, Any]:
     return {"time_limit_s": request.options.time_limit_s, "gap": request.options.gap, "on_event": on_event}
 
 
-def answer_solve(request: Request, on_event: Any) -> list[Plan]:
+class Answer(NamedTuple):
+    """Plans found or asked about, and the document of what was found out about them where it is more than they are."""
+
+    plans: list[Plan]
+    result: dict[str, Any] | None = None
+
+
+def answer_solve(request: Request, on_event: Any) -> Answer:
     """Kind ``solve``."""
-    return [solve(*sources(request), **limits(request, on_event))]
+    return Answer([solve(*sources(request), **limits(request, on_event))])
 
 
-def answer_robust(request: Request, on_event: Any) -> list[Plan]:
+def answer_robust(request: Request, on_event: Any) -> Answer:
     """Kind ``robust``."""
     case, model = sources(request)
-    return [robust(case, model, request.study.beta, budget=request.study.budget, **limits(request, on_event))]
+    return Answer([robust(case, model, request.study.beta, budget=request.study.budget, **limits(request, on_event))])
 
 
-def answer_opportunity(request: Request, on_event: Any) -> list[Plan]:
+def answer_opportunity(request: Request, on_event: Any) -> Answer:
     """Kind ``opportunity``."""
     case, model = sources(request)
-    return [opportunity(case, model, request.study.beta, budget=request.study.budget, **limits(request, on_event))]
+    asked: dict[str, Any] = {"budget": request.study.budget, **limits(request, on_event)}
+    return Answer([opportunity(case, model, request.study.beta, **asked)])
 
 
-def answer_sweep(request: Request, on_event: Any) -> list[Plan]:
+def answer_sweep(request: Request, on_event: Any) -> Answer:
     """Kind ``sweep``: one run a beta."""
-    curve = sweep(*sources(request), request.study.betas or [], **limits(request, on_event))
-    return list(curve.plans) or [curve.baseline]
-
-
-def answer_search(request: Request, on_event: Any) -> list[Plan]:
-    """Kind ``search``."""
-    options = request.options
-    limited = [name for name in ("time_limit_s", "gap") if getattr(options, name) is not None]
-    if limited:
-        raise InputError(
-            [
-                Finding(
-                    f"options.{name} does not limit kind search",
-                    f"/options/{name}",
-                    getattr(options, name),
-                    hint="use study.evaluations",
-                )
-                for name in limited
-            ]
-        )
     case, model = sources(request)
-    asked = {name: getattr(request.study, name) for name in TAKES["search"]}
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    return [search(case, model, **given, seed=model.solver.seed, on_event=on_event)]
+    asked = given(request, "sense", "alpha_gap")
+    curve = sweep(case, model, request.study.betas or [], **asked, **limits(request, on_event))
+    return Answer(list(curve.plans) or [curve.baseline])
 
 
-def answer_pareto(request: Request, on_event: Any) -> list[Plan]:
+def answer_search(request: Request, on_event: Any) -> Answer:
+    """Kind ``search``."""
+    case, model = sources(request)
+    asked = given(request, *TAKES["search"])
+    return Answer([search(case, model, **asked, seed=model.solver.seed, on_event=on_event)])
+
+
+def answer_pareto(request: Request, on_event: Any) -> Answer:
     """Kind ``pareto``: one run a point, what was not found among the warnings; without points one run without plan."""
     case, model = sources(request)
-    names = ("method", "points", "evaluations")
-    given = {name: getattr(request.study, name) for name in names if getattr(request.study, name) is not None}
-    asked = request.study.objectives or []
-    found = pareto(case, model, asked, **given, seed=model.solver.seed, **limits(request, on_event))
+    asked = given(request, "method", "points", "evaluations")
+    names = request.study.objectives or []
+    found = pareto(case, model, names, **asked, seed=model.solver.seed, **limits(request, on_event))
     if not found.plans:
-        return [replace(blank_plan(resolve(case, model), "pareto", None), explanation="; ".join(found.missed))]
+        return Answer([replace(blank_plan(resolve(case, model), "pareto", None), explanation="; ".join(found.missed))])
     first, *others = found.plans
-    return [replace(first, warnings=(*first.warnings, *found.missed)), *others]
+    return Answer([replace(first, warnings=(*first.warnings, *found.missed)), *others])
 
 
-def answer_check(request: Request, on_event: Any) -> list[Plan]:
+def answer_check(request: Request, on_event: Any) -> Answer:
     """Kind ``check``: the plan document judged anew."""
-    if request.study.plan is None:
-        raise InputError.of("study.kind check needs study.plan, a plan document", path="/study/plan")
-    try:
-        return [check(plan_from_dict(request.study.plan))]
-    except InputError as error:
-        raise InputError([replace(fault, path=f"/study/plan{fault.path}") for fault in error.findings]) from None
+    return Answer([check(plan_of(request))])
 
 
-ANSWERS: dict[str, Callable[[Request, Any], list[Plan]]] = {
+def answer_robustness(request: Request, on_event: Any) -> Answer:
+    """Kind ``robustness``: the plans as they were given, and the curve of the one or the comparison of several."""
+    study = request.study
+    asked: dict[str, Any] = {"base_objective": study.base_objective, "on_event": on_event}
+    if study.plans is None:
+        plan = plan_of(request)
+        with placed("/study/plan"):
+            curve = robustness(plan, study.betas or [], **asked, **given(request, "sense"))
+        return Answer([plan], curve.to_dict())
+    if study.plan is not None:
+        raise InputError.of("study.plan and study.plans exclude each other", path="/study/plan")
+    if study.sense == "opportunity":
+        message = "plans are compared by what they survive: study.sense is robust, or asked of one plan"
+        raise InputError.of(message, path="/study/sense", got=study.sense)
+    plans = plans_from(study.plans)
+    return Answer(plans, compare(plans, study.betas or [], **asked).to_dict())
+
+
+def answer_evidence(request: Request, on_event: Any) -> Answer:
+    """Kind ``evidence``: the plan as it was given, and what became of it under samples."""
+    plan, seed = plan_of(request), request.options.seed or 0
+    with placed("/study/plan"):
+        found = evidence(plan, **given(request, "samples"), seed=seed, on_event=on_event)
+    return Answer([plan], found.to_dict())
+
+
+def given(request: Request, *names: str) -> dict[str, Any]:
+    """Fields of the study that are stated; what is absent comes from the verb."""
+    asked = {name: getattr(request.study, name) for name in names}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def plan_of(request: Request) -> Plan:
+    """The plan that a study is about."""
+    kind, document = request.study.kind, request.study.plan
+    if document is None:
+        several = ", or several in study.plans" if "plans" in TAKES[kind] else ""
+        raise InputError.of(f"study.kind {kind} needs study.plan, a plan document{several}", path="/study/plan")
+    with placed("/study/plan"):
+        return plan_from_dict(document)
+
+
+def plans_from(documents: list[dict[str, Any]]) -> list[Plan]:
+    """Several plans from their documents; faults of all at once."""
+    plans: list[Plan] = []
+    findings: list[Finding] = []
+    for number, document in enumerate(documents):
+        try:
+            with placed(f"/study/plans/{number}"):
+                plans.append(plan_from_dict(document))
+        except InputError as error:
+            findings += error.findings
+    if findings:
+        raise InputError(findings)
+    return plans
+
+
+ANSWERS: dict[str, Callable[[Request, Any], Answer]] = {
     "solve": answer_solve,
     "robust": answer_robust,
     "opportunity": answer_opportunity,
@@ -376,4 +444,6 @@ ANSWERS: dict[str, Callable[[Request, Any], list[Plan]]] = {
     "search": answer_search,
     "pareto": answer_pareto,
     "check": answer_check,
+    "robustness": answer_robustness,
+    "evidence": answer_evidence,
 }

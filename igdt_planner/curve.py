@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,7 +11,7 @@ import pandas as pd
 from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
-from igdt_planner.report.tables import write_result
+from igdt_planner.report.tables import Saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +33,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Saved):
     """Robust plans by increasing beta.
 
     Attributes
@@ -83,16 +81,6 @@ class Curve:
         title = "Robustness curve" if averse else "Opportuneness curve"
         words = f"{self.baseline.case.name}, {model.name}"
         return curve_figure(*tables, unit=model.unit, title=title, subtitle=words)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
-
-        Raises
-        ------
-        InputError
-            When the name ends in neither.
-        """
-        return write_result(self.to_dict(), self.table, path)
 
 
 def curve_from_dict(document: Mapping[str, Any]) -> Curve:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,23 @@ class InputError(PlannerError):
     def of(cls, message: str, *, path: str = "", got: object = None, hint: str = "") -> InputError:
         """One fault as an error."""
         return cls([Finding(message, path=path, got=got, hint=hint)])
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Within it, faults of a part of a request (a plan, for instance) say where in the request that part stands.
+
+    Raises
+    ------
+    InputError
+        Faults that name the study or its options stay as they are.
+    """
+    try:
+        yield
+    except InputError as error:
+        own = ("/study/", "/options/")
+        moved = [f if f.path.startswith(own) else replace(f, path=where + f.path) for f in error.findings]
+        raise InputError(moved) from None
 
 
 class SolverError(PlannerError):

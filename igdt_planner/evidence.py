@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from igdt_planner.ac.check import require_whole
 from igdt_planner.document import SCHEMA, clean, records, to_json
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.model import Quantity
@@ -236,7 +237,7 @@ def ray_row(plan: Plan, radius: float, outcome: Outcome) -> tuple[float, float, 
 
 
 def require_robust(plan: Plan) -> None:
-    """Refuse a plan that claims no alpha."""
+    """Refuse a plan that claims no alpha, and one that is damaged."""
     if plan.kind != "robust":
         message = f"evidence is asked of a robust plan, this is a plan of kind {plan.kind}"
         raise InputError.of(message, path="/kind", got=plan.kind)
@@ -244,6 +245,9 @@ def require_robust(plan: Plan) -> None:
         raise InputError.of(f"the plan has no dispatch: {plan.explanation or plan.status}", path="/dispatch")
     if plan.robustness.get("alpha") is None:
         raise InputError.of("the plan has no alpha: nothing uncertain touches it", path="/alpha")
+    if plan.robustness.get("budget") is None:
+        raise InputError.of("the plan has no budget that samples could exceed", path="/budget")
+    require_whole(plan)
     if plan.model.stages.storage == "wait_and_see" and len(plan.ess):
         message = "evidence runs storage by the plan's schedule; here it waits for what comes (stages.storage)"
         raise InputError.of(message, path="/model/stages/storage", got="wait_and_see")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pandas as pd
@@ -14,7 +12,7 @@ from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import InputError
 from igdt_planner.igdt import Sense
 from igdt_planner.plan import Plan
-from igdt_planner.report.tables import write_result
+from igdt_planner.report.tables import Saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +32,7 @@ NUMBERS = ["beta", "budget", "alpha", "alpha_bound", "objective", "model_objecti
 
 
 @dataclass(frozen=True)
-class FixedCurve:
+class FixedCurve(Saved):
     """How much uncertainty one plan survives for which budget.
 
     Attributes
@@ -67,16 +65,6 @@ class FixedCurve:
         tables = (self.table, None) if robust else (None, self.table)
         words = f"{self.plan.case.name}, {self.plan.model.name}; worst case: {self.worst_case}"
         return curve_figure(*tables, unit=self.plan.model.unit, title=title, subtitle=words)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
-
-        Raises
-        ------
-        InputError
-            When the name ends in neither.
-        """
-        return write_result(self.to_dict(), self.table, path)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""

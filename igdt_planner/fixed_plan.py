@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from igdt_planner.ac.check import require_whole
 from igdt_planner.errors import InputError
 from igdt_planner.fixed import COLUMNS, FixedCurve, table_of
 from igdt_planner.formulation.solution import Decisions
@@ -27,22 +28,25 @@ def fixed_curve(
     Raises
     ------
     InputError
-        The plan has no dispatch, or costs nothing, or its model has no uncertain quantity.
+        The plan has no dispatch, is damaged, or costs nothing, or its model has no uncertain quantity.
     """
     if sense not in ("robust", "opportunity"):
         raise InputError.of(f"sense {sense} is neither robust nor opportunity", path="/study/sense", got=sense)
     if plan.dispatch is None or plan.objective is None:
-        raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/plan")
-    base = base_objective if base_objective is not None else plan.robustness.get("base_objective", plan.objective)
+        raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/dispatch")
+    require_whole(plan)
+    known = (base_objective, plan.robustness.get("base_objective"), plan.objective)
+    base = next(cost for cost in known if cost is not None)
     if not 0.0 < base < math.inf:
-        raise InputError.of(f"the base objective is {base:g}: a relative budget needs a positive one", path="/study")
+        message = f"the base objective is {base:g}: a relative budget needs a positive one"
+        raise InputError.of(message, path="/study/base_objective", got=base)
     with Session(plan.case, plan.model, None, None, on_event) as session:
         found = ambiguity(session.study, sense)
         decisions, held = decisions_in(session.study, plan), held_in(session.study, plan)
         recourse = Recourse(session, decisions, found, held)
         if not recourse.runs:
             message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
-            raise InputError.of(message, path="/plan")
+            raise InputError.of(message, path="/dispatch")
         candidate = Candidate(plan, decisions)
         points = []
         for beta in sorted(betas):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -16,7 +17,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.comparison import RESERVED, Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.drivers import Drivers
-from igdt_planner.errors import Finding, InputError, SolverError
+from igdt_planner.errors import Finding, InputError, SolverError, placed
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.fixed_plan import fixed_curve
 from igdt_planner.front import Front
@@ -214,8 +215,7 @@ def sweep_models(
         raise InputError.of("resume needs a store: name the folder that holds the results", path="/resume")
     loaded, network = [load_model(model) for model in models], load_case(case)
     require_names([model.name for model in loaded])
-    require_limits(time_limit_s, gap)
-    require_limits(None, alpha_gap)
+    require_limits(time_limit_s, gap, alpha_gap)
     found = curves(
         network,
         loaded,
@@ -385,15 +385,20 @@ def compare(
     Raises
     ------
     InputError
-        No plan, a plan without dispatch, or a bad grid.
+        No plan, a plan without dispatch, a bad grid, or plans and an envelope that answer different questions.
     """
     named = dict(plans) if isinstance(plans, Mapping) else {f"plan {n}": plan for n, plan in enumerate(plans, 1)}
     require_comparable(named)
+    if envelope is not None:
+        require_envelope(envelope, next(iter(named.items())), base_objective)
     costs = [cost for plan in named.values() if (cost := forecast_cost(plan)) is not None]
     base = base_objective
     if base is None:
         base = envelope.baseline.objective if envelope is not None else min(costs, default=None)
-    curves = {n: robustness(plan, betas, base_objective=base, on_event=on_event) for n, plan in named.items()}
+    curves: dict[str, FixedCurve] = {}
+    for number, (name, plan) in enumerate(named.items()):
+        with placed(f"/study/plans/{number}"):
+            curves[name] = robustness(plan, betas, base_objective=base, on_event=on_event)
     return Comparison(curves, envelope)
 
 
@@ -519,23 +524,47 @@ def require_names(names: Sequence[str]) -> None:
 def require_comparable(plans: Mapping[str, Plan]) -> None:
     """Refuse no plan, names of the comparison's own columns, and plans that answer different questions."""
     if not plans:
-        raise InputError.of("compare needs at least one plan", path="/plans", got=0)
+        raise InputError.of("compare needs at least one plan", path="/study/plans", got=0)
     findings = [
-        Finding(f"a plan cannot be called {name}, which is a column of the comparison", "/plans", name)
+        Finding(f"a plan cannot be called {name}, which is a column of the comparison", "/study/plans", name)
         for name in plans
         if name in RESERVED
     ]
     name, first = next(iter(plans.items()))
-    for other, plan in plans.items():
-        for what, own, its in (
-            ("cases", first.case.name, plan.case.name),
-            ("objectives", first.model.objective, plan.model.objective),
-            ("uncertain quantities", first.model.uncertain, plan.model.uncertain),
-        ):
-            if own != its:
-                findings.append(Finding(f"plans {name} and {other} have different {what}", "/plans", other))
+    for number, (other, plan) in enumerate(plans.items()):
+        path = f"/study/plans/{number}"
+        if plan.dispatch is None:
+            message = f"{other} has no dispatch that could be judged (status {plan.status})"
+            findings.append(Finding(message, f"{path}/dispatch"))
+        words = [f"plans {name} and {other} have different {what}" for what in differences(first, plan)]
+        findings += [Finding(word, path, other) for word in words]
     if findings:
         raise InputError(findings)
+
+
+def require_envelope(envelope: Curve, beside: tuple[str, Plan], base_objective: float | None) -> None:
+    """Refuse an envelope that answers another question than the plan of that name, or refers to another cost."""
+    name, plan = beside
+    base, path = envelope.baseline.objective, "/study/envelope"
+    words = [f"the envelope and {name} have different {what}" for what in differences(envelope.baseline, plan)]
+    if any(own.kind != "robust" for own in envelope.plans):
+        words.append("the envelope is a curve of opportunities: plans are compared by what they survive")
+    if base is None:
+        words.append("the envelope has no baseline that budgets could refer to")
+    elif base_objective is not None and not math.isclose(base, base_objective, rel_tol=1e-9):
+        words.append(f"the base objective is {base_objective:g}, that of the envelope is {base:g}")
+    if words:
+        raise InputError([Finding(word, path) for word in words])
+
+
+def differences(one: Plan, other: Plan) -> list[str]:
+    """What keeps the costs and alphas of two plans from being compared, in words."""
+    compared = {
+        "cases": (one.case.name, other.case.name),
+        "objectives": (one.model.objective, other.model.objective),
+        "uncertain quantities": (one.model.uncertain, other.model.uncertain),
+    }
+    return [what for what, (own, its) in compared.items() if own != its]
 
 
 def require_grid(betas: Sequence[float]) -> None:

@@ -124,15 +124,17 @@ class Session:
         return self.judged(solved, decisions, study) if solved.answer.x is not None else None
 
 
-def require_limits(time_limit_s: float | None, gap: float | None) -> None:
-    """Refuse limits that mean nothing."""
+def require_limits(time_limit_s: float | None, gap: float | None, alpha_gap: float | None = None) -> None:
+    """Refuse limits that mean nothing; all faults at once."""
     findings = []
     if time_limit_s is not None and not 0.0 < time_limit_s < math.inf:
         findings.append(
             Finding(f"time_limit_s {time_limit_s:g} must be positive", "/options/time_limit_s", time_limit_s)
         )
-    if gap is not None and not 0.0 <= gap < 1.0:
-        findings.append(Finding(f"gap {gap:g} must be 0 or more, and below 1", "/options/gap", gap))
+    for value, path in ((gap, "/options/gap"), (alpha_gap, "/study/alpha_gap")):
+        if value is not None and not 0.0 <= value < 1.0:
+            name = path.rpartition("/")[2]
+            findings.append(Finding(f"{name} {value:g} must be 0 or more, and below 1", path, value))
     if findings:
         raise InputError(findings)
 

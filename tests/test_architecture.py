@@ -12,6 +12,9 @@ PACKAGE = ROOT / "igdt_planner"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 DOWNSTREAM = ("study", "formulation", "solve", "plan", "igdt", "search", "ac", "report", "planner", "contract", "cli")
+VERBS = ("planner", "contract", "cli")
+FINDERS = ("formulation", "solve", "search", "ac", "pyomo", *VERBS)
+"""What finds results: what a result is, how it is read, and what it means do not depend on it."""
 
 MUST_NOT_IMPORT = {
     "case": DOWNSTREAM,
@@ -29,6 +32,16 @@ MUST_NOT_IMPORT = {
     "sampled": ("formulation", "solve", "search", "pyomo"),
     "evidence": ("formulation", "solve", "search", "pyomo"),
     "probabilistic": ("formulation", "solve", "search", "pyomo"),
+    "curve": FINDERS,
+    "fixed": FINDERS,
+    "comparison": FINDERS,
+    "drivers": FINDERS,
+    "front": FINDERS,
+    "saved": FINDERS,
+    "calibration": FINDERS,
+    "alternatives": VERBS,
+    "planner": ("contract", "cli"),
+    "contract": ("cli",),
     "stochastic": ("case", "plan", "study", "formulation", "solve", "search", "ac"),
 }
 

@@ -14,7 +14,8 @@ import pytest
 from hand import FOLDER
 
 import igdt_planner as ip
-from igdt_planner.cli import main, parse_grid
+from igdt_planner.cli import main
+from igdt_planner.cli.options import parse_grid
 from igdt_planner.curve import curves_from_dict
 
 SWITCHING, CONNECTED, ISLANDED = (str(FOLDER / f"hand_{name}.toml") for name in ("switching", "connected", "islanded"))
@@ -179,6 +180,36 @@ def test_report_draws_saved_results(cli: Cli, saved: Path, tmp_path: Path, name:
     assert any(path.suffix == ".png" for path in written)
 
 
+@pytest.mark.parametrize("names", [["baseline"], ["baseline", "robust_beta_0.1"]], ids=["one plan", "two plans"])
+def test_robustness_leaves_what_report_draws_again(cli: Cli, saved: Path, tmp_path: Path, names: list[str]) -> None:
+    plans = [saved / f"{name}.json" for name in names]
+    ended = cli("robustness", *plans, "--betas", "0:1:0.5", "--out", tmp_path / "first", "--json")
+    assert ended.status == 0
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert set(first) - {"crossings.csv"} == {"robustness.json", "robustness.csv", "robustness.png"}
+    assert first["robustness.json"].decode() == ended.out
+    assert ("crossings.csv" in first) == (ended.document["kind"] == "comparison") == (len(names) == 2)
+    assert cli("report", tmp_path / "first" / "robustness.json", "--out", tmp_path / "again").status == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
+
+
+def test_alternatives_as_table_document_and_files(cli: Cli, tmp_path: Path) -> None:
+    command = ["alternatives", "feeder4", CONNECTED, "--beta", 1.0, "--samples", 20, "--scenarios", 2, "--seed", 3]
+    shown = cli(*command, "--out", tmp_path)
+    assert shown.status == 0
+    approaches = ["deterministic", "stochastic", "static robust", "info-gap"]
+    assert all(f"\n{name} " in shown.out for name in approaches) and "costs in MWh, radius 0.4" in shown.out
+    table = pd.read_csv(tmp_path / "alternatives.csv")
+    assert table["approach"].tolist() == approaches
+    plans = [ip.load_plan(tmp_path / f"{name.replace(' ', '_')}.json") for name in approaches]
+    document = json.loads((tmp_path / "alternatives.json").read_text(encoding="utf-8"))
+    assert [plan.open_lines for plan in plans] == [
+        ip.plan_from_dict(run).open_lines for run in document["runs"].values()
+    ]
+    again = cli(*command, "--radius", 0.1, "--json").document
+    assert (again["kind"], again["radius"], again["samples"], again["seed"]) == ("alternatives", 0.1, 20, 3)
+
+
 def test_time_limit_without_a_plan_ends_with_3(cli: Cli, tmp_path: Path) -> None:
     ended = cli("solve", "feeder4", "dual_mode", "--time-limit", 1e-6, "--out", tmp_path)
     assert ended.status == 3
@@ -246,12 +277,17 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     ),
     "other folder as a store": (["sweep", "feeder4", CONNECTED, "--betas", "0", "--store", "{dir}/.."], "no store"),
     "store for nothing uncertain": (["sweep", "feeder4", SWITCHING, "--betas", "0", "--store", "{dir}"], "uncertain"),
+    "alternatives of nothing": (
+        ["alternatives", "feeder4", CONNECTED, "--beta", "0.1", "--samples", "0", "--scenarios", "0"],
+        "samples is 0",
+    ),
     "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
     "load up with capacitors": (["opportunity", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
     "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),
     "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
     "bad plan": (["check", "{bad}.toml"], "not JSON"),
     "empty plan": (["report", "{empty}.toml"], "not JSON"),
+    "document that cannot be drawn": (["report", "{evidence}.json"], "a document of kind evidence cannot be drawn"),
     "binary plan": (["report", "{binary}.toml"], "is not UTF-8"),
     "list in place of a plan": (["report", "{list}.json"], "not a JSON object"),
     "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "not a folder"),
@@ -260,12 +296,13 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.parametrize("name", BAD_INPUT)
 def test_bad_input_is_one_message_and_status_2(cli: Cli, tmp_path: Path, name: str) -> None:
-    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list")}
+    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list", "evidence")}
     (tmp_path / "dir").mkdir()
     (tmp_path / "dir.toml").mkdir()
     for file, content in {"file": b"", "bad.toml": b"name = ", "empty.toml": b"", "binary.toml": b"\xff"}.items():
         (tmp_path / file).write_bytes(content)
     (tmp_path / "list.json").write_bytes(b"[]")
+    (tmp_path / "evidence.json").write_bytes(b'{"schema": "igdt-planner/1", "kind": "evidence"}')
     arguments, word = BAD_INPUT[name]
     before = sorted(tmp_path.rglob("*"))
     out = [] if "--out" in arguments or arguments[0] == "check" else ["--out", str(tmp_path / "out")]

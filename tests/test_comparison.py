@@ -211,6 +211,10 @@ BAD: dict[str, tuple[Callable[[Plan], object], str]] = {
         lambda plan: ip.compare([dataclasses.replace(plan, dispatch=None)], [0.1]),
         "no dispatch that could be judged",
     ),
+    "several without a dispatch": (
+        lambda plan: ip.compare({"a": dataclasses.replace(plan, dispatch=None), "b": plan}, [0.1]),
+        "a has no dispatch that could be judged",
+    ),
     "drivers of a baseline": (lambda plan: ip.drivers(plan), "drivers are those of a robust plan"),
     "an unknown line": (
         lambda plan: ip.worth_of_one_more("feeder4", plan.model, 0.1, lines=[99]),
@@ -228,6 +232,42 @@ def test_bad_input_in_words(name: str, compared: ip.Comparison) -> None:
     ask, words = BAD[name]
     with pytest.raises(ip.InputError, match=words):
         ask(compared.curves["line 2 open"].plan)
+
+
+OTHER_ENVELOPES: dict[str, tuple[Callable[[ip.Curve], object], list[str]]] = {
+    "of another case": (
+        lambda curve: beside(curve, case=dataclasses.replace(curve.baseline.case, name="feeder5")),
+        ["different cases"],
+    ),
+    "of another model": (
+        lambda curve: beside(curve, model=hand("islanded", uncertain("load"))),
+        ["different objectives", "different uncertain quantities"],
+    ),
+    "without a baseline": (lambda curve: beside(curve, objective=None), ["no baseline"]),
+    "with a base that is not its own": (
+        lambda curve: ip.compare([curve.baseline], [0.1], base_objective=0.5, envelope=curve),
+        ["the base objective is 0.5, that of the envelope is 0.0"],
+    ),
+    "of opportunities": (
+        lambda curve: beside(curve, plans=[dataclasses.replace(plan, kind="opportunity") for plan in curve.plans]),
+        ["a curve of opportunities"],
+    ),
+}
+
+
+def beside(curve: ip.Curve, plans: Any = None, **changes: Any) -> ip.Comparison:
+    """Its baseline compared beside the curve, of which something has been changed."""
+    changed = ip.Curve(dataclasses.replace(curve.baseline, **changes), tuple(plans or curve.plans))
+    return ip.compare([curve.baseline], [0.1], envelope=changed)
+
+
+@pytest.mark.parametrize("name", OTHER_ENVELOPES)
+def test_an_envelope_that_answers_another_question_is_refused(name: str, envelope: ip.Curve) -> None:
+    ask, words = OTHER_ENVELOPES[name]
+    with pytest.raises(ip.InputError) as refused:
+        ask(envelope)
+    assert len(refused.value.findings) == len(words)
+    assert all(word in finding.message for word, finding in zip(words, refused.value.findings, strict=True))
 
 
 BOTH = hand("islanded", uncertain("dg_availability", "load"))

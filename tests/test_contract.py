@@ -14,9 +14,10 @@ from hand import hand, inline
 
 import igdt_planner as ip
 from igdt_planner.cli import main
+from igdt_planner.contract import TAKES
 
 REQUESTS = sorted(Path(__file__).with_name("requests").glob("*.json"))
-FIELDS = {"schema", "id", "version", "status", "request", "runs", "warnings", "error"}
+FIELDS = {"schema", "id", "version", "status", "request", "runs", "result", "warnings", "error"}
 MODEL = hand("switching").model_dump(mode="json")
 GOOD: dict[str, Any] = {
     "schema": "igdt-planner/1",
@@ -33,6 +34,12 @@ def answered(request: Any) -> dict[str, Any]:
     assert set(response) == FIELDS
     assert json.loads(json.dumps(response, allow_nan=False)) == response
     return response
+
+
+def stored(name: str) -> dict[str, Any]:
+    """A stored request."""
+    found: dict[str, Any] = json.loads((REQUESTS[0].parent / f"{name}.json").read_text(encoding="utf-8"))["request"]
+    return found
 
 
 def faults(request: Any) -> dict[str, str]:
@@ -74,13 +81,14 @@ def require_contains(answer: Any, wanted: Any, where: str = "") -> None:
 
 @pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.stem)
 def test_stored_requests_keep_their_answers(path: Path) -> None:
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    require_contains(answered(stored["request"]), stored["answer"])
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    require_contains(answered(kept["request"]), kept["answer"])
 
 
 def test_every_kind_is_stored() -> None:
-    stored = [json.loads(path.read_text(encoding="utf-8"))["request"] for path in REQUESTS]
-    assert {request["study"]["kind"] for request in stored} == {"solve", "robust", "opportunity", "sweep", "check"}
+    kept = [stored(path.stem) for path in REQUESTS]
+    searched = {"search", "pareto"}  # asked in test_search_family.py and test_pareto.py
+    assert {request["study"]["kind"] for request in kept} == set(TAKES) - searched
 
 
 def test_defaults_are_filled_in_and_the_request_is_echoed() -> None:
@@ -217,6 +225,120 @@ def test_corner_that_is_not_justified_is_bad_input() -> None:
     assert "load up is not the worst corner" in found["/case/buses/5/p_mw"]
 
 
+def test_sweep_of_opportunities() -> None:
+    study = {"kind": "sweep", "betas": [0.05], "sense": "opportunity", "alpha_gap": 0.01}
+    (run,) = answered(GOOD | {"model": stored("opportunity")["model"], "study": study})["runs"]
+    assert run["kind"] == "opportunity" and run["beta"] == 0.05
+
+
+def test_robustness_of_one_plan_is_what_the_verb_says_of_it() -> None:
+    request = stored("robustness")
+    request["study"] |= {"base_objective": 0.002, "sense": "opportunity", "betas": [0.01]}
+    response = answered(request)
+    curve = ip.robustness(
+        ip.plan_from_dict(request["study"]["plan"]), [0.01], base_objective=0.002, sense="opportunity"
+    )
+    assert response["result"] == curve.to_dict()
+    assert response["runs"] == [curve.to_dict()["plan"]]
+
+
+ROBUSTNESS: list[tuple[dict[str, Any], dict[str, str]]] = [
+    # changes of the stored study of one plan (null takes a field away), faults by path
+    ({"plan": None}, {"/study/plan": "needs study.plan, a plan document, or several in study.plans"}),
+    ({"plans": []}, {"/study/plan": "exclude each other"}),
+    ({"plan": None, "plans": []}, {"/study/plans": "at least one plan"}),
+    ({"plan": None, "plans": [{}, 7]}, {"/study/plans/1": "must be an object"}),
+    ({"plan": None, "plans": [{}, {"schema": 1}]}, {f"/study/plans/{n}/schema": "not a plan" for n in (0, 1)}),
+    ({"betas": None}, {"/study/betas": "empty"}),
+    ({"betas": [-0.1]}, {"/study/betas/0": "0 or more"}),
+    ({"betas": [1.0], "sense": "opportunity"}, {"/study/beta": "must lie below 1"}),
+    ({"sense": "bold"}, {"/study/sense": "'robust' or 'opportunity'"}),
+    ({"base_objective": 0.0}, {"/study/base_objective": "needs a positive one"}),
+    ({"samples": 5}, {"/study/samples": "does not belong to kind robustness"}),
+]
+
+
+@pytest.mark.parametrize(("changes", "wanted"), ROBUSTNESS, ids=lambda v: str(v)[:40])
+def test_faults_of_robustness_name_their_place(changes: dict[str, Any], wanted: dict[str, str]) -> None:
+    request = stored("robustness")
+    request["study"] |= changes
+    found = faults(request)
+    assert set(found) == set(wanted)
+    assert all(word in found[path] for path, word in wanted.items())
+
+
+def test_faults_of_a_plan_stand_below_it() -> None:
+    request = stored("robustness")
+    request["study"]["plan"] |= {"dispatch": None}
+    assert "no dispatch that could be judged" in faults(request)["/study/plan/dispatch"]
+    request = stored("robustness")
+    request["study"]["plan"]["model"]["uncertain"] = []
+    assert "no uncertain quantity" in faults(request)["/study/plan/model/uncertain"]
+    request = stored("comparison")
+    request["study"]["plans"][1] |= {"dispatch": None}
+    request["study"]["plans"][1]["case"]["name"] = "feeder5"
+    found = faults(request)
+    assert "plan 2 has no dispatch" in found["/study/plans/1/dispatch"]
+    assert "different cases" in found["/study/plans/1"]
+    request = stored("comparison")
+    request["study"]["sense"] = "opportunity"
+    assert "compared by what they survive" in faults(request)["/study/sense"]
+
+
+def first_unit(**changes: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda plan: plan["dg"][0].update(changes)
+
+
+DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str, str]] = {
+    # change of the plan, path of the fault below it, word of its message
+    "a bus too many": (first_unit(bus=99), "/dg", "the case has no such bus"),
+    "another technology": (first_unit(technology="x"), "/dg", "which the model does not have"),
+    "a unit without dispatch": (lambda plan: plan["dispatch"].update(dg=[]), "/dispatch", "has no row for the unit"),
+    "a dispatch without unit": (lambda plan: plan.update(dg=[]), "/dispatch", "where nothing is built"),
+    "no topology": (lambda plan: plan.update(open_lines={}), "/open_lines", "does not state the open lines"),
+    "a line too many": (lambda plan: plan["open_lines"].update(connected=[99]), "/open_lines", "line 99 is open but"),
+}
+
+
+@pytest.mark.parametrize("kind", ["robustness", "evidence"])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_plan_is_refused_in_words(name: str, kind: str) -> None:
+    damage, path, word = DAMAGED[name]
+    request = stored("evidence")
+    damage(request["study"]["plan"])
+    if kind == "robustness":
+        request |= {"study": {"kind": kind, "plan": request["study"]["plan"], "betas": [0.1]}, "options": {}}
+    assert word in faults(request)[f"/study/plan{path}"]
+
+
+def test_what_a_robust_plan_refers_to_may_be_missing() -> None:
+    request = stored("evidence")
+    plan = request["study"]["plan"]
+    plan |= {"base_objective": None, "budget": None}
+    assert "no budget" in faults(request)["/study/plan/budget"]
+    response = answered(request | {"study": {"kind": "robustness", "plan": plan, "betas": [0.1]}, "options": {}})
+    assert response["result"]["base_objective"] == plan["objective"]
+
+
+def test_faults_of_evidence_name_their_place() -> None:
+    request = stored("evidence")
+    request["study"]["samples"] = 0
+    request["options"] = {}
+    assert set(faults(request)) == {"/study/samples"}
+    request["options"] = {"time_limit_s": 5.0, "gap": 0.1}
+    assert set(faults(request)) == {"/options/time_limit_s", "/options/gap"}
+    request = stored("evidence")
+    request["study"]["plan"] = stored("robustness")["study"]["plan"]
+    assert "asked of a robust plan" in faults(request)["/study/plan/kind"]
+
+
+def test_evidence_that_breaks_a_plan_ends_with_1(piped: "Piped") -> None:
+    request = stored("evidence")
+    request["study"]["plan"]["budget"] = 0.0025
+    code, response = piped(json.dumps(request).encode())
+    assert code == 1 and response["result"]["holds"] is False and response["result"]["over_budget"] > 0
+
+
 def test_a_process_answers_on_stdout_and_tells_events_on_stderr() -> None:
     command = [sys.executable, "-c", "from igdt_planner.cli import main; main()", "run", "--events"]
     done = subprocess.run(command, input=json.dumps(GOOD).encode(), capture_output=True, check=False, timeout=120)
@@ -253,10 +375,10 @@ def piped(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
     ("name", "status"), {"solve": 0, "check_violated": 1, "infeasible": 1, "bad_input": 2, "no_plan": 3}.items()
 )
 def test_exit_status_says_how_it_ended(piped: Piped, name: str, status: int) -> None:
-    (stored,) = (json.loads(path.read_text(encoding="utf-8")) for path in REQUESTS if path.stem == name)
-    code, response = piped(json.dumps(stored["request"]).encode())
+    (kept,) = (json.loads(path.read_text(encoding="utf-8")) for path in REQUESTS if path.stem == name)
+    code, response = piped(json.dumps(kept["request"]).encode())
     assert code == status
-    assert response["status"] == stored["answer"]["status"]
+    assert response["status"] == kept["answer"]["status"]
 
 
 BAD_TEXT: dict[str, tuple[bytes, str]] = {

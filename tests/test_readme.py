@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import igdt_planner as ip
 from igdt_planner.cli import app, main
+from igdt_planner.contract import TAKES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -137,6 +138,12 @@ def test_json_request_is_answered_with_the_fields_listed(response):
     listed = [field for row in table("field of the response") for field in codes(row[0])]
     assert sorted(listed) == sorted(response)
     assert response["id"] == "my-1" and response["runs"][0]["ac"]["verdict"] == "feasible"
+
+
+def test_kinds_of_study_are_listed_with_what_they_take():
+    listed = {kind: codes(row[1]) for row in table("kind") for kind in codes(row[0])}
+    assert set(listed) == set(TAKES)
+    assert all(set(TAKES[kind]) <= set(named) for kind, named in listed.items())
 
 
 def test_fields_explained_stand_in_a_plan(response):

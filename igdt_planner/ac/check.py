@@ -17,6 +17,7 @@ from igdt_planner.ac import limits, rows, sites, topology, units
 from igdt_planner.ac.operation import AcState, Operation, operate, state
 from igdt_planner.ac.terms import limits_kept, term_values
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
+from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Violation
 
 SITE_RULES: tuple[Callable[[Plan, sites.Kind], Iterable[Violation]], ...] = (
@@ -61,6 +62,28 @@ OPERATION_RULES: tuple[Callable[[Operation], Iterable[Violation]], ...] = (
     units.shed_range,
     units.shed_power_factor,
 )
+
+FORM = {
+    **dict.fromkeys(("known_buses", "one_per_bus", "known_technology"), ""),
+    **dict.fromkeys(("foreign_rows", "repeated_rows", "not_numbers", "unit_rows", "substation_rows"), "/dispatch"),
+    **dict.fromkeys(("topology_missing", "unknown_line"), "/open_lines"),
+}
+"""Violations that leave open what a plan decides or how it runs, and where in its document they stand."""
+
+
+def require_whole(plan: Plan) -> None:
+    """Refuse a plan that leaves open what it decides or how it runs, or speaks of what its case does not have.
+
+    Raises
+    ------
+    InputError
+        With every such fault. That a plan breaks limits is none: it can be run all the same.
+    """
+    dispatches = [dispatch for dispatch in (plan.dispatch, plan.dispatch_forecast) if dispatch is not None]
+    violations = [found for dispatch in dispatches for found in check_dispatch(plan, dispatch).violations]
+    faults = {found.message: FORM[found.kind] or f"/{found.component}" for found in violations if found.kind in FORM}
+    if faults:
+        raise InputError([Finding(f"the plan is damaged: {message}", path) for message, path in faults.items()])
 
 
 def check(plan: Plan) -> Plan:

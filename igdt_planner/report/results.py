@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from igdt_planner.curve import Curve
-from igdt_planner.document import save_plan, to_json
+from igdt_planner.comparison import Comparison, comparison_from_dict
+from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
+from igdt_planner.document import SCHEMA, plan_from_dict, save_plan, to_json
+from igdt_planner.errors import InputError
 from igdt_planner.evidence import Evidence
-from igdt_planner.front import Front, compare_fronts
+from igdt_planner.fixed import FixedCurve, fixed_from_dict
+from igdt_planner.front import Front, compare_fronts, front_from_dict, fronts_from_dict
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
 from igdt_planner.report.figures import (
@@ -63,6 +66,22 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
     return written
 
 
+def report_curves(curves: Mapping[str, Curve], folder: Path) -> list[Path]:
+    """Write curves; of several each has a folder of its name."""
+    several = len(curves) > 1
+    return [
+        path for name, curve in curves.items() for path in report_curve(curve, folder / name if several else folder)
+    ]
+
+
+def report_robustness(found: FixedCurve | Comparison, folder: Path) -> list[Path]:
+    """Write the curve of a plan as it stands, or of several and where they cross: as JSON, as CSV, and its picture."""
+    written = [found.save(folder / "robustness.json"), found.save(folder / "robustness.csv")]
+    if isinstance(found, Comparison):
+        written.append(write_csv(found.crossings, folder / "crossings.csv"))
+    return [*written, save_png(found.plot(), folder / "robustness.png")]
+
+
 def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
     """Write fronts: each as JSON and its table as CSV, how they compare, and all of them in one picture."""
     written = []
@@ -80,6 +99,34 @@ def report_evidence(found: Evidence, folder: Path) -> list[Path]:
     """Write evidence: as JSON, its rays as CSV, and its picture."""
     written = [found.save(folder / "evidence.json"), write_csv(found.rays, folder / "evidence.csv")]
     return [*written, save_png(evidence_figure(found), folder / "evidence.png")]
+
+
+def report_document(document: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write what a saved document shows: a plan, curves, robustness of given plans, or fronts.
+
+    Raises
+    ------
+    InputError
+        When the document is damaged, or of a kind that holds too little for a picture.
+    """
+    kind = document.get("kind")
+    if kind in REPORTS:
+        return REPORTS[kind](document, folder)
+    if document.get("schema") == SCHEMA and "open_lines" not in document:
+        message = f"a document of kind {kind} cannot be drawn: report draws plans, and kinds {', '.join(REPORTS)}"
+        raise InputError.of(message, path="/kind", got=kind)
+    return report_plan(plan_from_dict(document), folder)
+
+
+REPORTS: dict[Any, Callable[[Mapping[str, Any], Path], list[Path]]] = {
+    "sweep": lambda document, folder: report_curve(curve_from_dict(document), folder),
+    "sweeps": lambda document, folder: report_curves(curves_from_dict(document), folder),
+    "robustness": lambda document, folder: report_robustness(fixed_from_dict(document), folder),
+    "comparison": lambda document, folder: report_robustness(comparison_from_dict(document), folder),
+    "pareto": lambda document, folder: report_fronts([front_from_dict(document)], folder),
+    "fronts": lambda document, folder: report_fronts(fronts_from_dict(document), folder),
+}
+"""How a document of each kind but a plan is read and drawn."""
 
 
 def plain_cell(value: Any) -> Any:

@@ -9,11 +9,15 @@ import pandas as pd
 from igdt_planner.comparison import Comparison
 from igdt_planner.drivers import Drivers
 from igdt_planner.fixed import FixedCurve
-from igdt_planner.report.text import decimals, grid, number, plain
+from igdt_planner.report.text import decimals, grid, number, percent, plain
 
 FIXED_WORDS = """
 alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
            plan is over the budget at the forecast already
+"""
+ALTERNATIVES_WORDS = """
+worst      at the worst corner of the radius               mean, 95 %    of samples inside the radius
+over       samples that cost more than the budget          broken        samples that leave a limit
 """
 
 
@@ -50,6 +54,24 @@ def comparison_summary(found: Comparison) -> str:
     turns = [f"at beta {row.beta:.4g}: {plain(row.meaning)}" for row in found.crossings.itertuples()]
     words = turns or ["no two of these plans cross: one is at least as safe as the other at every budget shown"]
     return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n"
+
+
+def alternatives_summary(table: pd.DataFrame, *, radius: float, budget: float, unit: str) -> str:
+    """Plans of different approaches beside each other: what each costs when the forecast is right, wrong and worst."""
+    title = f"Plans of four approaches: costs in {unit}, radius {decimals(radius)}, budget {number(budget)} {unit}"
+    titles = ("approach", "forecast", "worst", "mean", "95 %", "over", "broken", "seconds", "status")
+    rows = [
+        (
+            plain(row["approach"]),
+            *(number(row[name]) for name in ("objective_forecast", "objective_worst", "mean", "q0.95")),
+            percent(row["share_over_budget"]),
+            percent(row["share_broken"]),
+            f"{row['solve_s']:.1f}",
+            plain(row["status"]),
+        )
+        for _, row in table.iterrows()
+    ]
+    return "\n".join([title, "-" * len(title)]) + "\n\n" + grid([titles, *rows], left=(0, 8)) + ALTERNATIVES_WORDS
 
 
 def drivers_summary(found: Drivers) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -31,19 +30,35 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> Path:
     return write_whole(path, csv_text(table).encode("utf-8"))
 
 
-def write_result(document: Mapping[str, Any], table: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write the JSON document of a result, or its table, as the ending of the file's name says; whole or not at all.
+class Tabled(Protocol):
+    """A result with a JSON document and a table."""
 
-    Raises
-    ------
-    InputError
-        When the name ends in neither ``.json`` nor ``.csv``.
-    """
-    target = Path(path)
-    if target.suffix not in (".json", ".csv"):
-        message = f"{target.name}: a name ends in .json (the whole result) or .csv (its table)"
-        raise InputError.of(message, path="/path", got=target.suffix)
-    return write_csv(table, target) if target.suffix == ".csv" else write_whole(target, to_json(document).encode())
+    @property
+    def table(self) -> pd.DataFrame:
+        """The result in rows."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as one JSON document."""
+
+
+class Saved:
+    """What results with a document and a table have in common: how they are written to a file."""
+
+    def save(self: Tabled, path: str | os.PathLike[str]) -> Path:
+        """Write the document (``.json``) or the table (``.csv``), whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When the name ends in neither.
+        """
+        target = Path(path)
+        if target.suffix not in (".json", ".csv"):
+            message = f"{target.name}: a name ends in .json (the whole result) or .csv (its table)"
+            raise InputError.of(message, path="/path", got=target.suffix)
+        if target.suffix == ".csv":
+            return write_csv(self.table, target)
+        return write_whole(target, to_json(self.to_dict()).encode())
 
 
 def csv_text(table: pd.DataFrame) -> str:

@@ -1,0 +1,34 @@
+"""How a command ends: the exit status of a plan, and of an answer to a JSON request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from igdt_planner.plan import Plan
+
+DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
+
+
+def exit_of_plan(plan: Plan) -> int:
+    """0 done; 1 solved but infeasible, refused by AC or broken by the adversary; 3 stopped with no plan."""
+    if plan.status in ("infeasible", "failed"):
+        return NOT_AS_ASKED
+    if plan.dispatch is None:
+        return NO_PLAN
+    broken = plan.robustness.get("worst_case", {}).get("broken", False)
+    return DONE if plan.ac is not None and plan.ac.verdict == "feasible" and not broken else NOT_AS_ASKED
+
+
+def exit_of_response(response: dict[str, Any]) -> int:
+    """Exit status of a JSON response."""
+    if response["error"] is not None:
+        return BAD_INPUT if response["error"]["code"] == "bad_input" else NOT_AS_ASKED
+    broken = response["result"] is not None and response["result"].get("holds") is False
+    violated = any(run["ac"]["verdict"] == "violated" for run in response["runs"])
+    if response["status"] == "infeasible" or violated or broken:
+        return NOT_AS_ASKED
+    return (
+        NO_PLAN
+        if response["status"] in ("no_plan", "cancelled") and not any(run["dispatch"] for run in response["runs"])
+        else DONE
+    )
