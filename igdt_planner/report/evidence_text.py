@@ -7,7 +7,7 @@ from igdt_planner.evidence import Evidence
 from igdt_planner.report.text import decimals, grid, number, percent, plain
 
 EVIDENCE_WORDS = """
-radius     multiple of alpha at which the rays near the worst corner are looked at
+radius     multiple of alpha at which the rays near the worst case are looked at
 over       rays that cost more than the budget     broken    rays that leave a limit of the network or of a unit
 """
 CALIBRATION_WORDS = """
