@@ -1,5 +1,6 @@
 """Evidence for robust plans whose worst case is no corner: found by column-and-constraint generation, not known."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ from hand import hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.evidence import ray_directions, uncertainty_of
+from igdt_planner.fixed_plan import decisions_in, held_in
 from igdt_planner.model import Model
-from igdt_planner.plan import Plan
-from igdt_planner.sampled import Samples, deviated, exceeds, operate_samples
+from igdt_planner.plan import Plan, Realisation
+from igdt_planner.sampled import Samples, deviated, exceeds, operate_samples, realised
+from igdt_planner.session import Session
 
 MUST_TAKE: dict[str, Any] = {"dg.technologies.0.must_take": True}
 MODELS: dict[str, Model] = {
@@ -22,11 +25,16 @@ MODELS: dict[str, Model] = {
 SLOW = ("must-take DG and load",)
 
 
+@cache
+def solved(name: str) -> Plan:
+    return ip.robust("feeder4", MODELS[name], 0.2, time_limit_s=30)
+
+
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS]
 )
 def plan(request: pytest.FixtureRequest) -> Plan:
-    return ip.robust("feeder4", MODELS[request.param], 0.2, time_limit_s=30)
+    return solved(request.param)
 
 
 def test_worst_case_is_generated(plan: Plan) -> None:
@@ -73,3 +81,16 @@ def test_no_extreme_point_of_the_set_is_over_budget(plan: Plan) -> None:
     found = operate_samples(plan, points)
     assert not exceeds(found.objective, plan.robustness["budget"]).any()
     assert not found.broken.any()
+
+
+def test_rule_costs_what_the_best_dispatch_does_where_the_plan_has_no_dispatch_for() -> None:
+    """One hour or the other is short; the plan is dispatched for one. Bus 2 is dark first, then bus 3 sheds."""
+    plan = solved("one hour deviates")
+    with Session(plan.case, plan.model, None, None, None) as session:
+        decisions, schedule = decisions_in(session.study, plan), held_in(session.study, plan)
+        for hour in (1, 2):
+            short = Realisation(dg_availability={hour: 1.0 - plan.robustness["alpha"]})
+            best = session.dispatch(decisions, session.study.realise(short), schedule)
+            assert best is not None
+            (cost,) = operate_samples(plan, realised(plan, short)).objective.tolist()
+            assert cost == pytest.approx(best.verdict.objective, rel=1e-5)
