@@ -20,7 +20,7 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
 from igdt_planner.fixed_plan import held_in
 from igdt_planner.formulation.solution import Decisions, read_decisions
-from igdt_planner.igdt import Ambiguity, ambiguity, corner, question_of
+from igdt_planner.igdt import Ambiguity, alpha_limit, ambiguity, corner
 from igdt_planner.model import Model, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
@@ -117,6 +117,23 @@ def alternatives(
     InputError
         Bad input, or a model whose structure does not justify the corner.
     """
+    require_numbers(beta, radius, samples, scenarios, seed)
+    with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
+        found = justified(session)
+        base, robust, budget = least_cost_and_largest_alpha(session, beta)
+        radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
+        require_physical(radius, alpha_limit(session.study, found, "robust"))
+        static = static_robust(session, found, radius)
+        starts = [known.decisions.binaries for known in (base, static, robust) if known.decisions is not None]
+        stochastic = two_stage(session, sampled(found, radius, scenarios, seed), starts)
+        candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
+        plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
+    rows = [row(name, plan, radius, budget, samples, seed) for name, plan in plans.items()]
+    return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
+
+
+def require_numbers(beta: float, radius: float | None, samples: int, scenarios: int, seed: int) -> None:
+    """Refuse numbers that make no sense; all faults at once."""
     findings = require_sampling(samples, seed)
     for name, value in (("beta", beta), ("radius", radius)):
         if value is not None and not 0.0 <= value < math.inf:
@@ -126,29 +143,32 @@ def alternatives(
         findings.append(Finding(message, "/study/scenarios", scenarios))
     if findings:
         raise InputError(findings)
-    with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
-        found = ambiguity(session.study, "robust")
-        if not found.corner:
-            message = "costs are compared at the worst corner, and this model's structure justifies none"
-            raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
-        base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
-        if base.plan.objective is None or base.decisions is None:
-            raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
-        robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
-        session.beta = None
-        budget = (1.0 + beta) * base.plan.objective
-        most = question_of(session.study, found, "robust", budget).alpha_ub
-        radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
-        if radius > most:
-            message = f"radius {radius:g} is beyond {most:g}, where a quantity stands at its physical range"
-            raise InputError.of(message, path="/study/radius", got=radius)
-        static = static_robust(session, found, radius)
-        starts = [known.decisions.binaries for known in (base, static, robust) if known.decisions is not None]
-        stochastic = two_stage(session, sampled(found, radius, scenarios, seed), starts)
-        candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
-        plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
-    rows = [row(name, plan, radius, budget, samples, seed) for name, plan in plans.items()]
-    return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
+
+
+def justified(session: Session) -> Ambiguity:
+    """The uncertainty set of a session's study, whose worst corner must be known."""
+    found = ambiguity(session.study, "robust")
+    if not found.corner:
+        message = "costs are compared at the worst corner, and this model's structure justifies none"
+        raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
+    return found
+
+
+def least_cost_and_largest_alpha(session: Session, beta: float) -> tuple[Candidate, Candidate, float]:
+    """The deterministic and the info-gap plan, and the budget that goes from the one to the other."""
+    base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
+    if base.plan.objective is None or base.decisions is None:
+        raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
+    robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
+    session.beta = None
+    return base, robust, (1.0 + beta) * base.plan.objective
+
+
+def require_physical(radius: float, most: float) -> None:
+    """Refuse a radius at which a quantity would leave its physical range."""
+    if radius > most:
+        message = f"radius {radius:g} is beyond {most:g}, where a quantity stands at its physical range"
+        raise InputError.of(message, path="/study/radius", got=radius)
 
 
 def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidate:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,16 @@ from igdt_planner.interchange.history import read_history
 from igdt_planner.model import Model, Quantity, Uncertain, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
-from igdt_planner.shapes import Shape
+from igdt_planner.shapes import ZERO, Shape
 from igdt_planner.study import resolve
 
 Floats = npt.NDArray[np.float64]
 
-ERROR_COLUMNS = ["time", "day", "quantity", "component", "error", "needed_alpha", "needed_alpha_worse"]
+Named = tuple[str, Quantity, str]
+"""Day, quantity and component of a series of errors."""
+
+SERIES_COLUMNS = ["day", "quantity", "component", "needed_alpha", "needed_alpha_worse"]
+ERROR_COLUMNS = ["time", *SERIES_COLUMNS[:3], "error", *SERIES_COLUMNS[3:]]
 SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 """Shares of days for which the alpha that would have held on them is told."""
 INSIDE = 1e-9
@@ -42,19 +46,24 @@ class Calibration:
         Radius that is judged; None where none was given.
     errors : DataFrame
         ``time, day, quantity, component, error, needed_alpha, needed_alpha_worse``: relative error of every row, the
-        smallest alpha whose set contains it, and the same where only errors to the worse side count.
+        smallest alpha whose set contains it, and the same where only errors to the worse side count. NaN where the
+        shape of the quantity binds the periods of a day together: there no error has an alpha of its own.
+    series : DataFrame
+        ``day, quantity, component, needed_alpha, needed_alpha_worse``: the smallest alpha whose set contains all errors
+        of a component on a day; infinite where none does.
     missing : tuple of str
         Uncertain quantities of the model that the history does not tell of: they are left out of every number.
     """
 
     alpha: float | None
     errors: pd.DataFrame
+    series: pd.DataFrame
     missing: tuple[str, ...]
 
     @property
     def days(self) -> pd.DataFrame:
         """``day, needed_alpha, needed_alpha_worse``: the smallest alpha that held all day, for all quantities."""
-        return self._largest("day")
+        return largest(self.series, "day")
 
     @property
     def table(self) -> pd.DataFrame:
@@ -62,11 +71,11 @@ class Calibration:
 
         ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``: of
         single errors, of times and of days at which all of them are inside, and of days on which none is beyond alpha
-        to the worse side.
+        to the worse side. Shares of errors and times are NaN where a shape binds the periods of a day together.
         """
         names = list(dict.fromkeys(self.errors["quantity"]))
-        rows = [self._row(name, self.errors[self.errors["quantity"] == name]) for name in names]
-        return pd.DataFrame([*rows, self._row("all", self.errors)])
+        parts = [(name, *(part[part["quantity"] == name] for part in (self.errors, self.series))) for name in names]
+        return pd.DataFrame([self._row(*part) for part in (*parts, ("all", self.errors, self.series))])
 
     @property
     def alphas(self) -> pd.DataFrame:
@@ -81,7 +90,7 @@ class Calibration:
     @property
     def share_of_days_held(self) -> float | None:
         """Share of past days on which nothing was further off to the worse side than alpha."""
-        return None if self.alpha is None else _share(self.days["needed_alpha_worse"], self.alpha)
+        return None if self.alpha is None else covered(self.days["needed_alpha_worse"], self.alpha)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
@@ -101,26 +110,18 @@ class Calibration:
         """Write the document as JSON, whole or not at all."""
         return write_whole(Path(path), to_json(self.to_dict()).encode())
 
-    def _largest(self, by: str, errors: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Largest needed alpha of every time or day."""
-        chosen = self.errors if errors is None else errors
-        return chosen.groupby(by, as_index=False)[["needed_alpha", "needed_alpha_worse"]].max()
-
-    def _row(self, name: str, errors: pd.DataFrame) -> dict[str, Any]:
-        times, days = self._largest("time", errors), self._largest("day", errors)
-        inside = [
-            math.nan if self.alpha is None else _share(part["needed_alpha"], self.alpha)
-            for part in (errors, times, days)
-        ]
+    def _row(self, name: str, errors: pd.DataFrame, series: pd.DataFrame) -> dict[str, Any]:
+        times, days = largest(errors, "time"), largest(series, "day")
+        alone = math.nan if self.alpha is None or errors["needed_alpha"].isna().any() else self.alpha
         return {
             "quantity": name,
             "errors": len(errors),
-            "share_inside": inside[0],
+            "share_inside": covered(errors["needed_alpha"], alone),
             "times": len(times),
-            "share_times_inside": inside[1],
+            "share_times_inside": covered(times["needed_alpha"], alone),
             "days": len(days),
-            "share_days_inside": inside[2],
-            "share_days_held": _share(days["needed_alpha_worse"], self.alpha),
+            "share_days_inside": covered(days["needed_alpha"], self.alpha),
+            "share_days_held": covered(days["needed_alpha_worse"], self.alpha),
         }
 
 
@@ -131,8 +132,11 @@ def calibrate(
 ) -> Calibration:
     """Hold past errors of forecasts against an uncertainty set.
 
-    The error of a row is ``outcome / forecast - 1``; it lies inside alpha where it is at most ``alpha * weight`` of its
-    quantity. A day lies inside where all of its errors do, of all quantities at once.
+    The error of a row is ``outcome / forecast - 1``. The errors of a component on a day are a series, and the smallest
+    alpha whose set contains it is the gauge of the shape of its quantity; a day lies inside alpha where all of its
+    series do, of all quantities and components at once. The times of a day are the periods of the plan, in order of
+    time; only where every period may deviate as far as any other, whatever the others do (``fractional``, ``interval``,
+    norm infinity), a day may have any number of times.
 
     Parameters
     ----------
@@ -140,62 +144,114 @@ def calibrate(
         CSV with the columns ``time, quantity, forecast, outcome`` and, if a quantity has several, ``component``: see
         :func:`igdt_planner.interchange.history.read_history`.
     model_or_plan : str, path, mapping, Model or Plan
-        Names the uncertain quantities and their weights. A robust plan also says which side is the worse one: an error
-        to the other side does it no harm. Of a model both sides count as worse.
+        Names the uncertain quantities and the shapes of their deviations. A robust plan also says which side is the
+        worse one: an error to the other side does it no harm and counts as none. Of a model both sides count as worse.
+        A model alone has no periods: shapes that need their number or their hours ask for a plan.
     alpha : float, optional
         Of a robust plan its own, unless given.
 
     Raises
     ------
     InputError
-        With every fault of the history, by file and row.
+        With every fault of the history, by file and row: also of a day with another number of times than periods.
     """
     plan = model_or_plan if isinstance(model_or_plan, Plan) else None
     model = plan.model if plan is not None else load_model(model_or_plan)  # type: ignore[arg-type]
     if not model.uncertain:
         raise InputError.of(f"model {model.name} names no uncertain quantity", path="/model/uncertain")
-    require_single(model)
     if alpha is None and plan is not None:
         alpha = plan.robustness.get("alpha")
     if alpha is not None and not 0.0 <= alpha < math.inf:
         raise InputError.of(f"alpha {alpha:g} must be 0 or more", path="/alpha", got=alpha)
-    entries = {entry.quantity: entry for entry in model.uncertain}
-    errors = read_history(Path(history), list(entries))
-    error = np.asarray(errors["outcome"] / errors["forecast"] - 1.0, dtype=float)
-    needed, harmless = np.zeros(len(errors)), np.zeros(len(errors), dtype=bool)
-    sides = worse_sides(plan)
-    for name, entry in entries.items():
-        own = (errors["quantity"] == name).to_numpy()
-        needed[own] = needed_alpha(entry, error[own])
-        harmless[own] = error[own] * sides.get(name, 0.0) < 0.0
-    errors = errors.assign(
-        day=errors["time"].str[:10],
-        error=error,
-        needed_alpha=needed,
-        needed_alpha_worse=np.where(harmless, 0.0, needed),
-    )
-    told = set(errors["quantity"])
-    return Calibration(alpha, errors[ERROR_COLUMNS], tuple(name for name in entries if name not in told))
+    days = days_of(model, plan)
+    rows = read_history(Path(history), list(days))
+    error = np.where(rows["forecast"] == rows["outcome"], 0.0, rows["outcome"] / rows["forecast"] - 1.0)
+    rows = rows.assign(day=rows["time"].str[:10], error=error)
+    require_whole_days(Path(history).name, rows, days)
+    errors, series = held_against(rows, days, worse_sides(plan))
+    told = set(rows["quantity"])
+    return Calibration(alpha, errors, series, tuple(name for name in days if name not in told))
 
 
-def require_single(model: Model) -> None:
-    """Refuse shapes that hold whole series of deviations: a single error says nothing of them."""
-    findings = [
-        Finding(
-            f"calibration judges single errors, and shape {entry.shape} holds whole series", f"/model/uncertain/{n}"
-        )
-        for n, entry in enumerate(model.uncertain)
-        if entry.shape not in ("fractional", "interval")
-    ]
+@dataclass(frozen=True)
+class Day:
+    """The shape of one quantity over a day; ``hours`` of its periods are None where any number of times will do."""
+
+    entry: Uncertain
+    hours: Floats | None
+
+    def shape(self, times: int) -> Shape:
+        """The shape over so many times."""
+        return Shape(self.entry, np.ones(times) if self.hours is None else self.hours)
+
+
+def days_of(model: Model, plan: Plan | None) -> dict[Quantity, Day]:
+    """The day that each uncertain quantity of a model is judged by.
+
+    Raises
+    ------
+    InputError
+        Where periods are needed, and there is no plan that has any.
+    """
+    hours = None if plan is None else [period.hours for period in resolve(plan.case, plan.model).periods.values()]
+    days: dict[Quantity, Day] = {}
+    findings = []
+    for n, entry in enumerate(model.uncertain):
+        if entry.psi is not None:
+            days[entry.quantity] = Day(entry, np.ones(len(entry.psi)))
+        elif Shape(entry, np.ones(1)).box:
+            days[entry.quantity] = Day(entry, None)
+        elif hours is not None:
+            days[entry.quantity] = Day(entry, np.array(hours))
+        else:
+            message = f"shape {entry.shape} binds the periods of a day together, and a model alone has none"
+            findings.append(Finding(message, f"/model/uncertain/{n}", hint="calibrate a plan"))
     if findings:
         raise InputError(findings)
+    return days
 
 
-def needed_alpha(entry: Uncertain, error: Floats) -> Floats:
-    """The smallest radius whose interval contains each error; infinite where the quantity does not deviate so."""
-    down, up = Shape(entry, np.ones(1)).reach()
-    size, reach = np.abs(error), np.where(error < 0.0, down, up)
-    return np.divide(size, reach, out=np.where(size > 0.0, np.inf, 0.0), where=reach > 0.0)
+def by_series(rows: pd.DataFrame) -> list[tuple[str, Quantity, str, pd.DataFrame]]:
+    """The rows of every component on every day."""
+    return [(*cast(Named, key), own) for key, own in rows.groupby(SERIES_COLUMNS[:3], sort=False)]
+
+
+def require_whole_days(file: str, rows: pd.DataFrame, days: Mapping[Quantity, Day]) -> None:
+    """Refuse days with more or fewer times than a shape has periods."""
+    findings = []
+    for day, quantity, component, own in by_series(rows):
+        hours = days[quantity].hours
+        if hours is not None and len(own) != len(hours):
+            what = " ".join(filter(None, [quantity, component]))
+            count = f"{len(own)} time{'' if len(own) == 1 else 's'}"
+            message = f"{what} has {count} on {day}, shape {days[quantity].entry.shape} needs {len(hours)}"
+            hint = "one for each period, in order of time"
+            findings.append(Finding(message, "/history", file=file, row=int(own["row"].iloc[0]), hint=hint))
+    if findings:
+        raise InputError(sorted(findings, key=lambda finding: finding.row or 0))
+
+
+def held_against(
+    rows: pd.DataFrame, days: Mapping[Quantity, Day], sides: Mapping[Quantity, float]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The smallest alpha of every error, and of the errors of every component on every day."""
+    single, series = np.full((len(rows), 2), np.nan), []
+    for day, quantity, component, own in by_series(rows):
+        error = own["error"].to_numpy(float)
+        shape, side = days[quantity].shape(len(error)), sides.get(quantity, 0.0)
+        both = error, np.where(error * side < 0.0, 0.0, error)
+        series.append((day, quantity, component, *map(shape.gauge, both)))
+        if shape.box:
+            single[own.index] = np.column_stack([needed_alpha(shape, values) for values in both])
+    errors = rows.assign(needed_alpha=single[:, 0], needed_alpha_worse=single[:, 1])
+    return errors[ERROR_COLUMNS], pd.DataFrame(series, columns=SERIES_COLUMNS)
+
+
+def needed_alpha(shape: Shape, errors: Floats) -> Floats:
+    """The smallest radius whose box contains each error; infinite where the quantity does not deviate so."""
+    down, up = shape.reach()
+    size, reach = np.abs(errors), np.where(errors < 0.0, down, up)
+    return np.divide(size, reach, out=np.where(size > ZERO, np.inf, 0.0), where=reach > 0.0)
 
 
 def worse_sides(plan: Plan | None) -> dict[Quantity, float]:
@@ -205,8 +261,13 @@ def worse_sides(plan: Plan | None) -> dict[Quantity, float]:
     return WORSE
 
 
-def _share(needed: pd.Series[float], alpha: float | None) -> float:
+def largest(needed: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Largest needed alpha of every time or day."""
+    return needed.groupby(by, as_index=False)[["needed_alpha", "needed_alpha_worse"]].max()
+
+
+def covered(needed: pd.Series[float], alpha: float | None) -> float:
     """Share of needed alphas that an alpha covers; NaN without an alpha."""
-    if alpha is None:
+    if alpha is None or math.isnan(alpha):
         return math.nan
     return float((needed <= alpha * (1.0 + INSIDE) + INSIDE).mean())

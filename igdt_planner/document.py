@@ -84,7 +84,8 @@ def clean(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """The same value with null in place of what JSON has no number for."""
+    """The same value with null in place of what JSON has no number for, and Python's numbers for numpy's."""
+    value = plain(value)
     if isinstance(value, dict):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

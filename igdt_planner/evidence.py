@@ -1,4 +1,4 @@
-"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through the worst corner of it."""
+"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through its worst case."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pandas as pd
 from igdt_planner.ac.check import require_whole
 from igdt_planner.document import SCHEMA, clean, records, to_json
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.model import Quantity
+from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import Outcome, Samples, deviated, exceeds, operate_samples, require_sampling
+from igdt_planner.sampled import Outcome, Samples, availability, deviated, exceeds, operate_samples, require_sampling
 from igdt_planner.study import resolve
-from igdt_planner.uncertainty import UncertaintySet, set_of
+from igdt_planner.uncertainty import ALIKE, UncertaintySet, set_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,9 +152,10 @@ def evidence(
     """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
 
     Samples are drawn inside the set at the plan's alpha, shape by shape; of a box every value on its own, uniformly.
-    They almost never come near its worst corner, so rays do: the deviations of the plan's worst case, each times ``1 -
-    s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n`` and ``U`` uniform between 0 and 1, scaled to the edge of the
-    set. Ray 0 passes through the worst case itself, the last ones far beside it.
+    They almost never come near its worst case, so rays do: the deviations of the plan's worst case (a corner, or the
+    costliest point that the adversary found), each times ``1 - s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n``
+    and ``U`` uniform between 0 and 1, scaled to the edge of the set. Ray 0 passes through the worst case itself, the
+    last ones far beside it.
 
     Parameters
     ----------
@@ -209,18 +210,28 @@ def within(plan: Plan, alpha: float, samples: int, rng: np.random.Generator) -> 
 
 
 def ray_directions(plan: Plan, rays: int, rng: np.random.Generator) -> Deviations:
-    """Rays near the worst point of a plan, as series of deviations on the edge of the set at its own alpha."""
+    """Rays near the worst case of a plan, as series of deviations on the edge of the set at its own alpha."""
     assert plan.dispatch is not None
     uncertainty, alpha = uncertainty_of(plan), float(plan.robustness["alpha"])
     spread = np.linspace(0.0, 1.0, rays)[:, None] if rays > 1 else np.zeros((1, 1))
     found: Deviations = {}
-    for quantity, component in uncertainty.series():
+    for quantity, component in touching(plan, uncertainty):
         worst = plan.dispatch.realisation.table(quantity, [component], uncertainty.periods)[:, 0] - 1.0
         found[quantity, component] = (1.0 - spread * rng.uniform(0.0, 1.0, (rays, len(worst)))) * worst
     gauges = [[uncertainty.shapes[key[0]].gauge(row) for row in series] for key, series in found.items()]
     edge = np.max(np.array(gauges, dtype=float), axis=0)
     scale = np.divide(alpha, edge, out=np.zeros(rays), where=edge > 0.0)[:, None]
     return {key: scale * series for key, series in found.items()}
+
+
+def touching(plan: Plan, uncertainty: UncertaintySet) -> list[tuple[Quantity, int]]:
+    """The series that matter to a plan: none of units that it does not build."""
+    built = {(quantity, bus) for bus, quantity in availability(plan)}
+    return [
+        (quantity, component)
+        for quantity, component in uncertainty.series()
+        if quantity not in AVAILABILITY.values() or component == ALIKE or (quantity, component) in built
+    ]
 
 
 def along(plan: Plan, rays: Deviations, radius: float) -> Samples:

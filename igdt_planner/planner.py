@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -567,6 +568,11 @@ def differences(one: Plan, other: Plan) -> list[str]:
     return [what for what, (own, its) in compared.items() if own != its]
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or of numpy; true and false are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_grid(betas: Sequence[float]) -> None:
     """Refuse an empty grid, a duplicate, and any beta that is negative or no number; all faults at once."""
     if len(betas) > MOST_BETAS:
@@ -574,7 +580,7 @@ def require_grid(betas: Sequence[float]) -> None:
     findings = [] if len(betas) else [Finding("betas is empty: name at least one", "/study/betas", [])]
     for position, beta in enumerate(betas):
         path = f"/study/betas/{position}"
-        if isinstance(beta, bool) or not isinstance(beta, float | int):
+        if not is_number(beta):
             findings.append(Finding(f"beta {beta!r} is no number", path, beta))
         elif not 0.0 <= beta < float("inf"):
             findings.append(Finding(f"beta {beta:g} must be a number of 0 or more", path, beta))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from igdt_planner.errors import SolverError
 from igdt_planner.milp import LEAST_TOLERANCE, Options, append, set_option, solve_lp, to_highs
 from igdt_planner.problem import Array, Index, Problem, no_rows, tangents
 
@@ -18,8 +19,6 @@ CONE_TOLERANCE = 1e-8
 """Loss that one cone may miss, as a share of the cost."""
 ROUNDS = 40
 """Most rounds of tangents at one point."""
-POINT_S = 30.0
-"""Time limit of one point."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Points:
     problem : Problem or None
         Its integer columns are held; None asks the problem of the last points again.
     options : Options
-        Threads and seed; a process never changes its number of threads.
+        Threads, seed, and time limit of one point; a process never changes its number of threads.
     columns, values : array, shape (deviations,) and (points, deviations)
         Columns of deviation and where they are held.
     priced, costs : array, shape (priced,) and (points, priced)
@@ -65,7 +64,13 @@ class Probe:
         set_option(self.highs, "dual_feasibility_tolerance", 1e-9)
 
     def ask(self, points: Points) -> Reply:
-        """All points, one after another."""
+        """All points, one after another.
+
+        Raises
+        ------
+        SolverError
+            The dispatch at a point overran its time limit, or ended without an answer otherwise.
+        """
         rows = [self.at(points, n) for n in range(len(points.values))]
         cost, gradient, bought = (np.array(column) for column in zip(*rows, strict=True))
         return Reply(cost, gradient, bought)
@@ -76,13 +81,16 @@ class Probe:
         self.highs.changeColsBounds(len(held), points.columns.astype(np.int32), held, held)
         if len(prices):
             self.highs.changeColsCost(len(prices), points.priced.astype(np.int32), prices)
-        deadline = time.monotonic() + POINT_S
+        deadline = time.monotonic() + points.options.time_limit_s
         for _ in range(ROUNDS):
             status, x, value = solve_lp(self.highs, deadline)
-            if x is None:
-                if status != highspy.HighsModelStatus.kInfeasible:
-                    raise ValueError(f"the dispatch at a point ended with {self.highs.modelStatusToString(status)}")
+            if status == highspy.HighsModelStatus.kInfeasible:
                 return np.inf, np.zeros(len(held)), np.zeros(len(prices))
+            late = time.monotonic() > deadline
+            if x is None or late:
+                limit = f"overran its time limit of {points.options.time_limit_s:g} s"
+                reason = limit if late else f"ended with {self.highs.modelStatusToString(status)}"
+                raise SolverError(f"the dispatch at a point of the uncertainty set {reason}")
             fresh = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
             if not len(fresh.lower):
                 break

@@ -44,6 +44,8 @@ PEAK = 1e-7
 """Share of the cost by which the worst prices may be missed."""
 DIGITS = 9
 """Digits of a price's deviation."""
+POINT_S = 30.0
+"""Time limit of the dispatch at one point."""
 GAIN = 1e-9
 """Rise of the cost, as a share, below which a climb ends."""
 
@@ -90,7 +92,8 @@ class Recourse:
         position = {name: n for n, name in enumerate(main.names)}
         self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
         choice = session.solver.choice
-        self.options = Options(threads=choice.threads if choice.name == "highs" else 1, seed=choice.seed)
+        threads = choice.threads if choice.name == "highs" else 1
+        self.options = Options(time_limit_s=POINT_S, threads=threads, seed=choice.seed)
         self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
 
     def prices(self, m: object, position: Mapping[str, int]) -> tuple[Index, list[int], Floats]:

@@ -22,9 +22,9 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from igdt_planner.errors import SolverError
+from igdt_planner.errors import PlannerError, SolverError
 from igdt_planner.milp import Answer, Options, solve
-from igdt_planner.probe import POINT_S, Points, Probe, Reply
+from igdt_planner.probe import Points, Probe, Reply
 from igdt_planner.problem import Problem, Rows
 from igdt_planner.site_tree import prove
 
@@ -112,7 +112,7 @@ class Worker:
                 self.start()
             known, self.probed = self.probed is points.problem, points.problem
             self.send(replace(points, problem=None) if known else points)
-            kind, content = self.messages.get(timeout=POINT_S * len(points.values) + GRACE_S)
+            kind, content = self.messages.get(timeout=points.options.time_limit_s * len(points.values) + GRACE_S)
         except (queue.Empty, KeyboardInterrupt) as error:
             self.close()
             if isinstance(error, KeyboardInterrupt):
@@ -203,4 +203,4 @@ def main() -> None:
             emit = partial(tell, "event")
             tell("done", solve(job.problem, job.options, job.known, emit, prove=prove if job.prove else None))
         except Exception as error:  # the parent must learn of any failure in words
-            tell("failed", f"{type(error).__name__}: {error}")
+            tell("failed", str(error) if isinstance(error, PlannerError) else f"{type(error).__name__}: {error}")

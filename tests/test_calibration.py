@@ -1,13 +1,17 @@
-"""What alpha held of the past: shares counted by hand, and histories that are refused in words."""
+"""What alpha held of the past: shares counted by hand, days of every shape, histories that are refused in words."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hand import hand, uncertain
+from hand import hand, inline, uncertain
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_ac_check import dispatch_of, plan_of
+from test_shapes import SHAPES
 from typer.testing import CliRunner
 
 import igdt_planner as ip
@@ -15,6 +19,8 @@ from igdt_planner.calibration import needed_alpha, worse_sides
 from igdt_planner.cli import app
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation
+from igdt_planner.report.evidence_text import calibration_summary
+from igdt_planner.shapes import Shape
 
 HISTORY = """time,quantity,component,forecast,outcome
 2026-11-01T06:00,load,2,4.0,4.1
@@ -67,7 +73,8 @@ def test_weight_scales_the_set(history: Path) -> None:
     doubled = hand("islanded", uncertain("dg_availability", "load", weight=2.0))
     plain, wide = (ip.calibrate(history, model).alphas for model in (MODEL, doubled))
     assert (2.0 * wide["alpha"]).tolist() == pytest.approx(plain["alpha"].tolist())
-    assert needed_alpha(Uncertain(quantity="load", weight=0.0), np.array([0.0, 0.1])).tolist() == [0.0, np.inf]
+    still = Shape(Uncertain(quantity="load", weight=0.0), np.ones(2))
+    assert needed_alpha(still, np.array([0.0, 0.1])).tolist() == [0.0, np.inf]
 
 
 def robust_plan(load: float, dg_availability: float) -> Plan:
@@ -89,14 +96,141 @@ def test_errors_to_the_better_side_do_a_robust_plan_no_harm(history: Path) -> No
 
 def test_sides_of_different_reach() -> None:
     entry = Uncertain(quantity="load", shape="interval", down=0.5, up=2.0)
-    assert needed_alpha(entry, np.array([-0.1, 0.1])).tolist() == pytest.approx([0.2, 0.05])
+    errors, hours = np.array([-0.1, 0.1]), np.ones(2)
+    assert needed_alpha(Shape(entry, hours), errors).tolist() == pytest.approx([0.2, 0.05])
     up = Uncertain(quantity="load", direction="up")
-    assert needed_alpha(up, np.array([-0.1, 0.1])).tolist() == pytest.approx([np.inf, 0.1])
+    assert needed_alpha(Shape(up, hours), errors).tolist() == pytest.approx([np.inf, 0.1])
 
 
-def test_shape_of_whole_series_is_refused(history: Path) -> None:
-    with pytest.raises(ip.InputError, match="shape energy holds whole series"):
-        ip.calibrate(history, hand("islanded", uncertain("load", shape="energy")))
+# ------------------------------------------------------------------ days of every shape
+
+HOURS = (1.0, 2.0, 0.5)
+DAY = (0.1, -0.2, 0.05)
+"""Errors at the three times of a past day."""
+NEEDED: dict[str, tuple[float, float]] = {
+    "fractional": (0.2 / 0.4, 0.1 / 0.4),
+    "envelope": (0.2 / (0.4 * 0.5), 0.1 / 0.4),
+    "interval": (0.2 / (0.4 * 0.5), 0.1 / (0.4 * 2.0)),
+    "slope": (0.25 / (0.4 * 0.5), 0.1 / 0.4),
+    "energy": ((0.01 + 2 * 0.04 + 0.5 * 0.0025) ** 0.5 / 0.4, (0.01 + 0.5 * 0.0025) ** 0.5 / 0.4),
+    "norm 1": (0.35 / 0.4, 0.15 / 0.4),
+    "norm 2": ((0.01 + 0.04 + 0.0025) ** 0.5 / 0.4, (0.01 + 0.0025) ** 0.5 / 0.4),
+    "norm infinity": (0.2 / 0.4, 0.1 / 0.4),
+    "budgeted": (np.inf, 0.1 / 0.4),
+}
+"""Smallest alpha that holds the day, weight 0.4, and the one that holds ``0.1, 0, 0.05``: its errors upwards alone."""
+OWN = ("fractional", "envelope", "interval", "norm infinity")
+"""Shapes under which an error has an alpha of its own."""
+
+
+def shaped(name: str, **fields: Any) -> Plan:
+    """A robust plan of three periods, as far as calibration reads it, whose load deviates by a shape."""
+    case = inline()
+    case["profile"] = [
+        case["profile"][0] | {"period": n + 1, "start_h": sum(HOURS[:n]), "duration_h": hours}
+        for n, hours in enumerate(HOURS)
+    ]
+    entry = SHAPES[name] | ({"psi": (1.0, 0.5, 0.5)} if name == "envelope" else {}) | {"weight": 0.4} | fields
+    model = hand("islanded", uncertain("load", **entry))
+    return replace(robust_plan(1.05, 1.0), case=ip.load_case(case), model=model)
+
+
+def told(path: Path, *days: tuple[float, ...], component: str = "") -> Path:
+    """A history of one load, with these errors."""
+    rows = ["time,quantity,component,forecast,outcome"]
+    for n, errors in enumerate(days, start=1):
+        rows += [f"2026-11-{n:02}T{6 * t:02}:00,load,{component},1,{1.0 + error!r}" for t, error in enumerate(errors)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_day_of_every_shape_by_hand(name: str, tmp_path: Path) -> None:
+    found = ip.calibrate(told(tmp_path / "h.csv", DAY, (0.0, 0.0, 0.0)), shaped(name))
+    both, worse = NEEDED[name]
+    assert found.days["needed_alpha"].tolist() == pytest.approx([both, 0.0])
+    assert found.days["needed_alpha_worse"].tolist() == pytest.approx([worse, 0.0])
+    assert found.errors["needed_alpha"].isna().all() == (name not in OWN)
+    table = found.table.set_index("quantity")
+    assert table.loc["all", ["errors", "times", "days", "share_days_inside"]].tolist() == [6, 6, 2, 0.5]
+    assert np.isnan(table.loc["all", "share_inside"]) == (name not in OWN)
+    assert json.loads((found.save(tmp_path / "c.json")).read_text())["alphas"][-1]["alpha"] == (
+        pytest.approx(both) if np.isfinite(both) else None
+    )
+    assert (calibration_summary(found).split()[-2] == "none") == (name == "budgeted")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@given(seed=st.integers(0, 2**32 - 1), alpha=st.floats(0.05, 0.5))
+@settings(max_examples=5, deadline=None)
+def test_needed_alpha_of_days_drawn_from_the_set(
+    tmp_path_factory: pytest.TempPathFactory, name: str, seed: int, alpha: float
+) -> None:
+    """A day inside the set needs at most its alpha; one at the farthest point, exactly that."""
+    plan, rng = shaped(name), np.random.default_rng(seed)
+    own = Shape(plan.model.uncertain[0], np.array(HOURS))
+    inside = alpha * own.sample(rng, 3)
+    pairs = own.farthest(1.0)
+    assert pairs is not None
+    on_edge = alpha * pairs[rng.integers(len(pairs))][0]
+    path = told(tmp_path_factory.mktemp("h") / "h.csv", *map(tuple, [*inside.tolist(), on_edge.tolist()]))
+    needed = ip.calibrate(path, plan).days["needed_alpha"].to_numpy()
+    assert (needed[:3] <= alpha * (1.0 + 1e-9)).all()
+    assert needed[3] == pytest.approx(alpha, rel=1e-6)
+
+
+def test_times_of_a_day_are_periods_in_order(tmp_path: Path) -> None:
+    """Only the second hour may go half as far, only the slope into the third is twice as steep."""
+    days = (0.1, 0.0, 0.0), (0.0, 0.1, 0.1), (0.0, 0.0, 0.1)
+    for name, needed in {"envelope": (0.25, 0.5, 0.5), "slope": (0.25, 0.125, 0.5)}.items():
+        found = ip.calibrate(told(tmp_path / "h.csv", *days), shaped(name))
+        assert found.days["needed_alpha"].tolist() == pytest.approx(needed), name
+
+
+def test_quantities_of_single_errors_and_of_whole_days_together(tmp_path: Path) -> None:
+    """A day needs the larger of both; single errors are counted of the one quantity alone."""
+    path = told(tmp_path / "h.csv", DAY)
+    path.write_text(path.read_text() + "2026-11-01T13:00,dg_availability,,1,0.7\n")
+    entries = uncertain("load", shape="minkowski", norm=1)["uncertain"] + uncertain("dg_availability")["uncertain"]
+    plan = shaped("norm 1")
+    found = ip.calibrate(path, replace(plan, model=hand("islanded", {"uncertain": entries})), 0.32)
+    table = found.table.set_index("quantity")
+    assert found.days["needed_alpha"].tolist() == pytest.approx([0.35])
+    assert table["share_days_inside"].tolist() == [0.0, 1.0, 0.0]
+    assert table.loc["dg_availability", "share_inside"] == 1.0
+    assert table.loc[["load", "all"], ["share_inside", "share_times_inside"]].isna().all(axis=None)
+
+
+def test_day_without_a_time_for_each_period_is_refused(tmp_path: Path) -> None:
+    path = told(tmp_path / "h.csv", DAY, (0.1, 0.1), (0.1, 0.1, 0.1, 0.1), component="2")
+    for name in ("envelope", "slope", "energy", "norm 1", "norm 2", "budgeted"):
+        plan = shaped(name)
+        with pytest.raises(ip.InputError) as refused:
+            ip.calibrate(path, plan)
+        needs = f"shape {plan.model.uncertain[0].shape} needs 3 (one for each period, in order of time)"
+        assert [str(finding) for finding in refused.value.findings] == [
+            f"h.csv row 5: load 2 has 2 times on 2026-11-02, {needs}",
+            f"h.csv row 7: load 2 has 4 times on 2026-11-03, {needs}",
+        ]
+    for name in ("fractional", "interval", "norm infinity"):
+        assert len(ip.calibrate(path, shaped(name)).days) == 3
+
+
+def test_model_alone_has_no_periods_but_those_of_an_envelope(tmp_path: Path) -> None:
+    path = told(tmp_path / "h.csv", DAY)
+    assert ip.calibrate(path, shaped("envelope").model).days["needed_alpha"].tolist() == pytest.approx([1.0])
+    with pytest.raises(ip.InputError, match=r"shape slope binds the periods .* a model alone has none"):
+        ip.calibrate(path, shaped("slope").model)
+
+
+def test_nothing_forecast_and_nothing_there_is_no_error(tmp_path: Path) -> None:
+    """The sun at night."""
+    path = tmp_path / "h.csv"
+    path.write_text("time,quantity,forecast,outcome\n2026-01-01T00:00,load,0,0\n2026-01-01T12:00,load,2,1.8\n")
+    assert ip.calibrate(path, MODEL).errors["error"].tolist() == pytest.approx([0.0, -0.1])
+
+
+# ------------------------------------------------------------------ refusals
 
 
 def test_quantity_without_history_is_named(tmp_path: Path) -> None:
@@ -118,7 +252,7 @@ yesterday,load,1,1
 2026-11-03T10:00+01:00,load,,1
 """
     assert refused(tmp_path, text) == [
-        "h.csv row 2: forecast is 0, so that no relative error exists (leave such rows out)",
+        "h.csv row 2: forecast is 0 and outcome is not: no relative error exists (leave the row or the day out)",
         "h.csv row 3: outcome must be a number, got 'nan'",
         "h.csv row 3: time 2026-11-01 is earlier than that of row 2: sort by time",
         "h.csv row 4: quantity 'lod' is not uncertain in the model (did you mean load?)",

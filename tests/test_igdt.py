@@ -3,8 +3,10 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hand import hand, inline, uncertain
 
@@ -252,6 +254,15 @@ def test_grid_names_every_fault() -> None:
     assert "stands twice" in caught.value.findings[1].message
     with pytest.raises(ip.InputError, match="betas is empty"):
         ip.sweep("feeder4", hand("islanded"), [])
+
+
+def test_grid_of_numpy_numbers(tmp_path: Path) -> None:
+    curve = ip.sweep("feeder4", hand("islanded"), np.arange(2))
+    again = ip.load_curve(curve.save(tmp_path / "curve.json"))
+    assert isinstance(again, ip.Curve) and again.table["beta"].tolist() == [0.0, 1.0]
+    for beta in (True, np.True_, "0.1", None):
+        with pytest.raises(ip.InputError, match="is no number"):
+            ip.sweep("feeder4", hand("islanded"), [beta])  # type: ignore[list-item]
 
 
 PLENTY = {"dg.technologies.0.p_mw": 20.0, "dg.technologies.0.q_max_mvar": 10.0}

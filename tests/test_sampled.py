@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hand import uncertain
+from hand import hand, uncertain
 from typer.testing import CliRunner
 
 import igdt_planner as ip
@@ -131,6 +131,20 @@ def test_plan_without_dispatch_is_refused(plan: Plan) -> None:
     blank = replace(plan, dispatch=None, status="no_plan", explanation="stopped early")
     with pytest.raises(ip.InputError, match=r"no dispatch .*stopped early"):
         operate_samples(blank, forecast(blank))
+
+
+def test_island_goes_back_to_the_forecast_as_far_as_its_unit_has_room() -> None:
+    """By hand: 7 MW, 5 and 10 MW of load, a charge of ``2 - x``. With ``a`` MW less in an hour ``max(0, a - x)`` and
+    ``3 - 0.6 (2 - x) + a`` MW are not served: nothing in the first until ``a = x``, whatever the worst case sheds."""
+    plan = ip.robust("feeder4", hand("islanded", uncertain("dg_availability", shape="energy")), 0.28)
+    charge = plan.dispatch.ess["p_charge_mw"].iloc[0]  # type: ignore[union-attr]
+    x, worst_a = 2.0 - charge, 7.0 * (1.0 - plan.dispatch.realisation.at("dg_availability", 3, 1))  # type: ignore[union-attr]
+    assert 0.1 < x < worst_a
+    for a in (0.5 * x, 0.9 * x, x + 0.5 * (worst_a - x)):
+        found = operate_samples(plan, realised(plan, Realisation(dg_availability={1: 1.0 - a / 7.0})))
+        (unserved,) = found.terms["ens", "islanded"].tolist()
+        assert unserved == pytest.approx(3.0 - 0.6 * charge + max(0.0, a - x), rel=5e-3)
+        assert not found.broken.any()
 
 
 # ------------------------------------------------------------------ evidence

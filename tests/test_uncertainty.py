@@ -279,6 +279,20 @@ def test_adversary_climbs_where_vertices_are_too_many() -> None:
     assert attack.cost > samples.max() > at_forecast
 
 
+def test_dispatch_at_a_point_that_takes_too_long_is_told_in_words(islanded: tuple[Session, Candidate]) -> None:
+    session, base = islanded
+    assert base.decisions is not None
+    found = ambiguity(session.study, "robust")
+    recourse = Recourse(session, base.decisions, found, None)
+    at_leisure, recourse.options = recourse.options, dataclasses.replace(recourse.options, time_limit_s=0.0)
+    with pytest.raises(ip.PlannerError) as overrun:
+        recourse.costs([found.first], 0.01)
+    words = "the dispatch at a point of the uncertainty set overran its time limit of 0 s"
+    assert str(overrun.value) == f"no answer: {words}"
+    recourse.options = at_leisure
+    assert np.isfinite(recourse.costs([found.first], 0.01)[0]).all()
+
+
 @pytest.mark.slow
 def test_topology_that_waits() -> None:
     """It makes no difference where a corner decides; else one topology for all is safe and one for each bounds it."""

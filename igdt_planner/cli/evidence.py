@@ -56,7 +56,11 @@ def calibrate_command(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """What alpha means: the share of past days on which no forecast was further off."""
+    """What alpha means: the share of past days on which no forecast was further off.
+
+    HISTORY has the columns time, quantity, forecast, outcome and component, in order of time. Unless the shape
+    of the uncertainty set is the same range in every period, a day has one time for each period of the plan.
+    """
     require_folder(out)
     found = calibrate(history, load_plan(plan), alpha)
     if out is not None:

@@ -29,18 +29,20 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
     path : Path
         CSV: ``time`` (``2026-11-21`` or ``2026-11-21T18:00``, without a zone), ``quantity``, ``component`` (any text,
         may be left out), ``forecast``, ``outcome`` (in the same unit, whichever it is). Rows stand in order of time.
+        A forecast of 0 needs an outcome of 0 (the sun at night): there is no relative error else.
     quantities : sequence of str
         Those that may occur.
 
     Returns
     -------
     DataFrame
-        ``time, quantity, component, forecast, outcome``.
+        ``time, quantity, component, forecast, outcome``, and ``row``, where it stands in the file.
 
     Raises
     ------
     InputError
-        With every fault: columns, cells, a forecast of 0, times out of order or twice, unknown quantities.
+        With every fault: columns, cells, a forecast of 0 that did not come true, times out of order or twice, unknown
+        quantities.
     """
     name = path.name
     try:
@@ -67,7 +69,7 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
     findings += [_at(name, place, message) for place, message in _order(typed, places)]
     if findings:
         raise InputError(sorted(findings, key=lambda finding: finding.row or 0))
-    return pd.DataFrame(typed, columns=list(COLUMNS))
+    return pd.DataFrame(typed, columns=list(COLUMNS)).assign(row=places)
 
 
 def _typed(row: dict[str, Any], quantities: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -86,8 +88,8 @@ def _typed(row: dict[str, Any], quantities: Sequence[str]) -> tuple[dict[str, An
     if values["quantity"] is not None and values["quantity"] not in quantities:
         known = nearest(values["quantity"], list(quantities))
         faults.append((f"quantity {show(values['quantity'])} is not uncertain in the model", known))
-    if values["forecast"] == 0.0:
-        faults.append(("forecast is 0, so that no relative error exists", "leave such rows out"))
+    if values["forecast"] == 0.0 and values["outcome"] not in (0.0, None):
+        faults.append(("forecast is 0 and outcome is not: no relative error exists", "leave the row or the day out"))
     return values, faults
 
 

@@ -63,5 +63,5 @@ def _edge(axes: Axes, found: Evidence) -> None:
     axes.set_ylim(bottom=-0.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("radius, as a multiple of alpha")
-    axes.set_ylabel("share of rays near the worst corner")
+    axes.set_ylabel("share of rays near the worst case")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=3, fontsize=8)

@@ -7,11 +7,12 @@ from igdt_planner.evidence import Evidence
 from igdt_planner.report.text import decimals, grid, number, percent, plain
 
 EVIDENCE_WORDS = """
-radius     multiple of alpha at which the rays near the worst corner are looked at
+radius     multiple of alpha at which the rays near the worst case are looked at
 over       rays that cost more than the budget     broken    rays that leave a limit of the network or of a unit
 """
 CALIBRATION_WORDS = """
 errors, times, days    of the history; inside: those at which no forecast was further off than alpha
+                       (-: its shape binds the periods of a day together, so that only days are inside or not)
 held                   days on which none was further off to the side that is worse for the plan
 """
 
@@ -65,7 +66,7 @@ def calibration_summary(found: Calibration) -> str:
         for row in found.table.itertuples()
     ]
     needed = [
-        (percent(row.share_of_days), decimals(row.alpha), decimals(row.alpha_worse))
+        (percent(row.share_of_days), *(decimals(alpha).replace("unlimited", "none") for alpha in row[2:]))
         for row in found.alphas.itertuples()
     ]
     shares = grid([titles, *rows], left=(0,)) if found.alpha is not None else ""

@@ -1,6 +1,16 @@
 """A plan under many realisations at once: re-dispatch that never sees the future, AC power flow, cost."""
 
 from igdt_planner.sampled.outcome import Outcome, exceeds, operate_samples
-from igdt_planner.sampled.realisations import Samples, deviated, forecast, realised, require_sampling
+from igdt_planner.sampled.realisations import Samples, availability, deviated, forecast, realised, require_sampling
 
-__all__ = ["Outcome", "Samples", "deviated", "exceeds", "forecast", "operate_samples", "realised", "require_sampling"]
+__all__ = [
+    "Outcome",
+    "Samples",
+    "availability",
+    "deviated",
+    "exceeds",
+    "forecast",
+    "operate_samples",
+    "realised",
+    "require_sampling",
+]

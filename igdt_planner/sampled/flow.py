@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import repeat
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from igdt_planner.ac.powerflow import AcSolution, Bools, Floats, Ints, power_flo
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.sampled.policy import Dispatched, ModePolicy
 
-ROUNDS = 6
-"""AC power flows that a sample and period gets until its islands are in balance."""
+ROUNDS, RESTORING = 6, 2
+"""AC power flows that a sample and period gets until its islands are in balance; after how many load is restored."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +40,23 @@ class Reach:
 def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     """AC power flow of a dispatch; in islands with load shed or restored until every grid-forming unit is in reach.
 
-    Where such a unit must give more than it can, the share ``1 - excess / served`` of the island's load stays, in MW or
-    Mvar, whichever is less; losses fall with it, so that once is nearly always enough. Where it gives less than it must
-    (storage keeps to its schedule) load is restored likewise. Where buses of the island leave their voltage limits on
+    Where such a unit must give more than it can, so much load of its island is shed, in MW or Mvar; losses fall with
+    it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of least
+    priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it must
+    (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back towards the
+    shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage limits on
     one side alone, the voltage that the unit holds is moved by as much.
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
     if not policy.forecast.islanded:
         return Flow(dispatched, ac, (samples, periods))
-    reach, together = reach_of(policy, dispatched), policy.together
-    for _ in repeat(None, ROUNDS - 1):
-        served = np.clip(dispatched.served * _factor(dispatched, ac, reach, together), 0.0, 1.0)
+    reach = reach_of(policy, dispatched)
+    for attempt in range(ROUNDS - 1):
+        factor = _factor(policy, dispatched, ac, reach)
+        served = np.clip(dispatched.served * factor, 0.0, 1.0)
+        if attempt < RESTORING:
+            served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
         source = dispatched.source_vm_pu + _voltage_shift(policy, dispatched, ac)
         moved = (served != dispatched.served) | (np.isfinite(source) & (source != dispatched.source_vm_pu))
         rows = np.flatnonzero(moved.any(axis=2).ravel())
@@ -82,24 +86,58 @@ def _must_take(policy: ModePolicy) -> Bools:
     return mask
 
 
-def _factor(dispatched: Dispatched, ac: AcSolution, reach: Reach, together: Floats) -> Floats:
+def _factor(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution, reach: Reach) -> Floats:
     """What every bus's share of served load is multiplied by; 1 where its island is in balance, or has no solution."""
-    shape = dispatched.served.shape
+    shape, together = dispatched.served.shape, policy.together
     source = np.isfinite(dispatched.source_vm_pu) & ac.converged.reshape(*shape[:2], 1)
-    cut, raised = np.zeros(shape), np.full(shape, np.inf)
+    order = _order(policy, dispatched, ac)
+    kept, raised = np.ones(shape), np.full(shape, np.inf)
     for delivered, low, high, load in (
         (ac.source_p_mw, reach.p_min, reach.p_max, dispatched.load_p),
         (ac.source_q_mvar, reach.q_min, reach.q_max, dispatched.load_q),
     ):
-        given = np.where(source, delivered.reshape(shape), 0.0)
-        served = np.einsum("stb,tbc->stc", dispatched.served * load, together)
+        given, served = np.where(source, delivered.reshape(shape), 0.0), dispatched.served * load
         over = np.where(source & (given > high + TOLERANCE_MW), given - high, 0.0)
         under = np.where(source & (given < low - TOLERANCE_MW), low - given, 0.0)
-        over, under = (np.einsum("stb,tbc->stc", part, together) for part in (over, under))
-        cut = np.maximum(cut, _share(over, served))
-        raised = np.minimum(raised, np.where(under > 0.0, _share(under, served), np.inf))
-    raised = np.where(np.isfinite(raised), raised, 0.0)
-    return np.where(cut > 0.0, 1.0 - np.minimum(cut, 1.0), 1.0 + raised)
+        for column in np.flatnonzero(over.any(axis=(0, 1))).tolist():
+            own = np.where(together[:, column] > 0.0, np.maximum(served, 0.0), 0.0)
+            kept = np.minimum(kept, _kept(own, over[:, :, column, None], order))
+        whole, under = (np.einsum("stb,tbc->stc", part, together) for part in (served, under))
+        raised = np.minimum(raised, np.where(under > 0.0, _share(under, whole), np.inf))
+    return np.where(kept < 1.0, kept, 1.0 + np.where(np.isfinite(raised), raised, 0.0))
+
+
+def _order(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution) -> Ints:
+    """Buses in the order in which they are shed, along the last axis."""
+    buses, shape = policy.forecast.case.buses, dispatched.served.shape
+    whole = (dispatched.served <= 0.0) | (dispatched.served >= 1.0)
+    worth = [np.broadcast_to(buses[name].to_numpy(float), shape) for name in ("value_of_lost_load_per_mwh", "priority")]
+    return np.lexsort((ac.vm_pu.reshape(shape), *worth, whole), axis=-1)
+
+
+def _kept(load: Floats, over: Floats, order: Ints) -> Floats:
+    """Share of the load of each bus that stays where so much must go, one bus after the other."""
+    own = np.take_along_axis(load, order, axis=2)
+    gone = np.clip(over - (np.cumsum(own, axis=2) - own), 0.0, own)
+    kept = np.empty_like(load)
+    np.put_along_axis(kept, order, 1.0 - _share(gone, own), axis=2)
+    return kept
+
+
+def _restored(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution, reach: Reach) -> Floats:
+    """Shares of served load, back towards those at the forecast as far as grid-forming units have room, MW and Mvar."""
+    served, together = dispatched.served, policy.together
+    source = np.isfinite(dispatched.source_vm_pu) & ac.converged.reshape(*served.shape[:2], 1)
+    shed = np.maximum(policy.served_at_forecast - served, 0.0)
+    back = np.einsum("stb,tbc->stc", source.astype(float), together)
+    for delivered, high, load in (
+        (ac.source_p_mw, reach.p_max, dispatched.load_p),
+        (ac.source_q_mvar, reach.q_max, dispatched.load_q),
+    ):
+        left = np.where(source, high - delivered.reshape(served.shape), 0.0)
+        room, asked = (np.einsum("stb,tbc->stc", part, together) for part in (left, shed * load))
+        back = np.minimum(back, np.where(asked > TOLERANCE_MW, _share(np.maximum(room, 0.0), asked), 1.0))
+    return np.asarray(served + back * shed, dtype=float)
 
 
 def _voltage_shift(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution) -> Floats:

@@ -9,9 +9,10 @@ the operator goes as far as the quantities of the *same period* have gone; nothi
 - An island goes as far as its balance has: ``theta = sum(theta swing) / sum(swing)`` over its DG and its loads, where
   the swing is the MW by which the worst case moves each. Each bus is served ``(1 - theta) s_forecast + theta s_worst``
   of its load, where ``s`` is the share that the dispatch serves.
-- Where AC power flow then asks more of the unit that forms the grid than it can give, all of its island is served a
-  smaller share, until it can; where a voltage of the island is too high or too low, the unit holds a lower or higher
-  one (:mod:`igdt_planner.sampled.flow`).
+- Where AC power flow then asks more of the unit that forms the grid than it can give, its island sheds more, bus by
+  bus, until it can; where it can give more, the island goes back towards the shares served at the forecast,
+  as far as it can; where a voltage of the island is too high or too low, the unit holds a lower or higher one
+  (:mod:`igdt_planner.sampled.flow`).
 """
 
 from __future__ import annotations
@@ -100,6 +101,11 @@ class ModePolicy:
     def _alive(self) -> Bools:
         """Buses that have a source in the worst case, shape (periods, buses)."""
         return self.worst.ac.energised
+
+    @property
+    def served_at_forecast(self) -> Floats:
+        """Share of its load that each bus is served at the forecast, shape (periods, buses)."""
+        return served_share(self.forecast) * self._alive
 
     @property
     def _shares(self) -> tuple[Floats, Floats]:
