@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -226,8 +227,21 @@ class Question:
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
         self.promised, decisions, self.schedule, self.direction = best
+        return solved, self.under_all(scenarios, decisions) or self.surviving(None)
+
+    def under_all(self, scenarios: Sequence[Direction], decisions: Decisions) -> Left | None:
+        """What AC leaves of the alpha promised at every scenario known, the worst of which decides."""
         left = self.kept(REDISPATCH, decisions, self.promised, time.monotonic())
-        return solved, left or self.surviving(None)
+        for direction in scenarios:
+            if left is None:
+                break
+            worst, self.direction = self.direction, direction
+            run = self.run_at(decisions, left[1])
+            if excess_of(run, self.asked) <= 0.0:
+                self.direction = worst
+            else:
+                left = self.kept(REDISPATCH, decisions, left[1], time.monotonic())
+        return left
 
     def distance(self, one: Direction, other: Direction) -> float:
         """Largest difference between the deviations of two directions."""
@@ -299,11 +313,11 @@ class Question:
     def survive(self, asked: Horizon, decisions: Decisions, alpha: float) -> tuple[float, Run] | None:
         """What of an alpha survives AC at decisions, with its dispatch; None where none does."""
         slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
+        return survive(partial(self.run_at, decisions), asked, alpha, slope)
 
-        def run_at(alpha: float) -> Run | None:
-            return self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
-
-        return survive(run_at, asked, alpha, slope)
+    def run_at(self, decisions: Decisions, alpha: float) -> Run | None:
+        """The dispatch of decisions at the worst point known at a radius."""
+        return self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
