@@ -34,7 +34,10 @@ class Comparison(Saved):
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a beta: ``beta``, ``budget``, alpha of each plan by name, of plans chosen anew, and who is best."""
+        """One row a beta: ``beta``, ``budget``, alpha of each plan by name, of plans chosen anew, and who is best.
+
+        Who survives the same as the best, to 0.1 %, is named beside it; nobody where all are over the budget.
+        """
         first = next(iter(self.curves.values())).table
         table = first[["beta", "budget"]].copy()
         for name, curve in self.curves.items():
@@ -44,8 +47,7 @@ class Comparison(Saved):
             known = self.envelope.table.set_index("beta")["alpha"].astype(float)
             table["re-optimised"] = known.reindex(table["beta"]).to_numpy(float)
         known_alpha = np.nan_to_num(table[names].to_numpy(float), nan=-1.0)
-        best = np.array(names, dtype=object)[known_alpha.argmax(axis=1)]
-        table["best"] = np.where(known_alpha.max(axis=1) >= 0.0, best, "")
+        table["best"] = [safest(names, row) for row in known_alpha]
         return table
 
     @property
@@ -128,7 +130,7 @@ def crossings(one: str, first: pd.DataFrame, other: str, second: pd.DataFrame) -
             continue
         share = abs(a[n] - b[n]) / (abs(a[n] - b[n]) + abs(a[m] - b[m]))
         at = [float(values[n] + share * (values[m] - values[n])) for values in (beta, budget, a)]
-        found.append((*at, below, above, meaning(at, below, above)))
+        found.append((*at, below, above, meaning(at, beta[n], beta[m], below, above)))
     return found
 
 
@@ -150,9 +152,17 @@ def somewhere(least: float, most: float, below: str, above: str) -> str:
     )
 
 
-def meaning(at: Sequence[float], below: str, above: str) -> str:
-    """A crossing in words."""
+def meaning(at: Sequence[float], least: float, most: float, below: str, above: str) -> str:
+    """A crossing in words: between which betas asked it lies, and where by a straight line between them."""
+    between = f"between {100.0 * least:.3g} and {100.0 * most:.3g} % of extra cost"
+    where = f"{100.0 * at[0]:.3g} % and alpha = {max(at[2], 0.0):.3g}"
     return (
-        f"preference reversal: who accepts less than {100.0 * at[0]:.3g} % of extra cost is safer with {below}, "
-        f"who accepts more with {above}; both survive alpha = {max(at[2], 0.0):.3g} there"
+        f"preference reversal {between} (by a straight line at {where}): "
+        f"who accepts less is safer with {below}, who accepts more with {above}"
     )
+
+
+def safest(names: Sequence[str], alphas: Floats) -> str:
+    """Who survives most, and who as much; empty where nobody keeps the budget (below 0)."""
+    most = float(alphas.max())
+    return ", ".join(n for n, alpha in zip(names, alphas, strict=True) if most >= 0.0 and alpha >= most * (1.0 - SAME))

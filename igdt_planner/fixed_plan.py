@@ -55,7 +55,20 @@ def fixed_curve(
             asked.schedule = held
             points.append(point_of(asked, decisions, recourse))
             session.on_event({"kind": "finished", "alpha": points[-1]["alpha"], "bound": points[-1]["alpha_bound"]})
-    return FixedCurve(plan, sense, base, justification(found, sense), table_of(points))
+    return FixedCurve(plan, sense, base, justification(found, sense), table_of(rising(points, sense)))
+
+
+def rising(points: list[dict[str, Any]], sense: Sense) -> list[dict[str, Any]]:
+    """Points by increasing beta; what is survived within a smaller budget counts within a larger one too."""
+    kept: list[dict[str, Any]] = []
+    for point in points:
+        before = kept[-1] if kept and sense == "robust" else None
+        lost = before is not None and (before["alpha"] or 0.0) > (point["alpha"] or 0.0)
+        if before is not None and lost and point["alpha_limit"] != "unbounded":
+            known = ("alpha", "objective", "model_objective", "verdict")
+            point = point | {name: before[name] for name in known}
+        kept.append(point)
+    return kept
 
 
 def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[str, Any]:
@@ -74,7 +87,9 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     row["all_vertices"] = proven
     if reached < 0.0:
         return row
-    survived = asked.survive(horizon, decisions, reached)
+    (forecast,), _ = recourse.costs([asked.direction], 0.0)
+    slope = max(abs(horizon.budget - forecast), 1e-6 * horizon.budget) / max(reached, 1e-6)
+    survived = asked.survive(horizon, decisions, reached, slope)
     row["alpha_bound"] = reached if proven else None
     if survived is None:
         return row | {"verdict": "violated"}

@@ -6,7 +6,7 @@ Columns of deviation are held where they are asked; their reduced costs say how 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -17,6 +17,8 @@ from igdt_planner.problem import Array, Index, Problem, no_rows, tangents
 
 CONE_TOLERANCE = 1e-8
 """Loss that one cone may miss, as a share of the cost."""
+TOLERANCE, COARSE = 1e-9, 1e-7
+"""Tolerance of rows and reduced costs, and the one that is asked for at last."""
 ROUNDS = 40
 """Most rounds of tangents at one point."""
 
@@ -59,9 +61,13 @@ class Probe:
 
     def __init__(self, problem: Problem, options: Options) -> None:
         self.problem = problem
-        self.highs = to_highs(problem, no_rows(len(problem.cost)), options, integral=False)
-        set_option(self.highs, "primal_feasibility_tolerance", 1e-9)
-        set_option(self.highs, "dual_feasibility_tolerance", 1e-9)
+        self.start(options)
+
+    def start(self, options: Options, tolerance: float = TOLERANCE) -> None:
+        """Hold the problem without a basis, and without tangents."""
+        self.highs = to_highs(self.problem, no_rows(len(self.problem.cost)), options, integral=False)
+        set_option(self.highs, "primal_feasibility_tolerance", tolerance)
+        set_option(self.highs, "dual_feasibility_tolerance", tolerance)
 
     def ask(self, points: Points) -> Reply:
         """All points, one after another.
@@ -76,21 +82,32 @@ class Probe:
         return Reply(cost, gradient, bought)
 
     def at(self, points: Points, n: int) -> tuple[float, Array, Array]:
-        """Cost, gradient and priced values at one point."""
+        """Cost, gradient and priced values at one point; asked afresh where what was asked before leads astray."""
+        deadline = time.monotonic() + points.options.time_limit_s
+        for options, tolerance in ((None, TOLERANCE), (points.options, TOLERANCE), (points.options, COARSE)):
+            if options is not None:
+                self.start(replace(options, presolve=tolerance == TOLERANCE), tolerance)
+            found = self.attempt(points, n, deadline)
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                reason = f"overran its time limit of {points.options.time_limit_s:g} s"
+                raise SolverError(f"the dispatch at a point of the uncertainty set {reason}")
+        status = self.highs.modelStatusToString(self.highs.getModelStatus())
+        raise SolverError(f"the dispatch at a point of the uncertainty set ended with {status}")
+
+    def attempt(self, points: Points, n: int, deadline: float) -> tuple[float, Array, Array] | None:
+        """The answer at a point; None where HiGHS has none, or too late."""
         held, prices = points.values[n], points.costs[n]
         self.highs.changeColsBounds(len(held), points.columns.astype(np.int32), held, held)
         if len(prices):
             self.highs.changeColsCost(len(prices), points.priced.astype(np.int32), prices)
-        deadline = time.monotonic() + points.options.time_limit_s
         for _ in range(ROUNDS):
             status, x, value = solve_lp(self.highs, deadline)
             if status == highspy.HighsModelStatus.kInfeasible:
                 return np.inf, np.zeros(len(held)), np.zeros(len(prices))
-            late = time.monotonic() > deadline
-            if x is None or late:
-                limit = f"overran its time limit of {points.options.time_limit_s:g} s"
-                reason = limit if late else f"ended with {self.highs.modelStatusToString(status)}"
-                raise SolverError(f"the dispatch at a point of the uncertainty set {reason}")
+            if x is None or time.monotonic() > deadline:
+                return None
             fresh = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
             if not len(fresh.lower):
                 break

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from igdt_planner.errors import InputError
+from igdt_planner.errors import InputError, SolverError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.outcome import blank_plan, plan_of
@@ -35,6 +35,8 @@ NEAR, SAME = 1e-3, 1e-8
 """Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
 LEAST_RISE = 1e-4
 """By what share of alpha, at least, a smaller range begins above what is reached."""
+LOOSE_BASE = 0.5
+"""Share by which a baseline may cost more than its bound before that is worth a warning."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
@@ -310,9 +312,12 @@ class Question:
         self.tried.append(tried_at(step, run, time.monotonic() - begun, alpha, promised))
         return (decisions, *survived, step) if survived is not None else None
 
-    def survive(self, asked: Horizon, decisions: Decisions, alpha: float) -> tuple[float, Run] | None:
+    def survive(
+        self, asked: Horizon, decisions: Decisions, alpha: float, slope: float | None = None
+    ) -> tuple[float, Run] | None:
         """What of an alpha survives AC at decisions, with its dispatch; None where none does."""
-        slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
+        if slope is None:
+            slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
         return survive(partial(self.run_at, decisions), asked, alpha, slope)
 
     def run_at(self, decisions: Decisions, alpha: float) -> Run | None:
@@ -335,6 +340,11 @@ class Question:
             if run.verdict.verdict == "feasible"
             else ["AC power flow does not accept the dispatch at the worst case"]
         )
+        if (loose := base_gap(self.base.plan)) is not None and self.beta is not None:
+            warnings.append(
+                f"the budget refers to a baseline that may cost {100.0 * loose:.0f} % more than the best: "
+                "alpha may be that of a poor baseline; a longer time limit finds a better one"
+            )
         if asked.sense == "robust" and fields["alpha"]:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
             warnings += broken
@@ -406,7 +416,10 @@ class Question:
         self, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
     ) -> tuple[dict[str, Any], list[str]]:
         """Try to break a plan inside its alpha; sites, topology and storage schedule stay."""
-        attack = Recourse(self.session, decisions, self.found, self.held(schedule)).attacked(alpha)
+        try:
+            attack = Recourse(self.session, decisions, self.found, self.held(schedule)).attacked(alpha)
+        except SolverError as error:
+            return self.worst_case(0, None, False, False), [f"the adversary did not come to an end: {error}"]
         broken = attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
         found = self.worst_case(attack.points, attack.cost, attack.proven, broken)
         text = (
@@ -414,6 +427,14 @@ class Question:
             "please report this"
         )
         return found, [text] if broken else []
+
+
+def base_gap(base: Plan) -> float | None:
+    """By what share a baseline may cost too much, where that is more than a budget means; None where it is little."""
+    if base.objective is None or not base.bound or base.bound <= 0.0:
+        return None
+    gap = base.objective / base.bound - 1.0
+    return gap if gap > LOOSE_BASE else None
 
 
 def schedule_of(values: Mapping[str, float]) -> dict[str, float]:

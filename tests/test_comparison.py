@@ -39,7 +39,8 @@ def test_crossing_of_two_tables_by_hand() -> None:
     ((beta, budget, alpha, below, above, words),) = crossings("a", first, "b", second)
     assert (beta, budget, alpha) == (pytest.approx(0.5), pytest.approx(15.0), pytest.approx(0.2))
     assert (below, above) == ("b", "a")
-    assert "less than 50 % of extra cost is safer with b" in words and "alpha = 0.2 there" in words
+    assert "between 0 and 100 % of extra cost (by a straight line at 50 % and alpha = 0.2)" in words
+    assert "who accepts less is safer with b, who accepts more with a" in words
 
 
 def test_curves_that_meet_on_the_grid_cross_once_and_those_that_only_touch_never() -> None:

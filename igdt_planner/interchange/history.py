@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,9 @@ from igdt_planner.interchange.csv_folder import FileError, read_file, read_table
 COLUMNS: Final = ("time", "quantity", "component", "forecast", "outcome")
 NEEDED: Final = ("time", "quantity", "forecast", "outcome")
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?", re.ASCII)
+_NUMBERS: Final = re.compile(r"[\d:T-]+")
+MANY: Final = 5
+"""Rows with a fault of one sort that are told as one."""
 _TEXT, _NUMBER = Column("text"), Column("number")
 
 
@@ -68,7 +72,7 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
         typed.append(values)
     findings += [_at(name, place, message) for place, message in _order(typed, places)]
     if findings:
-        raise InputError(sorted(findings, key=lambda finding: finding.row or 0))
+        raise InputError(_gathered(sorted(findings, key=lambda finding: finding.row or 0)))
     return pd.DataFrame(typed, columns=list(COLUMNS)).assign(row=places)
 
 
@@ -123,6 +127,18 @@ def _order(rows: list[dict[str, Any]], places: list[int]) -> list[tuple[int, str
             faults.append((place, f"{what} at {row['time']} stands in row {seen[key]} already"))
         seen.setdefault(key, place)
     return faults
+
+
+def _gathered(findings: list[Finding]) -> list[Finding]:
+    """Faults of one sort in many rows as one, that of the first row."""
+    sorts: dict[str, list[Finding]] = {}
+    for finding in findings:
+        sorts.setdefault(_NUMBERS.sub("", finding.message), []).append(finding)
+    gathered: list[Finding] = []
+    for same in sorts.values():
+        first, more = same[0], len(same) - 1
+        gathered += [replace(first, message=f"{first.message} (and {more} more rows)")] if more >= MANY else same
+    return gathered
 
 
 def _at(name: str, row: int | None, message: str, hint: str = "") -> Finding:

@@ -62,7 +62,13 @@ def curve_figure(
     if robust is not None:
         shown.append(curve_view(robust))
         _shade(axes, shown[0], colour, rising=True)
-        _draw(axes, shown[0], colour, "-", "robustness: survived for certain" if not fixed else "plans chosen anew")
+        _draw(
+            axes,
+            shown[0],
+            colour,
+            "-",
+            "robustness: survived for certain (at the points)" if not fixed else "plans chosen anew",
+        )
     ends = []
     for (name, table), own in zip((fixed or {}).items(), cycle(FIXED), strict=False):
         shown.append(curve_view(table))

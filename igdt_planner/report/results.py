@@ -16,14 +16,6 @@ from igdt_planner.fixed import FixedCurve, fixed_from_dict
 from igdt_planner.front import Front, compare_fronts, front_from_dict, fronts_from_dict
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
-from igdt_planner.report.figures import (
-    dispatch_figure,
-    evidence_figure,
-    feeder_figure,
-    front_figure,
-    save_png,
-    voltage_figure,
-)
 from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import write_csv, write_plan_tables
 
@@ -36,16 +28,18 @@ def report_plan(plan: Plan, folder: Path, name: str | None = None) -> list[Path]
     list of Path
         The files written.
     """
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
     if plan.dispatch is None:
         return []
     stem = name or plan.kind
     before = base_state(plan.case, periods=plan.model.periods)
-    figures = {
-        "feeder": feeder_figure(plan, before),
-        "voltage": voltage_figure(plan, before),
-        "dispatch": dispatch_figure(plan),
+    pictured_by = {
+        "feeder": figures.feeder_figure(plan, before),
+        "voltage": figures.voltage_figure(plan, before),
+        "dispatch": figures.dispatch_figure(plan),
     }
-    pictures = [save_png(figure, folder / f"{stem}_{kind}.png") for kind, figure in figures.items()]
+    pictures = [figures.save_png(figure, folder / f"{stem}_{kind}.png") for kind, figure in pictured_by.items()]
     return [*write_plan_tables(plan, folder / f"{stem}_tables"), *pictures]
 
 
@@ -54,6 +48,8 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
 
     The robust plan pictured is the one at beta 0.1, else the first above 0, else the first.
     """
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
     written = [save_plan(curve.baseline, folder / "baseline.json")]
     written.append(write_whole(folder / "curve.json", to_json(curve.to_dict()).encode()))
     written += report_plan(curve.baseline, folder, "baseline")
@@ -61,7 +57,7 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
         written.append(save_plan(plan, folder / f"robust_beta_{plan.robustness['beta']:g}.json"))
     if curve.plans:
         written.append(write_csv(curve.table, folder / "curve.csv"))
-        written.append(save_png(curve.plot(), folder / "curve.png"))
+        written.append(figures.save_png(curve.plot(), folder / "curve.png"))
         written += report_plan(pictured(curve), folder, "robust")
     return written
 
@@ -76,14 +72,18 @@ def report_curves(curves: Mapping[str, Curve], folder: Path) -> list[Path]:
 
 def report_robustness(found: FixedCurve | Comparison, folder: Path) -> list[Path]:
     """Write the curve of a plan as it stands, or of several and where they cross: as JSON, as CSV, and its picture."""
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
     written = [found.save(folder / "robustness.json"), found.save(folder / "robustness.csv")]
     if isinstance(found, Comparison):
         written.append(write_csv(found.crossings, folder / "crossings.csv"))
-    return [*written, save_png(found.plot(), folder / "robustness.png")]
+    return [*written, figures.save_png(found.plot(), folder / "robustness.png")]
 
 
 def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
     """Write fronts: each as JSON and its table as CSV, how they compare, and all of them in one picture."""
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
     written = []
     for front in fronts:
         stem = folder / f"front_{front.method}"
@@ -91,14 +91,16 @@ def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
         written.append(write_csv(front.table.map(plain_cell), stem.with_suffix(".csv")))
     if any(front.plans for front in fronts):
         written.append(write_csv(compare_fronts(fronts), folder / "fronts.csv"))
-        written.append(save_png(front_figure(fronts), folder / "fronts.png"))
+        written.append(figures.save_png(figures.front_figure(fronts), folder / "fronts.png"))
     return written
 
 
 def report_evidence(found: Evidence, folder: Path) -> list[Path]:
     """Write evidence: as JSON, its rays as CSV, and its picture."""
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
     written = [found.save(folder / "evidence.json"), write_csv(found.rays, folder / "evidence.csv")]
-    return [*written, save_png(evidence_figure(found), folder / "evidence.png")]
+    return [*written, figures.save_png(figures.evidence_figure(found), folder / "evidence.png")]
 
 
 def report_document(document: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -151,7 +151,11 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
     """What is survived, or needed, and how well that is proven."""
     facts, unit = plan.robustness, plan.model.unit
     proof = "no plan survives more" if plan.kind == "robust" else "no plan needs less"
-    yield _line("alpha", f"{decimals(facts.get('alpha'))}   {_verdict(plan.ac)}")
+    proof += " in the model without AC losses" if plan.bound_of == "linear" else ""
+    untouched = facts.get("alpha_limit") == "unbounded"
+    alpha = "unlimited: nothing uncertain touches this plan" if untouched else decimals(facts.get("alpha"))
+    yield _line("alpha", f"{alpha}   {_verdict(plan.ac)}")
+    yield from _labelled("that is", _meaning(plan))
     yield _line("alpha bound", f"{decimals(facts.get('alpha_bound'))}   {proof}; gap {percent(plan.gap)}")
     if facts.get("alpha_floor") is not None:
         words = "survived even if the base objective were as low as its bound"
@@ -165,6 +169,20 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
     yield _line("budget", budget)
     if words := facts.get("worst_case", {}).get("corner"):
         yield from _labelled("worst case" if plan.kind == "robust" else "best case", plain_lines(words))
+
+
+def _meaning(plan: Plan) -> list[str]:
+    """How far every uncertain quantity may go at once, in shares of its forecast."""
+    if plan.dispatch is None or not plan.robustness.get("alpha"):
+        return []
+    words, case = [], "worst" if plan.kind == "robust" else "best"
+    for entry in plan.model.uncertain:
+        factors = getattr(plan.dispatch.realisation, entry.quantity)
+        values = [factors] if isinstance(factors, int | float) else list(factors.values())
+        least, most = (f"{100.0 * value:.1f}" for value in (min(values), max(values)))
+        share = f"{least} %" if least == most else f"{least} to {most} %"
+        words.append(f"{entry.quantity.replace('_', ' ')} at {share} of the forecast in the {case} case")
+    return words
 
 
 def _cost(plan: Plan) -> Iterable[str]:
