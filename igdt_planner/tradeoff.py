@@ -50,13 +50,10 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     Raises
     ------
     InputError
-        The second quantity alone never reaches the budget, or has no corner at which it could be held.
+        The second quantity alone never reaches the budget.
     """
     study = session.study
     first, second = study.model.uncertain
-    if not ambiguity(only(study, second.quantity), "robust").corner:
-        message = f"{second.quantity} is held at its worst, which is no corner here: name it first, or bound its side"
-        raise InputError.of(message, path="/model/uncertain/1", got=second.quantity)
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * (base.plan.objective or 0.0)
     most = reached(session, second, None, 0.0, budget, base, share)["alpha"]

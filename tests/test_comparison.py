@@ -302,9 +302,3 @@ def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     assert front["objective"].tolist() == pytest.approx([1.28 * 1.802] * 3, rel=2e-3)
     assert (front["alpha_dg_availability"] <= front["bound_dg_availability"] + 1e-9).all()
     assert front["verdict"].tolist() == ["feasible"] * 3
-
-
-def test_trade_off_holds_the_second_quantity_at_a_corner_or_not_at_all() -> None:
-    must_take = {"dg.technologies.0.must_take": True} | uncertain("load", "dg_availability")
-    with pytest.raises(ip.InputError, match="dg_availability is held at its worst, which is no corner here"):
-        ip.tradeoff("feeder4", hand("connected", must_take), 0.2, points=3)
