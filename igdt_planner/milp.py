@@ -57,7 +57,11 @@ ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
 FLOATING, SMALL_COST = 1e-5, 1e-3
 """Loss above what flows cause, relative to the objective (to this, if that is smaller), that AC would not confirm."""
-ASTRAY = (highspy.HighsModelStatus.kUnknown, highspy.HighsModelStatus.kIterationLimit)
+ASTRAY = (
+    highspy.HighsModelStatus.kUnknown,
+    highspy.HighsModelStatus.kIterationLimit,
+    highspy.HighsModelStatus.kSolveError,
+)
 """Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
@@ -156,6 +160,9 @@ def relax(
         status, x, value = solve_lp(highs, deadline)
         if x is not None and worst_violation(problem, x, integral=False) > LP_TOLERANCE:
             highs.clearSolver()  # a warm start that HiGHS itself finds without fault
+            status, x, value = solve_lp(highs, deadline)
+        if x is None and status in ASTRAY:  # too fine a tolerance for its numbers: HiGHS's own one
+            highs = to_highs(problem, stack(cuts, added), options, integral=False)
             status, x, value = solve_lp(highs, deadline)
         if x is None:
             break
