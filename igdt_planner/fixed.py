@@ -63,7 +63,8 @@ class FixedCurve(Saved):
         robust = self.sense == "robust"
         title = "Robustness of one plan as it stands" if robust else "Opportuneness of one plan as it stands"
         tables = (self.table, None) if robust else (None, self.table)
-        words = f"{self.plan.case.name}, {self.plan.model.name}; worst case: {self.worst_case}"
+        case = self.worst_case.split(", justified")[0].split(":")[0]
+        words = f"{self.plan.case.name}, {self.plan.model.name}; worst case: {case}"
         return curve_figure(*tables, unit=self.plan.model.unit, title=title, subtitle=words)
 
     def to_dict(self) -> dict[str, Any]:

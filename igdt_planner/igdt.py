@@ -80,6 +80,9 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
         message = "the weights of all uncertain quantities are 0: nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
     uncertainty, power, price = set_of(study), power_faults(study), price_faults(study)
+    if not any(reach.any() for shape in uncertainty.shapes.values() for reach in shape.reach()):
+        message = "the uncertainty set is a point: psi, down and up of all quantities are 0, so nothing may deviate"
+        raise InputError.of(message, path="/model/uncertain/0")
     side = 1.0 if sense == "robust" else -1.0
     doubted = frozenset(q for q in uncertainty.shapes if (price if q == "price" else power))
     extreme = {

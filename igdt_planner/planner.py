@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from concurrent.futures import Executor
 from numbers import Real
 from typing import Any
@@ -357,6 +357,7 @@ def robustness(
     InputError
         A plan without dispatch, a bad grid, nothing uncertain, or an opportunity without a corner.
     """
+    require_plan(plan)
     require_grid(betas)
     for beta in betas:
         require_question(sense, beta, None)
@@ -388,7 +389,11 @@ def compare(
     InputError
         No plan, a plan without dispatch, a bad grid, or plans and an envelope that answer different questions.
     """
+    if isinstance(plans, Plan | str):
+        raise InputError.of("plans must be a list of plans, or plans by name", path="/study/plans")
     named = dict(plans) if isinstance(plans, Mapping) else {f"plan {n}": plan for n, plan in enumerate(plans, 1)}
+    for plan in named.values():
+        require_plan(plan)
     require_comparable(named)
     if envelope is not None:
         require_envelope(envelope, next(iter(named.items())), base_objective)
@@ -411,6 +416,7 @@ def drivers(plan: Plan) -> Drivers:
     InputError
         When the plan is no robust plan with an alpha above 0.
     """
+    require_plan(plan)
     return drivers_of(plan)
 
 
@@ -493,7 +499,15 @@ def forecast_cost(plan: Plan) -> float | None:
 
 def check(plan: Plan) -> Plan:
     """The plan judged anew by AC power flow, from its own case, model and dispatch alone."""
+    require_plan(plan)
     return judge(plan)
+
+
+def require_plan(plan: object) -> None:
+    """Refuse what is no plan, such as the name of its file."""
+    if not isinstance(plan, Plan):
+        hint = "load it with ip.load_plan(path)"
+        raise InputError.of(f"a plan is needed, got {type(plan).__name__}", path="/study/plan", hint=hint)
 
 
 def require_question(sense: str, beta: float | None, budget: float | None) -> None:
@@ -502,7 +516,7 @@ def require_question(sense: str, beta: float | None, budget: float | None) -> No
         given = "neither" if beta is None else "both"
         raise InputError.of(f"{sense} needs either beta or a budget, got {given}", path="/study/beta")
     if beta is not None:
-        require_grid([beta])
+        require_grid([beta], single=True)
         if sense == "opportunity" and beta >= 1.0:
             raise InputError.of(
                 f"beta {beta:g} leaves no positive cost for an opportunity; it must lie below 1",
@@ -573,13 +587,15 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def require_grid(betas: Sequence[float]) -> None:
+def require_grid(betas: Sequence[float], *, single: bool = False) -> None:
     """Refuse an empty grid, a duplicate, and any beta that is negative or no number; all faults at once."""
+    if not isinstance(betas, Sized):
+        raise InputError.of(f"betas must be a list of numbers, got {betas!r}", path="/study/betas", got=betas)
     if len(betas) > MOST_BETAS:
         raise InputError.of(f"more than {MOST_BETAS} betas, each a solve of its own", path="/study/betas")
     findings = [] if len(betas) else [Finding("betas is empty: name at least one", "/study/betas", [])]
     for position, beta in enumerate(betas):
-        path = f"/study/betas/{position}"
+        path = "/study/beta" if single else f"/study/betas/{position}"
         if not is_number(beta):
             findings.append(Finding(f"beta {beta!r} is no number", path, beta))
         elif not 0.0 <= beta < float("inf"):

@@ -135,38 +135,51 @@ class Question:
         )
         if alone:
             session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
-        if solved.answer.status == "infeasible" and asked.alpha_lb > 0.0:
-            self.bound = min(self.bound, asked.alpha_lb)
-        elif math.isfinite(solved.answer.bound):
-            most = max(abs(solved.answer.bound), asked.alpha_lb)
-            if asked.sense != "robust" or most < asked.alpha_ub or asked.alpha_ub >= self.asked.alpha_ub:
-                self.bound = min(self.bound, most)
+        self.take_bound(asked, solved)
         return solved
+
+    def take_bound(self, asked: Horizon, solved: Solved) -> None:
+        """Take in what a question over a range of alpha says of all alphas: the sets are nested."""
+        found, robust = abs(solved.answer.bound), self.asked.sense == "robust"
+        if solved.answer.status == "infeasible":
+            if robust and asked.alpha_lb > 0.0:
+                self.bound = min(self.bound, asked.alpha_lb)
+            elif not robust and asked.alpha_ub < self.asked.alpha_ub:
+                self.bound = asked.alpha_ub
+        elif math.isfinite(found) and robust:
+            most = max(found, asked.alpha_lb)
+            if most < asked.alpha_ub or asked.alpha_ub >= self.asked.alpha_ub:
+                self.bound = min(self.bound, most)
+        elif math.isfinite(found) and (found > asked.alpha_lb or asked.alpha_lb <= self.asked.alpha_lb):
+            self.bound = found if math.isinf(self.bound) else max(self.bound, found)
 
     @property
     def relaxed(self) -> bool:
         """Whether the MILP relaxes what alpha does to a quantity: bought power at a price, a squared rating."""
-        relaxed = {"price", "line_rating"} & set(self.found.uncertainty.shapes)
-        return bool(relaxed) and self.asked.sense == "robust"
+        return bool({"price", "line_rating"} & set(self.found.uncertainty.shapes))
 
     def held(self, schedule: Mapping[str, float]) -> Mapping[str, float] | None:
         """The schedule of storage, where it stands before the uncertain values are known."""
         return schedule if self.study.model.stages.storage == "here_and_now" else None
 
     def above(self, asked: Horizon, reached: float, rises: int) -> Horizon | None:
-        """The question just above what is reached: there its relaxation is exact, as alpha is held.
+        """The question just above what is reached (opportunity: below): exact there, as alpha is held.
 
         Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
         way is not gone in small steps. None where the bound leaves no range.
         """
         rise = 0.9 * max(self.session.asked_gap, LEAST_RISE)
+        if asked.sense == "opportunity":
+            high, least = reached * (1.0 - rise) - BUDGET_TOLERANCE, self.bound
+            wide = high * rise * WIDER**rises if rises else 0.0
+            return dataclasses.replace(asked, alpha_lb=max(least, high - wide), alpha_ub=high) if high > least else None
         low = max(0.0, reached) * (1.0 + rise) + BUDGET_TOLERANCE
         most = min(self.asked.alpha_ub, self.bound)
         wide = low * rise * WIDER**rises if rises else 0.0
         return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
 
     def narrowed(self, left: Left, deadline: float) -> Left:
-        """Ask again for a larger alpha than was reached, until none is found or the gap is closed."""
+        """Ask again for a larger alpha (opportunity: a smaller one) than was reached, until none is found."""
         rises = 0
         for _ in range(NARROWED):
             reached = left[1]
@@ -175,7 +188,8 @@ class Question:
                 break
             solved = self.solve(asked, [left[0].binaries], deadline)
             again = self.mended(solved) if solved.answer.x is not None else None
-            if again is not None and again[1] > reached:
+            better = again is not None and (again[1] > reached if asked.sense == "robust" else again[1] < reached)
+            if again is not None and better:
                 left, self.promised, rises = again, abs(solved.answer.value or 0.0), rises + 1
             elif rises:
                 rises = 0
@@ -193,7 +207,9 @@ class Question:
         scenarios = [self.found.first]
         best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
         narrowed, rises, asked = 0, 0, self.asked
-        study, waits = self.study.switched_once(), self.study.model.stages.topology == "wait_and_see"
+        study = self.study.switched_once()
+        switched = any(mode.settings.topology != "fixed" for mode in self.study.modes.values())
+        waits = switched and self.study.model.stages.topology == "wait_and_see"
         last, deadline = deadline, 0.5 * (time.monotonic() + deadline) if waits else deadline
         while True:
             asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
@@ -217,7 +233,7 @@ class Question:
                 break
             if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
                 again = self.above(asked, best[0], rises)
-                if again is None:
+                if again is None or again == asked:
                     break
                 asked, narrowed = again, narrowed + 1
             else:

@@ -283,10 +283,7 @@ class Recourse:
                     return alpha
             else:
                 high = alpha
-            slope = sum(
-                float(values @ self.uncertainty.deviations(direction, q, c))
-                for (q, c), values in ((key, slopes[key]) for key in self.uncertainty.series())
-            )
+            slope = self.slope_along(direction, slopes)
             newton = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
             alpha = newton if low < newton < high else 0.5 * (low + high)
             if high - low <= BREAK * max(high, BREAK):
@@ -294,12 +291,27 @@ class Recourse:
         return low
 
     def needed(self, direction: Direction, budget: float, most: float) -> float:
-        """The smallest alpha up to ``most`` at which a direction comes within the budget; below 0 where none does."""
-        (at_most,), _ = self.costs([direction], most)
-        if at_most > budget * (1.0 + BREAK):
+        """The smallest alpha up to ``most`` at which a direction comes within the budget; below 0 where none does.
+
+        By Newton steps from the forecast, which a convex cost never takes beyond that alpha; then by halves.
+        """
+        low, high = 0.0, 0.0
+        for _ in range(STEPS):
+            (cost,), (slopes,) = self.costs([direction], high)
+            if cost <= budget * (1.0 + BREAK):
+                break
+            slope = self.slope_along(direction, slopes)
+            if not np.isfinite(cost) or slope >= 0.0 or high >= most:
+                return -1.0
+            low, high = high, float(min(most, high + 1.001 * (budget - cost) / slope))
+        else:
             return -1.0
-        low, high = 0.0, most
         while high - low > BREAK * max(high, BREAK):
             (cost,), _ = self.costs([direction], 0.5 * (low + high))
             low, high = (low, 0.5 * (low + high)) if cost <= budget else (0.5 * (low + high), high)
         return high
+
+    def slope_along(self, direction: Direction, slopes: Slopes) -> float:
+        """How the cost changes per unit of alpha along a direction."""
+        deviations = self.uncertainty.deviations
+        return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in self.uncertainty.series())

@@ -292,6 +292,15 @@ def test_drivers_by_hand() -> None:
     assert found.terms["rise"].sum() == pytest.approx(rise, rel=1e-6)
 
 
+@pytest.mark.parametrize(("quantity", "rise"), [("load", 10.0), ("dg_availability", 7.0)])
+def test_opportunity_of_a_fixed_plan_by_hand(quantity: str, rise: float) -> None:
+    """Islanded feeder4: 5 % of 1.802 MWh are won by 10 MWh less load, or by 7 MWh more DG, for each unit of alpha."""
+    plan = ip.solve("feeder4", hand("islanded", uncertain(quantity)))
+    table = ip.robustness(plan, [0.0, 0.05], sense="opportunity").table
+    assert table["alpha"].tolist() == pytest.approx([0.0, 0.05 * 1.802 / rise], rel=5e-3)
+    assert table["verdict"].tolist() == ["feasible"] * 2
+
+
 def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     """SOURCE.md (e): ``11.2 x`` for DG and ``13 y`` for load share the 0.504 MWh that the budget leaves."""
     front = ip.tradeoff("feeder4", BOTH, 0.28, points=3)
@@ -302,3 +311,11 @@ def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     assert front["objective"].tolist() == pytest.approx([1.28 * 1.802] * 3, rel=2e-3)
     assert (front["alpha_dg_availability"] <= front["bound_dg_availability"] + 1e-9).all()
     assert front["verdict"].tolist() == ["feasible"] * 3
+
+
+@pytest.mark.parametrize(
+    "verb", [ip.check, ip.drivers, lambda plan: ip.robustness(plan, [0.1]), lambda plan: ip.compare([plan], [0.1])]
+)
+def test_name_of_a_file_is_no_plan(verb: Callable[[Any], object]) -> None:
+    with pytest.raises(ip.InputError, match=r"a plan is needed, got str.*ip\.load_plan"):
+        verb("plan.json")

@@ -94,6 +94,12 @@ def test_what_does_not_touch_a_plan_does_not_limit_it() -> None:
     assert plan.robustness["alpha"] is None and plan.robustness["alpha_limit"] == "unbounded"
 
 
+def test_a_set_that_is_a_point_is_refused() -> None:
+    flat = uncertain("load", shape="interval", down=0.0, up=0.0)
+    with pytest.raises(ip.InputError, match="the uncertainty set is a point"):
+        ip.robust("feeder4", hand("islanded", flat), 0.1)
+
+
 MUST_TAKE = {"dg.technologies.0.must_take": True} | uncertain("dg_availability")
 
 
@@ -170,6 +176,14 @@ def test_price_alone_by_hand() -> None:
     assert plan.robustness["alpha_bound"] == pytest.approx(0.1, rel=2e-3)
     assert plan.robustness["worst_case"]["corner"].startswith("corner (price up), justified: nothing can be sold")
     assert plan.ac is not None and plan.ac.verdict == "feasible"
+
+
+@pytest.mark.slow
+def test_price_of_an_opportunity_by_hand() -> None:
+    """The cost is proportional to the price, so that a price lower by beta is needed, and proven to be."""
+    fields = ip.opportunity(dear(), priced(**uncertain("price")), 0.1).robustness
+    assert fields["alpha"] == pytest.approx(0.1, rel=1e-3)
+    assert fields["alpha_bound"] == pytest.approx(0.1, rel=2e-3) and fields["alpha_bound"] <= fields["alpha"]
 
 
 @pytest.mark.slow
