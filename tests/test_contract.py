@@ -141,7 +141,7 @@ VALUES: list[tuple[str, object, str, str]] = [
     ("study/kind", None, "/study/kind", "'solve'"),
     ("study", {"kind": "robust"}, "/study/beta", "either beta or a budget"),
     ("study", {"kind": "robust", "beta": 0.1, "budget": 1.0}, "/study/beta", "either beta or a budget"),
-    ("study", {"kind": "robust", "beta": -0.1}, "/study/betas/0", "0 or more"),
+    ("study", {"kind": "robust", "beta": -0.1}, "/study/beta", "0 or more"),
     ("study", {"kind": "robust", "beta": "0.1"}, "/study/beta", "number"),
     ("study", {"kind": "robust", "beta": True}, "/study/beta", "number"),
     ("study", {"kind": "robust", "beta": 0.1, "betas": [0.1]}, "/study/betas", "does not belong to kind robust"),
