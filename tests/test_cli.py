@@ -193,6 +193,7 @@ def test_robustness_leaves_what_report_draws_again(cli: Cli, saved: Path, tmp_pa
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
 
 
+@pytest.mark.slow
 def test_alternatives_as_table_document_and_files(cli: Cli, tmp_path: Path) -> None:
     command = ["alternatives", "feeder4", CONNECTED, "--beta", 1.0, "--samples", 20, "--scenarios", 2, "--seed", 3]
     shown = cli(*command, "--out", tmp_path)
