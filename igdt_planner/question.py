@@ -35,8 +35,8 @@ NEAR, SAME = 1e-3, 1e-8
 """Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
 LEAST_RISE = 1e-4
 """By what share of alpha, at least, a smaller range begins above what is reached."""
-LOOSE_BASE = 0.5
-"""Share by which a baseline may cost more than its bound before that is worth a warning."""
+LOOSE_BASE = 0.33
+"""Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
@@ -356,10 +356,11 @@ class Question:
             if run.verdict.verdict == "feasible"
             else ["AC power flow does not accept the dispatch at the worst case"]
         )
-        if (loose := base_gap(self.base.plan)) is not None and self.beta is not None:
+        base_gap = self.base.plan.gap
+        if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
             warnings.append(
-                f"the budget refers to a baseline that may cost {100.0 * loose:.0f} % more than the best: "
-                "alpha may be that of a poor baseline; a longer time limit finds a better one"
+                f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
+                "alpha may be that of a poor baseline; a longer time limit may find a better one"
             )
         if asked.sense == "robust" and fields["alpha"]:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
@@ -443,14 +444,6 @@ class Question:
             "please report this"
         )
         return found, [text] if broken else []
-
-
-def base_gap(base: Plan) -> float | None:
-    """By what share a baseline may cost too much, where that is more than a budget means; None where it is little."""
-    if base.objective is None or not base.bound or base.bound <= 0.0:
-        return None
-    gap = base.objective / base.bound - 1.0
-    return gap if gap > LOOSE_BASE else None
 
 
 def schedule_of(values: Mapping[str, float]) -> dict[str, float]:

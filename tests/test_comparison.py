@@ -14,6 +14,7 @@ from test_igdt import stated
 
 import igdt_planner as ip
 from igdt_planner.comparison import crossings
+from igdt_planner.fixed_plan import rising
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
 
@@ -290,6 +291,17 @@ def test_drivers_by_hand() -> None:
     assert plan.objective is not None
     rise = plan.objective - plan.robustness["objective_forecast"]
     assert found.terms["rise"].sum() == pytest.approx(rise, rel=1e-6)
+
+
+def test_what_is_survived_for_less_is_survived_for_more() -> None:
+    points = [
+        {"beta": n, "alpha": alpha, "alpha_limit": "budget"}
+        | dict.fromkeys(("objective", "model_objective", "verdict"), n)
+        for n, alpha in enumerate((None, 0.2, 0.1, 0.3))
+    ]
+    assert [point["alpha"] for point in rising(points, "robust")] == [None, 0.2, 0.2, 0.3]
+    assert [point["objective"] for point in rising(points, "robust")] == [0, 1, 1, 3]
+    assert rising(points, "opportunity") == points
 
 
 @pytest.mark.parametrize(("quantity", "rise"), [("load", 10.0), ("dg_availability", 7.0)])

@@ -81,6 +81,14 @@ def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> Non
     assert plan.robustness["alpha_limit"] == "unbounded"
 
 
+def test_budget_of_a_loose_baseline_is_said(islanded: tuple[Session, Candidate]) -> None:
+    session, base = islanded
+    loose = Candidate(dataclasses.replace(base.plan, gap=0.75), base.decisions)
+    for candidate, warned in ((base, False), (loose, True)):
+        plan = answer(session, "robust", 0.28, None, candidate, (), 0.5).plan
+        assert any("baseline with a gap of 75 %" in warning for warning in plan.warnings) is warned
+
+
 def test_what_does_not_touch_a_plan_does_not_limit_it() -> None:
     """Wind may fall as it likes where the one unit built is PV."""
     units = [
