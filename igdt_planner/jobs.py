@@ -125,7 +125,8 @@ def outdone(session: Session, job: Job) -> Candidate:
 def under(plan: Plan, own: Plan, asked_gap: float) -> Plan:
     """A fixed plan under the bound of all plans; a linear bound is not compared with what it reaches by AC."""
     fields = {**plan.robustness, "alpha_bound": own.bound}
-    gap = alpha_gap(fields["alpha"], own.bound, 0.0, plan.bound_of)
+    reached = fields["alpha"] if plan.bound_of == "ac" else 0.0
+    gap = alpha_gap(fields["alpha"], own.bound, reached)
     status = question_status(plan, fields, gap, asked_gap)
     return dataclasses.replace(plan, robustness=fields, bound=own.bound, gap=gap, status=status)
 

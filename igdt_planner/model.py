@@ -40,6 +40,7 @@ Count = Annotated[Whole, Field(ge=0)]
 Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[str, AfterValidator(_not_empty)]
 
+Losses = Literal["none", "objective", "balance"]
 ModeName = Literal["connected", "islanded"]
 TermName = Literal[
     "losses",
@@ -310,7 +311,7 @@ class Model(Strict):
     title: str = ""
     unit: str
     periods: Literal["all", "peak"] = "all"
-    losses: Literal["none", "objective", "balance"] = "balance"
+    losses: Losses = "balance"
     modes: dict[ModeName, Mode]
     objective: Annotated[tuple[Term, ...], Field(min_length=1)]
     limits: tuple[TermLimit, ...] = ()

@@ -13,10 +13,9 @@ LEAST_ALPHA = 1e-6
 """An alpha below is none: no gap refers to it."""
 
 
-def alpha_gap(alpha: float | None, bound: float | None, model_alpha: float, of: str) -> float | None:
-    """Relative distance between alpha and its bound, of the same problem; None at 0 and where alpha is unbounded."""
-    reached = alpha if of == "ac" else model_alpha
-    if not alpha or alpha < LEAST_ALPHA or bound is None or not reached or reached < 1e-9:
+def alpha_gap(alpha: float | None, bound: float | None, reached: float) -> float | None:
+    """Relative distance of what is reached, in the terms of the bound, from it; None at 0 and where all is survived."""
+    if not alpha or alpha < LEAST_ALPHA or bound is None or not LEAST_ALPHA <= reached < math.inf:
         return None
     return abs(bound - reached) / reached
 

@@ -14,7 +14,7 @@ import numpy as np
 from igdt_planner.errors import InputError, SolverError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
-from igdt_planner.outcome import blank_plan, plan_of
+from igdt_planner.outcome import blank_plan, bound_of, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.proof import alpha_gap, question_status
 from igdt_planner.recourse import Recourse
@@ -84,7 +84,7 @@ class Question:
         self.found, self.direction = found, found.first
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound = 1, math.inf
-        self.promised = 0.0
+        self.reached = 0.0
         self.tried: list[StepTried] = []
 
     def point(self, alpha: float) -> Realisation:
@@ -100,8 +100,8 @@ class Question:
         deadline = begun + session.limit(share)
         if self.found.corner:
             solved = self.solve(asked, starts, deadline)
-            self.promised = abs(solved.answer.value or 0.0)
             left = self.surviving(solved)
+            self.reached = self.attained(solved, left)
             if left is not None and not solved.cancelled and self.relaxed:
                 left = self.narrowed(left, deadline)
         else:
@@ -178,19 +178,40 @@ class Question:
         wide = low * rise * WIDER**rises if rises else 0.0
         return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
 
+    def attained(self, solved: Solved, left: Left | None) -> float:
+        """The alpha of what a solve found in the terms of the bound: what AC leaves, or that of a linear model."""
+        if bound_of(self.study) == "linear":
+            alpha = self.modelled(solved)
+        else:
+            alpha = left[1] if left is not None else None
+        return alpha if alpha is not None else (-math.inf if self.asked.sense == "robust" else math.inf)
+
+    def modelled(self, solved: Solved) -> float | None:
+        """The alpha that a model gives its decisions, with alpha held where the MILP relaxes products with it."""
+        if solved.answer.x is None or not self.relaxed:
+            return abs(solved.answer.value or 0.0) if solved.answer.x is not None else None
+        asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
+        recourse = Recourse(self.session, decisions, self.found, None, self.study.model.losses)
+        if asked.sense == "robust":
+            alpha = recourse.reach(asked.budget, asked.alpha_ub).alpha
+        else:
+            alpha = recourse.needed(self.found.first, asked.budget, asked.alpha_ub)
+        return alpha if alpha >= 0.0 else None
+
     def narrowed(self, left: Left, deadline: float) -> Left:
         """Ask again for a larger alpha (opportunity: a smaller one) than was reached, until none is found."""
-        rises = 0
+        rises, side = 0, 1.0 if self.asked.sense == "robust" else -1.0
         for _ in range(NARROWED):
-            reached = left[1]
-            asked = self.above(self.asked, reached, rises)
+            asked = self.above(self.asked, self.reached, rises)
             if asked is None or time.monotonic() > deadline:
                 break
             solved = self.solve(asked, [left[0].binaries], deadline)
             again = self.mended(solved) if solved.answer.x is not None else None
-            better = again is not None and (again[1] > reached if asked.sense == "robust" else again[1] < reached)
-            if again is not None and better:
-                left, self.promised, rises = again, abs(solved.answer.value or 0.0), rises + 1
+            if again is not None and side * again[1] > side * left[1]:
+                left = again
+            further = self.attained(solved, again)
+            if side * further > side * self.reached:
+                self.reached, rises = further, rises + 1
             elif rises:
                 rises = 0
             else:
@@ -206,7 +227,7 @@ class Question:
         session, gap = self.session, self.session.asked_gap
         scenarios = [self.found.first]
         best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
-        narrowed, rises, asked = 0, 0, self.asked
+        narrowed, rises, asked, self.reached = 0, 0, self.asked, -math.inf
         study = self.study.switched_once()
         switched = any(mode.settings.topology != "fixed" for mode in self.study.modes.values())
         waits = switched and self.study.model.stages.topology == "wait_and_see"
@@ -220,19 +241,23 @@ class Question:
             decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
             schedule = self.held(schedule_of(solved.values))
             most = min(self.asked.alpha_ub, abs(solved.answer.value or 0.0))
-            reach = Recourse(session, decisions, self.found, schedule).reach(self.asked.budget, most)
+            exact = Recourse(session, decisions, self.found, schedule).reach(self.asked.budget, most)
+            if best is None or exact.alpha > best[0]:
+                best = exact.alpha, decisions, schedule, exact.attack.direction
+            reach, losses = exact, self.study.model.losses
+            if bound_of(self.study) == "linear":  # the adversary of a model is one of its own losses
+                reach = Recourse(session, decisions, self.found, schedule, losses).reach(self.asked.budget, most)
             rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
-            if best is None or reach.alpha > best[0]:
-                best = reach.alpha, decisions, schedule, reach.attack.direction
+            self.reached = max(self.reached, reach.alpha)
             session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
-            closed = self.bound - best[0] <= gap * max(best[0], LEAST_RISE)
+            closed = self.bound - self.reached <= gap * max(self.reached, LEAST_RISE)
             over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
             nearest = min(self.distance(reach.attack.direction, scenario) for scenario in scenarios)
             known = not reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
             if closed or over or (known and not (self.relaxed and narrowed < NARROWED)):
                 break
             if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
-                again = self.above(asked, best[0], rises)
+                again = self.above(asked, self.reached, rises)
                 if again is None or again == asked:
                     break
                 asked, narrowed = again, narrowed + 1
@@ -244,12 +269,15 @@ class Question:
             self.solve(dataclasses.replace(self.asked, scenarios=tuple(scenarios)), starts, last)
         if best is None or best[0] < 0.0:
             return solved, self.surviving(None)
-        self.promised, decisions, self.schedule, self.direction = best
-        return solved, self.under_all(scenarios, decisions) or self.surviving(None)
+        alpha, decisions, self.schedule, self.direction = best
+        left = self.under_all(scenarios, decisions, alpha) or self.surviving(None)
+        if left is not None and bound_of(self.study) == "ac":
+            self.reached = left[1]
+        return solved, left
 
-    def under_all(self, scenarios: Sequence[Direction], decisions: Decisions) -> Left | None:
-        """What AC leaves of the alpha promised at every scenario known, the worst of which decides."""
-        left = self.kept(REDISPATCH, decisions, self.promised, time.monotonic())
+    def under_all(self, scenarios: Sequence[Direction], decisions: Decisions, promised: float) -> Left | None:
+        """What AC leaves of an alpha at every scenario known, the worst of which decides."""
+        left = self.kept(REDISPATCH, decisions, promised, time.monotonic())
         for direction in scenarios:
             if left is None:
                 break
@@ -299,6 +327,8 @@ class Question:
         asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
         promised = abs(solved.answer.value or 0.0)
         self.tried.append(self.as_promised(decisions, promised, solved))
+        if self.relaxed:
+            promised = self.modelled(solved) or 0.0
         best = self.kept(REDISPATCH, decisions, promised, time.monotonic())
         for step, fix in freed(self.session, decisions).items():
             if solved.cancelled or enough(asked, promised, best[1] if best is not None else None):
@@ -365,7 +395,7 @@ class Question:
         if asked.sense == "robust" and fields["alpha"]:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
             warnings += broken
-        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.promised, plan.bound_of)
+        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
         return dataclasses.replace(
             plan,
             kind=asked.sense,

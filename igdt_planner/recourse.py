@@ -19,7 +19,7 @@ from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.igdt import Ambiguity
 from igdt_planner.milp import Options
-from igdt_planner.model import Quantity
+from igdt_planner.model import Losses, Quantity
 from igdt_planner.peak import Peak, peak
 from igdt_planner.probe import Points
 from igdt_planner.problem import Index
@@ -74,13 +74,18 @@ class Reach(NamedTuple):
 
 
 class Recourse:
-    """Least cost of decisions at any point of the uncertainty set."""
+    """Least cost of decisions at any point of the uncertainty set, with exact losses unless stated."""
 
     def __init__(
-        self, session: Session, decisions: Decisions, found: Ambiguity, schedule: Mapping[str, float] | None
+        self,
+        session: Session,
+        decisions: Decisions,
+        found: Ambiguity,
+        schedule: Mapping[str, float] | None,
+        losses: Losses = "balance",
     ) -> None:
         self.session, self.found, self.uncertainty = session, found, found.uncertainty
-        fixed = session.study.decide(decisions.as_fix(session.study))
+        fixed = session.study.decide(decisions.as_fix(session.study), losses)
         run = session.decided(decisions, session.study, schedule)
         self.runs = run.answer.x is not None
         self.members: dict[Quantity, tuple[int, ...]] = {

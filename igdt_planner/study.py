@@ -15,6 +15,7 @@ from igdt_planner.model import (
     DgTechnology,
     EssTechnology,
     Fix,
+    Losses,
     Mode,
     Model,
     ModeName,
@@ -153,12 +154,12 @@ class Study:
         """The same study over samples of the uncertain quantities: a two-stage stochastic program."""
         return dataclasses.replace(self, samples=tuple(samples), horizon=None)
 
-    def decide(self, fix: Fix) -> Study:
-        """The same study with decisions fixed and the AC-tight loss model, ready for re-dispatch.
+    def decide(self, fix: Fix, losses: Losses = "balance") -> Study:
+        """The same study with decisions fixed, ready for re-dispatch; with the AC-tight loss model unless stated.
 
         Where sites are stated, no others are left to be considered.
         """
-        model = self.model.model_copy(update={"fix": fix, "losses": "balance"})
+        model = self.model.model_copy(update={"fix": fix, "losses": losses})
         dg = {(site.bus, site.technology) for site in fix.dg} if fix.dg is not None else set(self.dg)
         ess = {(site.bus, site.technology) for site in fix.ess} if fix.ess is not None else set(self.ess)
         return dataclasses.replace(

@@ -187,6 +187,26 @@ def test_price_alone_by_hand() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("losses", ["none", "objective"])
+def test_linear_losses_are_closed_too(losses: str) -> None:
+    """The bound is that of the linear model, whose baseline is 1250: alpha is the AC budget over it, less 1."""
+    plan = ip.robust(dear(), priced(**uncertain("price"), losses=losses), 0.1)
+    fields = plan.robustness
+    assert fields["alpha"] == pytest.approx(0.1, rel=1e-3)
+    assert plan.bound_of == "linear" and plan.status == "optimal"
+    assert fields["alpha_bound"] == pytest.approx(fields["budget"] / 1250.0 - 1.0, rel=2e-4)
+
+
+@pytest.mark.parametrize("shape", ["budgeted", "energy"])
+def test_shapes_under_linear_losses_by_hand(shape: str) -> None:
+    with Session(ip.load_case("feeder4"), hand("islanded", {"losses": "none"}), None, None, None) as session:
+        plan = asked(session, baseline(session), BY_HAND[shape][0])
+    assert plan.robustness["alpha_bound"] == pytest.approx(BY_HAND[shape][1], rel=2e-4)
+    assert plan.gap is not None and plan.gap <= 2e-4
+    assert plan.robustness["alpha"] == pytest.approx(BY_HAND[shape][1], rel=AC)
+
+
+@pytest.mark.slow
 def test_price_of_an_opportunity_by_hand() -> None:
     """The cost is proportional to the price, so that a price lower by beta is needed, and proven to be."""
     fields = ip.opportunity(dear(), priced(**uncertain("price")), 0.1).robustness
