@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from igdt_planner.ac.check import require_whole
@@ -18,6 +19,7 @@ from igdt_planner.question import Question
 from igdt_planner.recourse import BREAK, Recourse
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Study
+from igdt_planner.survival import limit_of
 
 
 def fixed_curve(
@@ -94,10 +96,9 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     if survived is None:
         return row | {"verdict": "violated"}
     alpha, run = survived
-    physical = alpha >= horizon.alpha_ub * (1.0 - 1e-9)
     return row | {
         "alpha": alpha,
-        "alpha_limit": "physical" if physical else "budget",
+        "alpha_limit": limit_of(partial(asked.run_at, decisions), horizon, alpha, run),
         "objective": run.verdict.objective,
         "model_objective": run.cost,
         "verdict": run.verdict.verdict,

@@ -22,7 +22,7 @@ from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solve import Solved
 from igdt_planner.study import Direction, Horizon, Study
-from igdt_planner.survival import BUDGET_TOLERANCE, excess_of, survive
+from igdt_planner.survival import BUDGET_TOLERANCE, excess_of, limit_of, survive
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
@@ -180,10 +180,8 @@ class Question:
 
     def attained(self, solved: Solved, left: Left | None) -> float:
         """The alpha of what a solve found in the terms of the bound: what AC leaves, or that of a linear model."""
-        if bound_of(self.study) == "linear":
-            alpha = self.modelled(solved)
-        else:
-            alpha = left[1] if left is not None else None
+        survived = left[1] if left is not None else None
+        alpha = survived if bound_of(self.study) == "ac" else self.modelled(solved)
         return alpha if alpha is not None else (-math.inf if self.asked.sense == "robust" else math.inf)
 
     def modelled(self, solved: Solved) -> float | None:
@@ -379,8 +377,10 @@ class Question:
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
-        elif asked.sense == "robust" and alpha > 0.0:
-            fields["alpha_floor"] = self.floor(decisions, alpha)
+        else:
+            fields["alpha_limit"] = limit_of(partial(self.run_at, decisions), asked, alpha, run)
+            if asked.sense == "robust" and alpha > 0.0:
+                fields["alpha_floor"] = self.floor(decisions, alpha)
         warnings = (
             []
             if run.verdict.verdict == "feasible"
@@ -416,12 +416,11 @@ class Question:
         bound = self.bound if math.isfinite(self.bound) else None
         if asked.sense == "robust" and bound is not None:
             bound = min(bound, asked.alpha_ub)
-        physical = alpha is not None and alpha >= asked.alpha_ub * (1.0 - 1e-9)
         return {
             "alpha": alpha,
             "alpha_bound": bound,
             "alpha_floor": None,
-            "alpha_limit": "physical" if physical else "budget",
+            "alpha_limit": "budget",
             "beta": self.beta,
             "base_objective": base.objective,
             "base_bound": base.bound,

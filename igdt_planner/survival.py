@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from igdt_planner.session import Run
 from igdt_planner.study import Horizon
@@ -16,6 +17,12 @@ ALPHA_TOLERANCE, CHORD = 1e-3, 0.98
 """How near to the largest alpha the one that survives must come, as a share; how much of a chord is gone at once."""
 LEAST_STEP = 1e-6
 """Of alpha, where AC refuses; what is nearer than that is the same."""
+
+SPENT = 1e-6
+"""Share of the budget that is left where it counts as spent."""
+
+Limit = Literal["budget", "network", "physical", "unbounded"]
+"""What ends alpha; unbounded where nothing uncertain touches a plan."""
 
 RunAt = Callable[[float], Run | None]
 """The dispatch of decisions at an alpha, with its AC verdict."""
@@ -73,6 +80,19 @@ def closer(run_at: RunAt, asked: Horizon, kept: tuple[float, Run], lost: tuple[f
         else:
             lost = alpha, excess
     return kept
+
+
+def limit_of(run_at: RunAt, asked: Horizon, alpha: float, run: Run) -> Limit:
+    """What keeps a robust alpha, at which decisions run like this, from being larger.
+
+    The network, where cost is left and yet no dispatch a little further on keeps voltages and ratings.
+    """
+    if alpha >= asked.alpha_ub * (1.0 - 1e-9):
+        return "physical"
+    if asked.sense == "opportunity" or -excess_of(run, asked) <= SPENT * asked.budget:
+        return "budget"
+    beyond = min(asked.alpha_ub, (1.0 + 2.0 * ALPHA_TOLERANCE) * alpha + 2.0 * LEAST_STEP)
+    return "network" if math.isinf(excess_of(run_at(beyond), asked)) else "budget"
 
 
 def excess_of(run: Run | None, asked: Horizon) -> float:

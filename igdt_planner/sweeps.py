@@ -224,7 +224,7 @@ def split(results: list[Result | None], grids: Sequence[Sequence[Job]]) -> list[
 def rivals_of(own: Result, smaller: Sequence[Result | None]) -> list[Result]:
     """Plans of smaller betas, other than the own one, that may survive more at its budget; each once."""
     plan = own.get("plan")
-    if plan is None or plan["status"] == "infeasible" or plan["alpha_limit"] != "budget":
+    if plan is None or plan["status"] == "infeasible" or plan["alpha_limit"] in ("physical", "unbounded"):
         return []
     rivals: dict[str, Result] = {}
     for other in smaller:

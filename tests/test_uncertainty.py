@@ -276,6 +276,9 @@ def test_rating_by_hand() -> None:
     assert plan.robustness["alpha"] == pytest.approx(1.0 - busiest, rel=2e-3)
     assert plan.robustness["alpha_bound"] == pytest.approx(plan.robustness["alpha"], rel=5e-3)
     assert plan.ac.lines["loading"].max() <= 1.0
+    assert plan.robustness["alpha_limit"] == "network"
+    limits = ip.robustness(plan, [0.01, 0.1]).table["alpha_limit"].tolist()
+    assert limits == ["network", "network"]
 
 
 @pytest.mark.parametrize("quantity", ["active_load", "reactive_load"])

@@ -29,6 +29,11 @@ STATUS_WORDS = {
     "cancelled": "stopped by the user",
     "failed": "the solver failed",
 }
+LIMIT_WORDS = {
+    "network": "network: cost is left, but a little further on no dispatch keeps voltages and ratings",
+    "physical": "physical: a quantity stands at its physical range",
+    "unbounded": "unbounded: nothing uncertain touches this plan",
+}
 STEP_WORDS = {
     "redispatch": "dispatched anew with exact losses",
     "topology": "refused by AC at its topology: switched anew",
@@ -161,7 +166,7 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
         words = "survived even if the base objective were as low as its bound"
         yield _line("alpha floor", f"{decimals(facts['alpha_floor'])}   {words}")
     if facts.get("alpha_limit") not in (None, "budget"):
-        yield _line("alpha limit", plain(facts["alpha_limit"]))
+        yield _line("alpha limit", LIMIT_WORDS.get(facts["alpha_limit"], plain(facts["alpha_limit"])))
     budget = f"{number(facts.get('budget'))} {unit}"
     if facts.get("beta") is not None and facts.get("base_objective") is not None:
         sign = "+" if plan.kind == "robust" else "-"
