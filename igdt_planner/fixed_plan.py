@@ -37,8 +37,7 @@ def fixed_curve(
     if plan.dispatch is None or plan.objective is None:
         raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/dispatch")
     require_whole(plan)
-    known = (base_objective, plan.robustness.get("base_objective"), plan.objective)
-    base = next(cost for cost in known if cost is not None)
+    base = base_of(plan) if base_objective is None else base_objective
     if not 0.0 < base < math.inf:
         message = f"the base objective is {base:g}: a relative budget needs a positive one"
         raise InputError.of(message, path="/study/base_objective", got=base)
@@ -58,6 +57,12 @@ def fixed_curve(
             points.append(point_of(asked, decisions, recourse))
             session.on_event({"kind": "finished", "alpha": points[-1]["alpha"], "bound": points[-1]["alpha_bound"]})
     return FixedCurve(plan, sense, base, justification(found, sense), table_of(rising(points, sense)))
+
+
+def base_of(plan: Plan) -> float:
+    """Cost that beta refers to in a plan's own question: its baseline's, or of a baseline its own; infinite without."""
+    known = (plan.robustness.get("base_objective"), plan.objective, math.inf)
+    return next(cost for cost in known if cost is not None)
 
 
 def rising(points: list[dict[str, Any]], sense: Sense) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from igdt_planner.curve import Curve
 from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, SolverError, placed
 from igdt_planner.fixed import FixedCurve
-from igdt_planner.fixed_plan import fixed_curve
+from igdt_planner.fixed_plan import base_of, fixed_curve
 from igdt_planner.front import Front
 from igdt_planner.igdt import Sense, horizon
 from igdt_planner.model import Model, load_model
@@ -380,7 +380,8 @@ def compare(
         Of one case and models with the same objective; named ``plan 1``, ``plan 2``, ... unless a mapping names them.
     betas : sequence of float
     base_objective : float, optional
-        Cost that beta refers to; else of the envelope's baseline, else the least cost of any plan at the forecast.
+        Cost that beta refers to; else of the envelope's baseline, else the least that any plan's own question refers
+        to, as :func:`robustness` takes it.
     envelope : Curve, optional
         Of :func:`sweep`, to be shown beside them.
 
@@ -397,10 +398,9 @@ def compare(
     require_comparable(named)
     if envelope is not None:
         require_envelope(envelope, next(iter(named.items())), base_objective)
-    costs = [cost for plan in named.values() if (cost := forecast_cost(plan)) is not None]
     base = base_objective
     if base is None:
-        base = envelope.baseline.objective if envelope is not None else min(costs, default=None)
+        base = envelope.baseline.objective if envelope is not None else min(map(base_of, named.values()))
     curves: dict[str, FixedCurve] = {}
     for number, (name, plan) in enumerate(named.items()):
         with placed(f"/study/plans/{number}"):
@@ -490,11 +490,6 @@ def tradeoff(
         if base.plan.objective is None:
             raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
         return tradeoff_of(session, base, beta, points)
-
-
-def forecast_cost(plan: Plan) -> float | None:
-    """What a plan costs at the forecast by AC power flow, in the model's unit."""
-    return plan.ac_forecast.objective if plan.ac_forecast is not None else plan.objective
 
 
 def check(plan: Plan) -> Plan:
