@@ -25,15 +25,17 @@ from igdt_planner.model import Model, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.question import answer, repeated, schedule_of
+from igdt_planner.recourse import Recourse
 from igdt_planner.report.tables import Saved
 from igdt_planner.sampled import exceeds, operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session
-from igdt_planner.study import Study
+from igdt_planner.study import Direction, Study
 
 COLUMNS = [
     "approach",
     "objective_forecast",
     "objective_worst",
+    "objective_expected",
     "mean",
     "q0.95",
     "share_over_budget",
@@ -58,9 +60,11 @@ class Alternatives(Saved):
         alpha within the budget). Each has its dispatch at the forecast and at the worst
         corner of the radius; none where there is no such dispatch.
     table : DataFrame
-        ``approach, objective_forecast, objective_worst, mean, q0.95, share_over_budget, share_broken, solve_s,
-        status``: cost by AC at the forecast and at the worst corner of the radius; mean, quantile and share over budget
-        of samples inside the radius; share of them that leave a limit.
+        ``approach, objective_forecast, objective_worst, objective_expected, mean, q0.95, share_over_budget,
+        share_broken, solve_s, status``: cost by AC at the forecast and at the worst corner of the radius; mean cost of
+        the points of the stochastic program, each dispatched at least cost; mean, quantile and share over budget of
+        samples inside the radius, run by the policy of :mod:`igdt_planner.sampled.policy`; share of them that leave a
+        limit.
     radius, budget : float
         Budget in the model's unit.
     samples, seed : int
@@ -87,7 +91,7 @@ def alternatives(
     *,
     radius: float | None = None,
     samples: int = 10_000,
-    scenarios: int = 5,
+    scenarios: int = 10,
     seed: int = 0,
     time_limit_s: float | None = None,
     on_event: OnEvent | None = None,
@@ -124,12 +128,24 @@ def alternatives(
         radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
         require_physical(radius, alpha_limit(session.study, found, "robust"))
         static = static_robust(session, found, radius)
-        starts = [known.decisions.binaries for known in (base, static, robust) if known.decisions is not None]
-        stochastic = two_stage(session, sampled(found, radius, scenarios, seed), starts)
+        drawn = sampled(found, scenarios, seed)
+        stochastic = two_stage(session, [realise(found, at, radius) for at in drawn], starts_of([robust, static, base]))
         candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
         plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
-    rows = [row(name, plan, radius, budget, samples, seed) for name, plan in plans.items()]
+        expected = {name: expected_cost(session, one, found, drawn, radius) for name, one in candidates.items()}
+    rows = [
+        row(name, plan, radius, budget, samples, seed) | {"objective_expected": expected[name]}
+        for name, plan in plans.items()
+    ]
     return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
+
+
+def starts_of(known: Sequence[Candidate]) -> list[Mapping[str, float]]:
+    """Plans for the stochastic program to start from, each set of sites and lines once."""
+    starts = {
+        (k.decisions.dg, k.decisions.ess, repr(k.decisions.open_lines)): k.decisions for k in known if k.decisions
+    }
+    return [decisions.binaries for decisions in starts.values()]
 
 
 def require_numbers(beta: float, radius: float | None, samples: int, scenarios: int, seed: int) -> None:
@@ -181,12 +197,27 @@ def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidat
         session.study = forecast
 
 
-def sampled(found: Ambiguity, radius: float, count: int, seed: int) -> list[Realisation]:
-    """Random points inside a radius."""
+def sampled(found: Ambiguity, count: int, seed: int) -> list[Direction]:
+    """Random directions inside the set."""
     uncertainty = found.uncertainty
     series = uncertainty.sample(np.random.default_rng(seed), count)
-    directions = [uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
-    return [uncertainty.realise(direction, radius) for direction in directions]
+    return [uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+
+
+def realise(found: Ambiguity, direction: Direction, radius: float) -> Realisation:
+    """The point in a direction at a radius."""
+    return found.uncertainty.realise(direction, radius)
+
+
+def expected_cost(
+    session: Session, candidate: Candidate, found: Ambiguity, drawn: Sequence[Direction], radius: float
+) -> float:
+    """Mean cost of a plan over points, each dispatched at least cost; NaN where it cannot be run at one of them."""
+    if candidate.decisions is None or candidate.plan.dispatch is None:
+        return math.nan
+    schedule = held_in(session.study, candidate.plan)
+    costs, _ = Recourse(session, candidate.decisions, found, schedule).costs(drawn, radius)
+    return float(np.mean(costs)) if np.isfinite(costs).all() else math.nan
 
 
 def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[Mapping[str, float]]) -> Candidate:
@@ -201,6 +232,7 @@ def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[
         gap=session.gap,
         starts=[repeated(start, len(points)) for start in starts],
         explore=False,
+        exact=False,
     )
     if solved.answer.x is None:
         return Candidate(blank_plan(study, "solve", solved), None)

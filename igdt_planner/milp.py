@@ -72,7 +72,8 @@ class Options:
     """Limits of one solve.
 
     ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
-    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all.
+    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all. A
+    plan that is not ``exact`` has its cost right, but not every loss that costs nothing.
     """
 
     time_limit_s: float = 60.0
@@ -82,6 +83,7 @@ class Options:
     presolve: bool = True
     starts: tuple[Array, ...] = ()
     seek: bool = True
+    exact: bool = True
     cutoff: float = np.inf
     nodes: int | None = None
 
@@ -171,11 +173,17 @@ def relax(
         fresh = tangents(problem, x, max(least, LEAST_TOLERANCE))
         values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
-        if not len(fresh.lower) or stalled(missing, values) or time.monotonic() > deadline:
+        enough = stalled(missing, values) if options.exact else settled(values)
+        if not len(fresh.lower) or enough or time.monotonic() > deadline:
             break
         append(highs, fresh)
         added = stack(added, fresh)
     return status, point, bound, added
+
+
+def settled(values: list[float]) -> bool:
+    """Whether the last tangents did not raise the value any more."""
+    return len(values) > 1 and values[-1] - values[-2] <= TANGENT_TOLERANCE * abs(values[-1])
 
 
 def stalled(missing: list[float], values: list[float]) -> bool:
@@ -225,7 +233,7 @@ def refine(
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
         return None, np.inf, added
-    if floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
+    if options.exact and floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
         x = linearised(held, x, options, deadline)
         if x is None:
             return None, np.inf, added

@@ -184,6 +184,7 @@ class Solver:
         tangents: Rows | None = None,
         explore: bool = True,
         seek: bool = True,
+        exact: bool = True,
         quiet: bool = False,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
@@ -205,6 +206,8 @@ class Solver:
             Whether to look for plans and bounds by a site tree before branch and bound.
         seek : bool
             Whether the site tree looks for plans too, or for bounds alone.
+        exact : bool
+            Whether the dispatch of a plan is wanted, or its decisions and cost alone.
         quiet : bool
             Whether to keep events of this solve to itself.
 
@@ -221,6 +224,7 @@ class Solver:
             threads=self.choice.threads,
             seed=self.choice.seed,
             seek=seek,
+            exact=exact,
             nodes=nodes,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )

@@ -78,7 +78,7 @@ def alternatives_command(
     samples: Annotated[int, typer.Option("--samples", metavar="N", help="samples inside the radius")] = 10_000,
     scenarios: Annotated[
         int, typer.Option("--scenarios", metavar="N", help="samples whose mean cost the stochastic plan minimises")
-    ] = 5,
+    ] = 10,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="the same seed draws the same samples")] = 0,
     as_json: Json = False,
     out: Out = None,

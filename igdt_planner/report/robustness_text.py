@@ -15,9 +15,11 @@ FIXED_WORDS = """
 alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
            plan is over the budget at the forecast already
 """
+MEASURES = ("objective_forecast", "objective_worst", "objective_expected", "mean", "q0.95")
 ALTERNATIVES_WORDS = """
-worst      at the worst corner of the radius               mean, 95 %    of samples inside the radius
-over       samples that cost more than the budget          broken        samples that leave a limit
+worst      at the worst corner of the radius               expected      mean over the points of the stochastic
+over       samples that cost more than the budget                        program, each dispatched at least cost
+broken     samples that leave a limit                      mean, 95 %    of samples inside the radius, run by a rule
 """
 
 
@@ -60,11 +62,11 @@ def comparison_summary(found: Comparison) -> str:
 def alternatives_summary(table: pd.DataFrame, *, radius: float, budget: float, unit: str) -> str:
     """Plans of different approaches beside each other: what each costs when the forecast is right, wrong and worst."""
     title = f"Plans of four approaches: costs in {unit}, radius {decimals(radius)}, budget {number(budget)} {unit}"
-    titles = ("approach", "forecast", "worst", "mean", "95 %", "over", "broken", "seconds", "status")
+    titles = ("approach", "forecast", "worst", "expected", "mean", "95 %", "over", "broken", "seconds", "status")
     rows = [
         (
             plain(row["approach"]),
-            *(number(row[name]) for name in ("objective_forecast", "objective_worst", "mean", "q0.95")),
+            *(number(row[name]) for name in MEASURES),
             percent(row["share_over_budget"]),
             percent(row["share_broken"]),
             f"{row['solve_s']:.1f}",
@@ -72,7 +74,7 @@ def alternatives_summary(table: pd.DataFrame, *, radius: float, budget: float, u
         )
         for _, row in table.iterrows()
     ]
-    return "\n".join([title, "-" * len(title)]) + "\n\n" + grid([titles, *rows], left=(0, 8)) + ALTERNATIVES_WORDS
+    return "\n".join([title, "-" * len(title)]) + "\n\n" + grid([titles, *rows], left=(0, 9)) + ALTERNATIVES_WORDS
 
 
 def drivers_summary(found: Drivers) -> str:
