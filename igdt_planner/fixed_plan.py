@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -89,8 +90,10 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     if horizon.sense == "robust":
         reached, attack, _, proven = recourse.reach(horizon.budget, horizon.alpha_ub)
         asked.direction = attack.direction
+    elif found.corner:
+        reached, proven = recourse.needed(found.first, horizon.budget, horizon.alpha_ub), True
     else:
-        reached, proven = recourse.needed(found.first, horizon.budget, horizon.alpha_ub), found.corner
+        reached, proven = best_point_of(asked, decisions)
     row["all_vertices"] = proven
     if reached < 0.0:
         return row
@@ -108,6 +111,14 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
         "model_objective": run.cost,
         "verdict": run.verdict.verdict,
     }
+
+
+def best_point_of(asked: Question, decisions: Decisions) -> tuple[float, bool]:
+    """The least alpha at which a point of the set lets a plan meet the budget; below 0 where none does."""
+    deadline = time.monotonic() + asked.session.limit(1.0)
+    study = asked.study.decide(decisions.as_fix(asked.study))
+    solved, alpha = asked.sought(study, [decisions.binaries], deadline, asked.schedule)
+    return (alpha if math.isfinite(alpha) else -1.0), solved.answer.status in ("optimal", "infeasible")
 
 
 def decisions_in(study: Study, plan: Plan) -> Decisions:

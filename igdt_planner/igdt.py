@@ -100,19 +100,19 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
     doubts = (*power, *price)
     found = Ambiguity(uncertainty, doubts, doubted, priced, rays, uncertainty.direction(extreme))
     if not found.corner and sense == "opportunity":
-        raise InputError([*doubts, *no_corner(study)])
+        multiplied = [q for q in uncertainty.shapes if q in ("price", "line_rating")]
+        if multiplied:
+            raise InputError([*doubts, no_corner(multiplied[0])])
     return found
 
 
-def no_corner(study: Study) -> list[Finding]:
-    """Why an opportunity, which needs a corner, has none."""
-    curved = [
-        entry.shape
-        for entry in study.model.uncertain
-        if entry.shape in ("energy", "minkowski", "budgeted") and entry.norm != "infinity"
-    ]
-    reason = f"shape {curved[0]} has more than one extreme point" if curved else "the corner is not justified"
-    return [Finding(f"an opportunity is answered where one corner of the set decides; {reason}", "/model/uncertain")]
+def no_corner(quantity: Quantity) -> Finding:
+    """Why an opportunity whose best point is decided with the plan is not answered."""
+    message = (
+        f"an opportunity with an uncertain {quantity} is answered where one corner of the set is the best point; "
+        "here none is known to be"
+    )
+    return Finding(message, "/model/uncertain", quantity)
 
 
 def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
@@ -258,6 +258,9 @@ def justification(found: Ambiguity, sense: Sense) -> str:
     reasons = "; ".join(dict.fromkeys(REASONS[quantity] for quantity in moved))
     if found.corner:
         return f"corner ({', '.join(words)}), justified: {reasons}"
+    if sense == "opportunity":
+        doubt = found.doubts[0].message if found.doubts else f"{', '.join(words)}: {reasons}"
+        return f"the best point is decided with the plan: {doubt}"
     listed = "too many vertices to list" if found.rays is None else f"{len(found.rays)} extreme points"
     if found.priced:
         alone = len(found.uncertainty.shapes) == 1

@@ -355,7 +355,8 @@ def robustness(
     Raises
     ------
     InputError
-        A plan without dispatch, a bad grid, nothing uncertain, or an opportunity without a corner.
+        A plan without dispatch, a bad grid, nothing uncertain, or an opportunity under prices or ratings
+        without a corner.
     """
     require_plan(plan)
     require_grid(betas)

@@ -14,6 +14,7 @@ import numpy as np
 from igdt_planner.errors import InputError, SolverError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.igdt import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.opportune import BestPoint
 from igdt_planner.outcome import blank_plan, bound_of, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.proof import alpha_gap, question_status
@@ -104,6 +105,9 @@ class Question:
             self.reached = self.attained(solved, left)
             if left is not None and not solved.cancelled and self.relaxed:
                 left = self.narrowed(left, deadline)
+        elif asked.sense == "opportunity":
+            solved, alpha = self.sought(self.study, starts, deadline)
+            left = self.at_best_point(solved, alpha)
         else:
             solved, left = self.generated(starts, deadline)
         if left is None:
@@ -214,6 +218,54 @@ class Question:
                 rises = 0
             else:
                 break
+        return left
+
+    def sought(
+        self,
+        study: Study,
+        starts: list[Mapping[str, float]],
+        deadline: float,
+        schedule: Mapping[str, float] | None = None,
+    ) -> tuple[Solved, float]:
+        """The least alpha at which some point of the set meets the budget: point and plan are decided together.
+
+        Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
+        holds. Infinite where no point of the set does.
+        """
+        best, needed, known = BestPoint(study, self.found), math.inf, BestPoint(study, self.found).faces()
+        kept: Solved | None = None
+        while True:
+            asked = dataclasses.replace(self.asked, scenarios=({},), within=tuple(known), in_few=best.in_few())
+            solved = self.session.solver.solve(
+                study.deviate(best.keys()).ask(asked),
+                time_limit_s=max(1.0, deadline - time.monotonic()),
+                gap=0.5 * self.session.asked_gap,
+                starts=starts,
+                hold=schedule,
+                explore=False,
+            )
+            self.take_bound(asked, solved)
+            if solved.answer.x is None:
+                return kept or solved, needed
+            point = best.read(solved.values)
+            alpha = best.gauge(point)
+            if alpha < needed:
+                kept, needed = solved, alpha
+                self.direction = best.direction(point, alpha) if alpha else self.found.first
+            self.session.on_event({"kind": "incumbent", "alpha": needed, "bound": self.bound})
+            fresh = best.left(point, max(self.bound, 0.0))
+            closed = needed - self.bound <= self.session.asked_gap * needed
+            if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
+                return kept or solved, needed
+            known += fresh
+
+    def at_best_point(self, solved: Solved, alpha: float) -> Left | None:
+        """What AC leaves of an opportunity, in the direction of the point that was decided with its plan."""
+        if solved.answer.x is None or math.isinf(alpha):
+            return None
+        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+        left = self.kept(REDISPATCH, decisions, alpha, time.monotonic())
+        self.reached = alpha if bound_of(self.study) == "linear" or left is None else left[1]
         return left
 
     def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
@@ -433,7 +485,7 @@ class Question:
         """How the worst case is known, and what the adversary made of it."""
         return {
             "corner": justification(self.found, self.asked.sense),
-            "method": "corner" if self.found.corner else "column_and_constraint_generation",
+            "method": method_of(self.found, self.asked.sense),
             "scenarios": self.scenarios,
             "vertices_attacked": points,
             "all_vertices": proven,
@@ -473,6 +525,13 @@ class Question:
             "please report this"
         )
         return found, [text] if broken else []
+
+
+def method_of(found: Ambiguity, sense: Sense) -> str:
+    """How the worst case, or the best one, is found."""
+    if found.corner:
+        return "corner"
+    return "column_and_constraint_generation" if sense == "robust" else "decided_with_the_plan"
 
 
 def schedule_of(values: Mapping[str, float]) -> dict[str, float]:

@@ -126,6 +126,22 @@ class Shape:
         size = np.where(series < 0.0, down, up)
         return float(np.max(np.divide(np.abs(series), size, out=np.zeros_like(series), where=size > 0.0)))
 
+    def slopes(self) -> list[tuple[Floats, float]]:
+        """Steps between periods, from 0 before the first one, and how large each may be."""
+        if self.entry.shape != "slope":
+            return []
+        steps = np.eye(len(self.hours)) - np.eye(len(self.hours), k=-1)
+        return [(step, float(self.entry.weight * hours)) for step, hours in zip(steps, self.hours, strict=True)]
+
+    def tangent(self, series: Floats) -> tuple[Floats, float] | None:
+        """The face of a ball, or of norm 1, in the direction of a series, and how far the set goes along it."""
+        if self.entry.shape == "energy":
+            return self.hours * series / float(np.sqrt(np.sum(self.hours * series**2))), self.entry.weight
+        if self.entry.shape != "minkowski" or self.entry.norm == "infinity":
+            return None
+        along = np.sign(series) if self.entry.norm == 1 else series / float(np.linalg.norm(series))
+        return along, self.entry.weight
+
     def extreme(self, gradient: Floats) -> Floats:
         """The series of the shape that goes farthest along a gradient: ``argmax gradient . d``."""
         down, up = self.reach()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from igdt_planner.case import Case
 from igdt_planner.errors import InputError
@@ -89,12 +89,24 @@ Direction = Mapping[str, Factors]
 """Change of each uncertain quantity per unit of alpha, as a share of its forecast: a ray of the uncertainty set."""
 
 
+Deviation = tuple[Quantity, int, int]
+"""Quantity, component and period of a deviation that is a column of its own."""
+
+
+class Within(NamedTuple):
+    """A face of the uncertainty set: the deviations, each by its factor, add up to at most ``most`` times alpha."""
+
+    factors: Mapping[Deviation, float]
+    most: float
+
+
 @dataclass(frozen=True)
 class Horizon:
     """The info-gap question put to the formulation.
 
     ``sense``: ``robust`` maximises alpha, ``opportunity`` minimises it, between ``alpha_lb`` and ``alpha_ub``, such
-    that in each of the ``scenarios`` the cost is at most ``budget``, in the model's unit.
+    that in each of the ``scenarios`` the cost is at most ``budget``, in the model's unit. Where an opportunity decides
+    the deviations too, they keep ``within`` faces of the set, and of the quantities ``in_few`` periods no more deviate.
     """
 
     sense: Literal["robust", "opportunity"]
@@ -102,6 +114,8 @@ class Horizon:
     alpha_ub: float
     scenarios: tuple[Direction, ...]
     alpha_lb: float = 0.0
+    within: tuple[Within, ...] = ()
+    in_few: Mapping[Quantity, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,9 +123,9 @@ class Study:
     """Everything the formulation needs, in per unit on ``base_mva``.
 
     ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts;
-    ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about: quantity,
-    component and period, whose deviation (of a rating, of its square) is a column of its own. Over ``samples`` the mean
-    cost is minimised, each as likely as any other.
+    ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about, or an
+    opportunity decides: quantity, component and period, whose deviation (of a rating, of its square) is a column of its
+    own. Over ``samples`` the mean cost is minimised, each as likely as any other.
     """
 
     case: Case
@@ -125,7 +139,7 @@ class Study:
     ess: Mapping[SiteKey, EssTechnology]
     realisation: Realisation = FORECAST
     horizon: Horizon | None = None
-    deviating: frozenset[tuple[Quantity, int, int]] = frozenset()
+    deviating: frozenset[Deviation] = frozenset()
     samples: tuple[Realisation, ...] = ()
 
     @property
@@ -146,8 +160,8 @@ class Study:
         stages = self.model.stages.model_copy(update={"topology": "here_and_now"})
         return dataclasses.replace(self, model=self.model.model_copy(update={"stages": stages}))
 
-    def deviate(self, keys: frozenset[tuple[Quantity, int, int]]) -> Study:
-        """The same study with columns for the deviations named; its sites are decided."""
+    def deviate(self, keys: frozenset[Deviation]) -> Study:
+        """The same study with columns for the deviations named; without a horizon its sites are decided."""
         return dataclasses.replace(self, deviating=keys)
 
     def expect(self, samples: Sequence[Realisation]) -> Study:

@@ -115,7 +115,7 @@ ROWS = {
     "C10": "p_injection both",
     "C11": "q_injection both",
     "C12": "term_limit limited switching",
-    "G1": "dg_capacity robust opportunity",
+    "G1": "dg_capacity robust opportunity best_point",
     "G2": "alpha_built_upper robust",
     "G3": "alpha_built_alpha robust",
     "G4": "alpha_built_lower robust",
@@ -125,6 +125,10 @@ ROWS = {
     "G8": "same_topology scenarios",
     "G9": "same_schedule scenarios",
     "G10": "price_product scenarios",
+    "G11": "deviation_within best_point",
+    "G12": "deviation_where best_point",
+    "G13": "few_deviate best_point",
+    "G14": "deviation_product best_point",
 }
 """Tag: component, and the tiny studies whose rows stand in its golden file."""
 
@@ -150,7 +154,8 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "scenarios")
+    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "best_point")
+    names += ("scenarios",)
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)

@@ -200,15 +200,20 @@ def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]
 NEGATIVE_PRICE = inline()
 NEGATIVE_PRICE["profile"][1]["price_per_mwh"] = -5.0
 
+BOUGHT = {"unit": "money", "objective": [{"term": "energy_cost", "mode": "connected"}]}
 REFUSED: dict[str, tuple[Any, Any, str, str]] = {
-    "must-take DG": (
-        "feeder4",
-        hand("islanded", {"dg.technologies.0.must_take": True}),
+    "price beside must-take DG": (
+        NEGATIVE_PRICE,
+        hand("connected", BOUGHT | {"dg.technologies.0.must_take": True} | uncertain("dg_availability", "price")),
         "/model/dg/technologies",
-        "dg_7mw",
+        "dg_5mw",
     ),
-    "negative load": ("ieee16", "reconfiguration", "/case/buses/5/p_mw", "bus 6"),
-    "negative price": (NEGATIVE_PRICE, hand("islanded", uncertain("load")), "/case/profile", "period 2 has -5"),
+    "negative price": (
+        NEGATIVE_PRICE,
+        hand("connected", BOUGHT | uncertain("load", "price")),
+        "/case/profile",
+        "period 2 has -5",
+    ),
     "nothing uncertain": ("feeder4", hand("switching"), "/model/uncertain", "no uncertain quantity"),
     "no weight": ("feeder4", hand("islanded", uncertain("load", weight=0.0)), "/model/uncertain/0/weight", "are 0"),
 }

@@ -76,6 +76,44 @@ def test_alpha_of_every_shape_by_hand(islanded: tuple[Session, Candidate], name:
     assert fields["worst_case"]["method"] == ("corner" if corner else "column_and_constraint_generation")
 
 
+@pytest.mark.parametrize("name", ["budgeted", "norm 1", "norm 2", "energy"])
+def test_best_point_is_decided_where_there_is_no_corner(islanded: tuple[Session, Candidate], name: str) -> None:
+    """Between the axes ``(cos v, sin v)`` no direction needs less alpha: the least of a scan of them."""
+    session, base = islanded
+    own = Uncertain.model_validate({"quantity": "dg_availability", "physical_max": 1.5} | BY_HAND[name][0])
+    study, session.tangents["opportunity"] = session.study, None
+    try:
+        session.study = dataclasses.replace(study, model=study.model.model_copy(update={"uncertain": (own,)}))
+        plan = answer(session, "opportunity", 0.1, None, base, (), 0.5).plan
+        found = ambiguity(session.study, "opportunity")
+        recourse = Recourse(session, decisions_in(session.study, plan), found, None)
+        scan = [np.array([np.cos(v), np.sin(v)]) for v in np.linspace(0.0, np.pi / 2.0, 31)]
+        sized = [(d, found.uncertainty.shapes["dg_availability"].gauge(d)) for d in scan]
+        rays = [
+            found.uncertainty.direction(dict.fromkeys(found.uncertainty.series(), d / g)) for d, g in sized if g < 9
+        ]
+        needed = [recourse.needed(ray, plan.robustness["budget"], 0.5) for ray in rays]
+    finally:
+        session.study = study
+    assert plan.robustness["alpha"] == pytest.approx(min(alpha for alpha in needed if alpha >= 0.0), rel=2e-3)
+    assert plan.status == "optimal" and plan.robustness["worst_case"]["method"] == "decided_with_the_plan"
+
+
+def test_best_point_of_must_take_dg(must_take: Plan) -> None:
+    """More power where it is short, less where it is too much: no corner lets the cost fall as early."""
+    plan = ip.opportunity(must_take.case, must_take.model, 0.1)
+    fields = plan.robustness
+    assert plan.status == "optimal" and plan.ac is not None and plan.ac.verdict == "feasible"
+    assert fields["alpha_bound"] <= fields["alpha"] <= 1.05 * fields["alpha_bound"]
+    with Session(plan.case, plan.model, None, None, None) as session:
+        found = ambiguity(session.study, "opportunity")
+        recourse = Recourse(session, decisions_in(session.study, plan), found, None)
+        corners = [recourse.needed(ray, fields["budget"], 0.5) for ray, _ in found.rays or []]
+    assert fields["alpha"] <= min(alpha for alpha in corners if alpha >= 0.0) * (1.0 + 1e-3)
+    fixed = ip.robustness(plan, [0.1], base_objective=fields["base_objective"], sense="opportunity").table
+    assert fixed["alpha"][0] == pytest.approx(fields["alpha"], rel=2e-3)
+
+
 def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> None:
     plan = asked(*islanded, {"direction": "up"})
     assert plan.robustness["alpha_limit"] == "unbounded"

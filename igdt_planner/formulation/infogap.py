@@ -15,10 +15,12 @@ def add_uncertainty(m: Any) -> None:
     """Declare alpha and its products with what is built, or the deviations that a recourse problem is asked about."""
     study, horizon = m.study, m.study.horizon
     if study.deviating:
-        m.deviation = pyo.Var(list(study.deviating))
+        m.deviation = pyo.Var(sorted(study.deviating))
     if horizon is None:
         return
     m.alpha = pyo.Var(bounds=(horizon.alpha_lb, horizon.alpha_ub))
+    if study.deviating:
+        add_decided_deviations(m)
     available = set(AVAILABILITY.values())
     if study.dg and any(available & set(scenario) for scenario in horizon.scenarios):
         m.alpha_built = pyo.Var(m.dg_sites, bounds=(0.0, horizon.alpha_ub))
@@ -26,6 +28,65 @@ def add_uncertainty(m: Any) -> None:
         m.alpha_built_alpha = pyo.Constraint(m.dg_sites, rule=alpha_built_alpha)
         m.alpha_built_lower = pyo.Constraint(m.dg_sites, rule=alpha_built_lower)
         m.alpha_built_count = pyo.Constraint(rule=alpha_built_count)
+
+
+def add_decided_deviations(m: Any) -> None:
+    """Declare the deviations that are decided with an opportunity, and their products with what is built."""
+    study, horizon = m.study, m.study.horizon
+    for key in m.deviation:
+        m.deviation[key].setlb(-1.0)
+        m.deviation[key].setub(study.uncertain(key[0]).physical_max - 1.0)
+    m.deviation_within = pyo.Constraint(range(len(horizon.within)), rule=deviation_within)
+    few = [key for key in m.deviation if key[0] in horizon.in_few]
+    if few:
+        m.deviates = pyo.Var(horizon.in_few, study.periods, domain=pyo.Binary)
+        m.deviation_where = pyo.Constraint(few, range(2), rule=deviation_where)
+        m.few_deviate = pyo.Constraint(horizon.in_few, rule=few_deviate)
+    units = [
+        (bus, tech, t)
+        for (bus, tech), unit in study.dg.items()
+        for t in study.periods
+        if (AVAILABILITY[unit.source], bus, t) in study.deviating
+    ]
+    m.deviation_built = pyo.Var(units)
+    m.deviation_product = pyo.Constraint(units, range(4), rule=deviation_product)
+
+
+def deviation_within(m: Any, n: int) -> Any:
+    """(G11) ``sum g_k deviation_k <= h alpha``: a face of the uncertainty set. Enforced over: faces."""
+    factors, most = m.study.horizon.within[n]
+    return sum(g * m.deviation[key] for key, g in factors.items()) <= most * m.alpha
+
+
+def deviation_where(m: Any, quantity: str, component: int, t: int, side: int) -> Any:
+    """(G12) ``-deviates <= deviation <= (physical_max - 1) deviates``.
+
+    Enforced over: components and periods of quantities that deviate in few periods, both sides.
+    """
+    most = m.study.uncertain(quantity).physical_max - 1.0
+    deviation, deviates = m.deviation[quantity, component, t], m.deviates[quantity, t]
+    return deviation >= -deviates if side == 0 else deviation <= most * deviates
+
+
+def few_deviate(m: Any, quantity: str) -> Any:
+    """(G13) ``sum deviates <= gamma``. Enforced over: quantities that deviate in few periods."""
+    return sum(m.deviates[quantity, t] for t in m.study.periods) <= m.study.horizon.in_few[quantity]
+
+
+def deviation_product(m: Any, bus: int, tech: str, t: int, side: int) -> Any:
+    """(G14) ``deviation_built = build_dg deviation``, by the four planes of its envelope; exact, as it is 0 or 1.
+
+    Enforced over: DG sites, periods, sides of the envelope.
+    """
+    quantity = AVAILABILITY[m.study.dg[bus, tech].source]
+    built, build, deviation = m.deviation_built[bus, tech, t], m.build_dg[bus, tech], m.deviation[quantity, bus, t]
+    most = m.study.uncertain(quantity).physical_max - 1.0
+    return (
+        built >= -build,
+        built <= most * build,
+        built >= deviation - most * (1.0 - build),
+        built <= deviation + (1.0 - build),
+    )[side]
 
 
 def slope(b: Any, quantity: str, component: int, t: int) -> float:
@@ -52,11 +113,14 @@ def load_factor(b: Any, kind: str, i: int, t: int) -> Any:
 def dg_capacity(b: Any, bus: int, tech: str, t: int) -> Any:
     """(G1) Capacity of a site: ``build_dg (1 + slope alpha)``, its product carried by ``alpha_built``.
 
-    In a recourse problem all sites are built. Enforced over: DG sites, periods.
+    Where deviations are decided, ``build_dg + deviation_built``. In a recourse problem all sites are built.
+    Enforced over: DG sites, periods.
     """
     m, quantity = b.model(), AVAILABILITY[b.study.dg[bus, tech].source]
     if (quantity, bus, t) in b.study.deviating:
-        return factor(b, quantity, bus, t)
+        if b.study.horizon is None:
+            return factor(b, quantity, bus, t)
+        return b.realisation.at(quantity, bus, t) * m.build_dg[bus, tech] + m.deviation_built[bus, tech, t]
     realised, change = b.realisation.at(quantity, bus, t), slope(b, quantity, bus, t)
     return realised * m.build_dg[bus, tech] + (change * m.alpha_built[bus, tech] if change else 0.0)
 

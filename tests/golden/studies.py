@@ -8,7 +8,7 @@ from typing import Any
 
 from igdt_planner.case import Case, load_case
 from igdt_planner.model import Model
-from igdt_planner.study import Horizon, Study, resolve
+from igdt_planner.study import Horizon, Study, Within, resolve
 
 HALF_BASE_CURRENT_KA = 5.0 / (math.sqrt(3.0) * 10.0)
 
@@ -152,6 +152,28 @@ BOTH_WAYS = Horizon(
 CORNER = Horizon(sense="robust", budget=100.0, alpha_ub=0.5, scenarios=({"dg_availability": -1.0, "load": 0.2},))
 BEST_CORNER = Horizon(sense="opportunity", budget=80.0, alpha_ub=0.5, scenarios=({"dg_availability": 1.0},))
 
+DECIDED = ROBUST | {
+    "uncertain": [
+        {"quantity": "dg_availability", "physical_max": 1.25},
+        {"quantity": "load", "physical_max": 1.5, "shape": "budgeted", "gamma": 1},
+    ],
+}
+"""The same where availability and load deviate."""
+
+BEST_POINT = Horizon(
+    sense="opportunity",
+    budget=80.0,
+    alpha_ub=0.5,
+    scenarios=({},),
+    within=(
+        Within({("load", 2, 2): 1.0}, 0.4),
+        Within({("load", 2, 2): 1.0, ("load", 3, 2): -1.0}, 0.0),
+        Within({("dg_availability", 3, 2): -1.0}, 0.2),
+    ),
+    in_few={"load": 1},
+)
+"""Deviations that are decided: of two loads, alike, and of the DG at bus 3."""
+
 MODELS = {
     "both": MODEL,
     "limited": LIMITED,
@@ -165,7 +187,10 @@ MODELS = {
 
 
 def tiny(name: str) -> Study:
-    """One of the tiny studies of ``MODELS``, or ``opportunity``, or ``scenarios``."""
+    """One of the tiny studies of ``MODELS``, or ``opportunity``, ``best_point`` or ``scenarios``."""
+    if name == "best_point":
+        deviating = frozenset(key for face in BEST_POINT.within for key in face.factors)
+        return study(CASE, DECIDED).deviate(deviating).ask(BEST_POINT)
     if name == "opportunity":
         return study(CASE, ROBUST).ask(BEST_CORNER)
     if name == "scenarios":
