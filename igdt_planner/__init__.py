@@ -7,6 +7,7 @@ from igdt_planner.comparison import Comparison
 from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
+from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
 from igdt_planner.evidence import Evidence, evidence
 from igdt_planner.fixed import FixedCurve
@@ -29,7 +30,7 @@ from igdt_planner.planner import (
     worth_of_one_more,
 )
 from igdt_planner.probabilistic import Probabilistic, Stochastic, probabilistic
-from igdt_planner.saved import load_curve
+from igdt_planner.saved import load_result
 from igdt_planner.stochastic import (
     Irradiance,
     LogNormalPrice,
@@ -40,6 +41,11 @@ from igdt_planner.stochastic import (
     WindPower,
     WindSpeed,
 )
+from igdt_planner.traded import Tradeoff
+from igdt_planner.worth import Worth
+
+load_curve = load_result
+"""Its first name, from when there were curves alone."""
 
 __all__ = [
     "Alternatives",
@@ -47,6 +53,7 @@ __all__ = [
     "Case",
     "Comparison",
     "Curve",
+    "Drivers",
     "Evidence",
     "Finding",
     "FixedCurve",
@@ -63,9 +70,11 @@ __all__ = [
     "PvPower",
     "SolverError",
     "Stochastic",
+    "Tradeoff",
     "Turbine",
     "WindPower",
     "WindSpeed",
+    "Worth",
     "alternatives",
     "calibrate",
     "case_to_dict",
@@ -80,6 +89,7 @@ __all__ = [
     "load_curve",
     "load_model",
     "load_plan",
+    "load_result",
     "opportunity",
     "pareto",
     "plan_from_dict",

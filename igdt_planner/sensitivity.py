@@ -28,7 +28,9 @@ def drivers_of(plan: Plan) -> Drivers:
     """
     alpha, budget = plan.robustness.get("alpha"), plan.robustness.get("budget")
     if plan.kind != "robust" or not alpha or not budget or plan.ac is None or plan.ac_forecast is None:
-        raise InputError.of("drivers are those of a robust plan with an alpha above 0", path="/plan", got=plan.kind)
+        raise InputError.of(
+            "drivers are those of a robust plan with an alpha above 0", path="/study/plan", got=plan.kind
+        )
     rows = []
     for quantity in [entry.quantity for entry in plan.model.uncertain]:
         single = alone(plan, quantity)
@@ -65,7 +67,7 @@ def one_more(case: Case, model: Model, lines: Sequence[int]) -> dict[str, tuple[
     for line in lines:
         if line not in switchable or switchable[line]:
             why = "has a switch already" if line in switchable else "is not in the case"
-            raise InputError.of(f"line {line} {why}", path="/lines", got=line)
+            raise InputError.of(f"line {line} {why}", path="/study/lines", got=line)
         found[f"a switch in line {line}"] = with_switch(case, line), model
     return found
 

@@ -10,6 +10,8 @@ from igdt_planner.comparison import Comparison
 from igdt_planner.drivers import Drivers
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.report.text import decimals, grid, number, percent, plain
+from igdt_planner.traded import Tradeoff
+from igdt_planner.worth import Worth
 
 FIXED_WORDS = """
 alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
@@ -91,10 +93,26 @@ def drivers_summary(found: Drivers) -> str:
     )
 
 
+def tradeoff_summary(found: Tradeoff) -> str:
+    """How much of one uncertainty is survived beside how much of another."""
+    plan = found.baseline
+    title = f"Trade-off between two uncertainties of {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    budget = f"budget {number(found.budget)} {plan.model.unit}, {percent(found.beta)} above the baseline"
+    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(3,))
+
+
+def worth_summary(found: Worth) -> str:
+    """What one more unit or switch buys in alpha."""
+    plan = found.as_it_is
+    title = f"What one more buys in alpha, {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    budget = f"budget {number(plan.robustness.get('budget'))} {plan.model.unit}"
+    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(0, 4))
+
+
 def table_text(table: pd.DataFrame, left: Sequence[int] = ()) -> str:
     """A table with its numbers shortened."""
     rows = [
-        tuple(decimals(value) if isinstance(value, float) else plain(str(value)) for value in row)
+        tuple(decimals(value) if isinstance(value, float) else plain(value) for value in row)
         for row in table.itertuples(index=False)
     ]
     return grid([tuple(str(name) for name in table.columns), *rows], left=tuple(left))
