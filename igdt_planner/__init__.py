@@ -1,6 +1,7 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
-from igdt_planner.alternatives import Alternatives, alternatives
+from igdt_planner.alternatives import alternatives
+from igdt_planner.alternatives_result import Alternatives
 from igdt_planner.calibration import Calibration, calibrate
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
 from igdt_planner.comparison import Comparison
@@ -9,7 +10,8 @@ from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
-from igdt_planner.evidence import Evidence, evidence
+from igdt_planner.evidence import evidence
+from igdt_planner.evidence_result import Evidence
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
@@ -29,7 +31,8 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
-from igdt_planner.probabilistic import Probabilistic, Stochastic, probabilistic
+from igdt_planner.probabilistic import Stochastic, probabilistic
+from igdt_planner.probabilistic_result import Probabilistic
 from igdt_planner.saved import load_result
 from igdt_planner.stochastic import (
     Irradiance,

@@ -7,19 +7,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
-from igdt_planner.document import SCHEMA, clean, records, to_json
+from igdt_planner.document import SCHEMA, clean, records
+from igdt_planner.document_schema import Number, Part
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.igdt import WORSE, corner_faults
 from igdt_planner.interchange.history import read_history
 from igdt_planner.model import Model, Quantity, Uncertain, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.report.files import write_whole
+from igdt_planner.report.tables import Saved
+from igdt_planner.result_document import require_result, rows_as_table
 from igdt_planner.shapes import ZERO, Shape
 from igdt_planner.study import resolve
 
@@ -36,29 +39,61 @@ INSIDE = 1e-9
 """By how much rounding may carry an error at the very edge beyond alpha."""
 
 
+class Share(Part):
+    """What lies inside alpha, of one quantity or of all."""
+
+    quantity: str
+    errors: int
+    share_inside: Number
+    times: int
+    share_times_inside: Number
+    days: int
+    share_days_inside: Number
+    share_days_held: Number
+
+
+class Needed(Part):
+    """The alpha that holds a share of the days; null where none does."""
+
+    share_of_days: float
+    alpha: Number
+    alpha_worse: Number
+
+
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Saved):
     """How alpha compares with past errors of the forecast.
 
     Attributes
     ----------
     alpha : float or None
         Radius that is judged; None where none was given.
+    table : DataFrame
+        ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``, by
+        quantity and jointly; the last row is all quantities together. Shares that lie inside alpha: of single errors,
+        of times and of days at which all of them are inside, and of days on which none is beyond alpha to the worse
+        side. NaN without an alpha; shares of errors and times also where a shape binds the periods of a day together.
+    alphas : DataFrame
+        ``share_of_days, alpha, alpha_worse``: the smallest alpha that would have held on at least that share; infinite
+        where none does.
+    missing : tuple of str
+        Uncertain quantities of the model that the history does not tell of: they are left out of every number.
     errors : DataFrame
         ``time, day, quantity, component, error, needed_alpha, needed_alpha_worse``: relative error of every row, the
         smallest alpha whose set contains it, and the same where only errors to the worse side count. NaN where the
         shape of the quantity binds the periods of a day together: there no error has an alpha of its own.
     series : DataFrame
         ``day, quantity, component, needed_alpha, needed_alpha_worse``: the smallest alpha whose set contains all errors
-        of a component on a day; infinite where none does.
-    missing : tuple of str
-        Uncertain quantities of the model that the history does not tell of: they are left out of every number.
+        of a component on a day; infinite where none does. Errors and series are empty where the calibration was read
+        from its document, which leaves them out; all else is there.
     """
 
     alpha: float | None
+    table: pd.DataFrame
+    alphas: pd.DataFrame
+    missing: tuple[str, ...]
     errors: pd.DataFrame
     series: pd.DataFrame
-    missing: tuple[str, ...]
 
     @property
     def days(self) -> pd.DataFrame:
@@ -66,31 +101,9 @@ class Calibration:
         return largest(self.series, "day")
 
     @property
-    def table(self) -> pd.DataFrame:
-        """Shares that lie inside alpha, by quantity and jointly; the last row is all quantities together.
-
-        ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``: of
-        single errors, of times and of days at which all of them are inside, and of days on which none is beyond alpha
-        to the worse side. Shares of errors and times are NaN where a shape binds the periods of a day together.
-        """
-        names = list(dict.fromkeys(self.errors["quantity"]))
-        parts = [(name, *(part[part["quantity"] == name] for part in (self.errors, self.series))) for name in names]
-        return pd.DataFrame([self._row(*part) for part in (*parts, ("all", self.errors, self.series))])
-
-    @property
-    def alphas(self) -> pd.DataFrame:
-        """``share_of_days, alpha, alpha_worse``: the smallest alpha that would have held on at least that share."""
-        days, rows = self.days, []
-        for share in SHARES:
-            place = math.ceil(share * len(days) - 1e-9) - 1
-            least = [np.sort(days[name].to_numpy(float))[place] for name in ("needed_alpha", "needed_alpha_worse")]
-            rows.append((share, *map(float, least)))
-        return pd.DataFrame(rows, columns=["share_of_days", "alpha", "alpha_worse"])
-
-    @property
     def share_of_days_held(self) -> float | None:
         """Share of past days on which nothing was further off to the worse side than alpha."""
-        return None if self.alpha is None else covered(self.days["needed_alpha_worse"], self.alpha)
+        return None if self.alpha is None else float(self.table["share_days_held"].iloc[-1])
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
@@ -106,23 +119,28 @@ class Calibration:
             }
         )
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document as JSON, whole or not at all."""
-        return write_whole(Path(path), to_json(self.to_dict()).encode())
 
-    def _row(self, name: str, errors: pd.DataFrame, series: pd.DataFrame) -> dict[str, Any]:
-        times, days = largest(errors, "time"), largest(series, "day")
-        alone = math.nan if self.alpha is None or errors["needed_alpha"].isna().any() else self.alpha
-        return {
-            "quantity": name,
-            "errors": len(errors),
-            "share_inside": covered(errors["needed_alpha"], alone),
-            "times": len(times),
-            "share_times_inside": covered(times["needed_alpha"], alone),
-            "days": len(days),
-            "share_days_inside": covered(days["needed_alpha"], self.alpha),
-            "share_days_held": covered(days["needed_alpha_worse"], self.alpha),
-        }
+class CalibrationDocument(Part):
+    """What its document holds; all else in it follows from these."""
+
+    alpha: Number
+    missing: list[str]
+    shares: Annotated[list[Share], Field(min_length=1)]
+    alphas: list[Needed]
+
+
+def calibration_from_dict(document: Mapping[str, Any]) -> Calibration:
+    """A calibration from its JSON document: all but the single errors and series.
+
+    Raises
+    ------
+    InputError
+        When the document is not one of this schema.
+    """
+    require_result(document, "calibration", CalibrationDocument)
+    shares, alphas = rows_as_table(document["shares"], Share), rows_as_table(document["alphas"], Needed)
+    nothing = (pd.DataFrame(columns=columns) for columns in (ERROR_COLUMNS, SERIES_COLUMNS))
+    return Calibration(document["alpha"], shares, alphas.fillna(np.inf), tuple(document["missing"]), *nothing)
 
 
 def calibrate(
@@ -170,7 +188,43 @@ def calibrate(
     require_whole_days(Path(history).name, rows, days)
     errors, series = held_against(rows, days, worse_sides(plan))
     told = set(rows["quantity"])
-    return Calibration(alpha, errors, series, tuple(name for name in days if name not in told))
+    missing = tuple(name for name in days if name not in told)
+    return Calibration(alpha, shares_of(errors, series, alpha), alphas_of(series), missing, errors, series)
+
+
+def shares_of(errors: pd.DataFrame, series: pd.DataFrame, alpha: float | None) -> pd.DataFrame:
+    """The table of a calibration: shares inside alpha, by quantity and of all together."""
+    rows = []
+    for name in dict.fromkeys(errors["quantity"]):
+        own_errors, own_series = (part[part["quantity"] == name] for part in (errors, series))
+        rows.append(shares_row(name, own_errors, own_series, alpha))
+    return pd.DataFrame([*rows, shares_row("all", errors, series, alpha)])
+
+
+def shares_row(name: str, errors: pd.DataFrame, series: pd.DataFrame, alpha: float | None) -> dict[str, Any]:
+    """The table's row of one quantity, or of all."""
+    times, days = largest(errors, "time"), largest(series, "day")
+    alone = math.nan if alpha is None or errors["needed_alpha"].isna().any() else alpha
+    return {
+        "quantity": name,
+        "errors": len(errors),
+        "share_inside": covered(errors["needed_alpha"], alone),
+        "times": len(times),
+        "share_times_inside": covered(times["needed_alpha"], alone),
+        "days": len(days),
+        "share_days_inside": covered(days["needed_alpha"], alpha),
+        "share_days_held": covered(days["needed_alpha_worse"], alpha),
+    }
+
+
+def alphas_of(series: pd.DataFrame) -> pd.DataFrame:
+    """The smallest alpha that would have held on at least each share of days."""
+    days, rows = largest(series, "day"), []
+    for share in SHARES:
+        place = math.ceil(share * len(days) - 1e-9) - 1
+        least = [np.sort(days[name].to_numpy(float))[place] for name in ("needed_alpha", "needed_alpha_worse")]
+        rows.append((share, *map(float, least)))
+    return pd.DataFrame(rows, columns=list(Needed.model_fields))
 
 
 @dataclass(frozen=True)

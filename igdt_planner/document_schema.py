@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import Status, Step
@@ -18,6 +18,12 @@ class Part(BaseModel):
     """A part of a document: keys of later versions are ignored, no text passes for a number."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
+
+
+def shape_of(name: str, fields: Mapping[str, Any]) -> type[Part]:
+    """A part by the type of each of its fields, where their names are no names of Python or known only then."""
+    typed: Any = {field: (kind, ...) for field, kind in fields.items()}
+    return create_model(name, __base__=Part, **typed)
 
 
 class DgUnit(Part):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from igdt_planner.document import SCHEMA, plan_from_dict
@@ -56,3 +58,8 @@ def rows_as_table(rows: Sequence[Mapping[str, Any]], shape: type[Part]) -> pd.Da
     held = {name: field.annotation for name, field in shape.model_fields.items()}
     dtypes = {name: DTYPES[kind] for name, kind in held.items() if kind in DTYPES}
     return pd.DataFrame([dict(row) for row in rows], columns=list(held)).astype(dtypes)
+
+
+def numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
+    """Numbers of a document as an array; null is NaN."""
+    return np.array(values, dtype=float)

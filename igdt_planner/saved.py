@@ -6,16 +6,22 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from igdt_planner.alternatives_result import Alternatives, alternatives_from_dict
+from igdt_planner.calibration import Calibration, calibration_from_dict
 from igdt_planner.comparison import Comparison, comparison_from_dict
 from igdt_planner.curve import Curve, curve_from_dict
 from igdt_planner.document import load_document
 from igdt_planner.drivers import Drivers, drivers_from_dict
 from igdt_planner.errors import InputError
+from igdt_planner.evidence_result import Evidence, evidence_from_dict
 from igdt_planner.fixed import FixedCurve, fixed_from_dict
+from igdt_planner.probabilistic_result import Probabilistic, probabilistic_from_dict
 from igdt_planner.traded import Tradeoff, tradeoff_from_dict
 from igdt_planner.worth import Worth, worth_from_dict
 
-Result = Curve | FixedCurve | Comparison | Tradeoff | Drivers | Worth
+Result = (
+    Curve | FixedCurve | Comparison | Tradeoff | Drivers | Worth | Evidence | Calibration | Alternatives | Probabilistic
+)
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], Result]] = {
     "sweep": curve_from_dict,
@@ -24,6 +30,10 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Result]] = {
     "tradeoff": tradeoff_from_dict,
     "drivers": drivers_from_dict,
     "worth": worth_from_dict,
+    "evidence": evidence_from_dict,
+    "calibration": calibration_from_dict,
+    "alternatives": alternatives_from_dict,
+    "probabilistic": probabilistic_from_dict,
 }
 """How the document of each kind is read."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import create_model
 
 from igdt_planner.document import SCHEMA, clean, plan_to_dict
-from igdt_planner.document_schema import Number, Part, Verdict, faults
+from igdt_planner.document_schema import Number, Part, Verdict, faults, shape_of
 from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
 from igdt_planner.report.tables import Saved
@@ -82,14 +81,8 @@ class TradeoffDocument(Part):
 
 def point_of(first: str, second: str) -> type[Part]:
     """A point of the trade-off between two quantities, its fields in the order of the table."""
-    fields: Any = {
-        f"alpha_{first}": (Number, ...),
-        f"bound_{first}": (Number, ...),
-        "objective": (Number, ...),
-        "verdict": (Verdict, ...),
-        f"alpha_{second}": (float, ...),
-    }
-    return create_model("Point", __base__=Part, **fields)
+    numbers = {f"alpha_{first}": Number, f"bound_{first}": Number, "objective": Number}
+    return shape_of("Point", numbers | {"verdict": Verdict, f"alpha_{second}": float})
 
 
 def tradeoff_from_dict(document: Mapping[str, Any]) -> Tradeoff:

@@ -1,12 +1,14 @@
 """Results come back from their documents, damaged ones are refused in words, and ``report`` says and draws them."""
 
 import copy
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hand import hand, uncertain
@@ -15,9 +17,12 @@ import igdt_planner as ip
 from igdt_planner.cli import main
 from igdt_planner.drivers import TERMS, Drivers
 from igdt_planner.plan import Plan
+from igdt_planner.report.documents import REPORTS
 from igdt_planner.report.drivers import drivers_figure
+from igdt_planner.report.figures import save_png
 from igdt_planner.saved import KINDS
 
+LOAD = ip.Stochastic("load", ip.NormalLoad(1.0, 0.1))
 BOTH = hand("islanded", uncertain("dg_availability", "load"))
 
 
@@ -26,17 +31,35 @@ def robust() -> Plan:
     return ip.robust("feeder4", hand("connected"), 0.5)
 
 
-MAKE: dict[str, Callable[[Plan], Any]] = {
-    "tradeoff": lambda plan: ip.tradeoff("feeder4", BOTH, 0.28, points=2),
-    "drivers": ip.drivers,
-    "worth": lambda plan: ip.worth_of_one_more("feeder4", hand("islanded"), 0.28),
+HISTORY = """time,quantity,forecast,outcome
+2026-11-01,dg_availability,2.0,1.9
+2026-11-02,dg_availability,2.0,2.1
+2026-11-03,dg_availability,2.0,1.2
+"""
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("history") / "history.csv"
+    path.write_text(HISTORY, encoding="utf-8")
+    return path
+
+
+MAKE: dict[str, Callable[[Plan, Path], Any]] = {
+    "tradeoff": lambda plan, history: ip.tradeoff("feeder4", BOTH, 0.28, points=2),
+    "drivers": lambda plan, history: ip.drivers(plan),
+    "worth": lambda plan, history: ip.worth_of_one_more("feeder4", hand("islanded"), 0.28),
+    "evidence": lambda plan, history: ip.evidence(plan, 30, seed=2, rays=5),
+    "calibration": lambda plan, history: ip.calibrate(history, plan),
+    "alternatives": lambda plan, history: ip.alternatives("feeder4", hand("connected"), 1.0, samples=20, scenarios=2),
+    "probabilistic": lambda plan, history: ip.probabilistic(plan, [LOAD], 40, seed=3),
 }
 """One of each kind that no other file asks to come back; curves do in test_comparison.py."""
 
 
 @pytest.fixture(scope="module")
-def made(robust: Plan) -> dict[str, Any]:
-    return {kind: make(robust) for kind, make in MAKE.items()}
+def made(robust: Plan, history: Path) -> dict[str, Any]:
+    return {kind: make(robust, history) for kind, make in MAKE.items()}
 
 
 def test_every_kind_is_asked_to_come_back() -> None:
@@ -63,7 +86,7 @@ def test_report_says_and_draws_a_saved_result(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The same files come of a report of one of them, and the text stands above their names."""
+    """What is said of it when it was just computed stands above the files, and the same files come of one of them."""
     first = made[kind].save(tmp_path / "result.json")
     written: list[dict[str, bytes]] = []
     for number, source in enumerate((first, tmp_path / "0" / f"{kind}.json")):
@@ -73,16 +96,9 @@ def test_report_says_and_draws_a_saved_result(
         written.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert written[0] == written[1]
     assert {f"{kind}.json", f"{kind}.csv"} <= set(written[0])
-    shown = capsys.readouterr().out.splitlines()
-    assert SAYS[kind] in shown
-    assert shown[-1].startswith(str(tmp_path / "1")) and shown[-1].split("/")[-1] in written[1]
-
-
-SAYS = {
-    "tradeoff": "Trade-off between two uncertainties of feeder4, model hand_islanded",
-    "drivers": "each uncertain quantity alone, costs in MWh",
-    "worth": "What one more buys in alpha, feeder4, model hand_islanded",
-}
+    first_shown, second_shown = capsys.readouterr().out.split(str(tmp_path / "0" / f"{kind}.json"))
+    assert first_shown == REPORTS[kind].tell(made[kind]) + "\n"
+    assert REPORTS[kind].tell(made[kind]) in second_shown and str(tmp_path / "1" / f"{kind}.csv") in second_shown
 
 
 def main_ends() -> None:
@@ -129,6 +145,34 @@ def test_a_term_of_no_mode_is_drawn_by_its_name(made: dict[str, Any]) -> None:
     assert {"losses, connected", "investment_cost"} <= set(words_on(figure))
 
 
+@pytest.mark.parametrize("kind", sorted(set(MAKE) - {"calibration", "alternatives"}))
+def test_the_picture_of_a_loaded_result_is_the_same(kind: str, made: dict[str, Any], tmp_path: Path) -> None:
+    back = ip.load_result(made[kind].save(tmp_path / "result.json"))
+    assert not isinstance(back, ip.Calibration | ip.Alternatives)
+    one, other = (save_png(own.plot(), tmp_path / f"{n}.png") for n, own in enumerate((made[kind], back)))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_loaded_evidence_finds_what_it_found(made: dict[str, Any], robust: Plan, tmp_path: Path) -> None:
+    """Also what has no AC solution, for which JSON has no number."""
+    found = made["evidence"]
+    lost = dataclasses.replace(found, objective=np.array([np.nan, *found.objective[1:]]))
+    back = ip.load_result(lost.save(tmp_path / "evidence.json"))
+    assert isinstance(back, ip.Evidence) and back.plan.objective == robust.objective
+    assert back.findings == lost.findings == ("1 of 30 samples inside alpha exceed the budget",)
+    assert np.isnan(back.worst_objective) and not back.holds
+
+
+def test_an_alpha_that_never_held_comes_back_as_none(history: Path, tmp_path: Path) -> None:
+    """Deviations to one side only never hold a day that deviated to the other."""
+    found = ip.calibrate(history, hand("islanded", uncertain("dg_availability", direction="down")), 0.5)
+    back = ip.load_result(found.save(tmp_path / "calibration.json"))
+    assert isinstance(back, ip.Calibration) and back.share_of_days_held == found.share_of_days_held == 2 / 3
+    assert back.alphas["alpha"].tolist() == found.alphas["alpha"].tolist()
+    assert np.isinf(back.alphas["alpha"].iloc[-1])
+    assert len(found.errors) == 3 and back.errors.empty and back.days.empty
+
+
 # ------------------------------------------------------------------ damaged documents
 
 
@@ -158,6 +202,19 @@ DAMAGED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("drivers", put("quantities/0/rise_alone", "steep"), "/quantities/0/rise_alone"),
     ("drivers", put("terms/0/mode", 3), "/terms/0/mode"),
     ("drivers", put("plan/alpha", None), "/plan/alpha"),
+    ("evidence", put("rays/0/broken", 0.5), "/rays/0/broken"),
+    ("evidence", lambda document: document["objective"].pop(), "/objective"),
+    ("evidence", put("plan/budget", None), "/plan/budget"),
+    ("evidence", put("breaks", [1]), "/breaks"),
+    ("calibration", put("shares", []), "/shares"),
+    ("calibration", put("alphas/0/alpha", "wide"), "/alphas/0/alpha"),
+    ("alternatives", put("rows/0/q0.95", True), "/rows/0/q0.95"),
+    ("alternatives", lambda document: document["rows"].pop(), "/rows"),
+    ("alternatives", put("runs/info-gap/gap", "small"), "/runs/info-gap/gap"),
+    ("probabilistic", put("distributions/0/q0.5", "half"), "/distributions/0/q0.5"),
+    ("probabilistic", lambda document: document["voltages"][1].pop("bus"), "/voltages/1/bus"),
+    ("probabilistic", put("breaks", {}), "/breaks/voltage"),
+    ("probabilistic", put("samples", 41), "/objective"),
     ("worth", put("runs", {}), "/runs"),
     ("worth", put("runs/as it is", 7), "/runs/as it is"),
     ("worth", put("runs/one more DG/kind", "solve"), "/runs/one more DG/kind"),

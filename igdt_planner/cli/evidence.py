@@ -21,12 +21,12 @@ from igdt_planner.cli.options import (
     parse_settings,
     require_folder,
 )
-from igdt_planner.document import load_plan, save_plan, to_json
+from igdt_planner.document import load_plan, to_json
 from igdt_planner.evidence import evidence
 from igdt_planner.model import load_model, override
 from igdt_planner.progress import Progress
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
-from igdt_planner.report.results import report_evidence
+from igdt_planner.report.results import report_alternatives, report_calibration, report_table
 from igdt_planner.report.robustness_text import alternatives_summary
 
 
@@ -42,7 +42,7 @@ def evidence_command(
     with Progress(sys.stderr) as progress:
         found = evidence(load_plan(plan), samples, seed, on_event=progress)
     if out is not None:
-        report_evidence(found, out)
+        report_table(found, out, "evidence")
     sys.stdout.write(to_json(found.to_dict()) if as_json else evidence_summary(found))
     raise typer.Exit(DONE if found.holds else NOT_AS_ASKED)
 
@@ -64,7 +64,7 @@ def calibrate_command(
     require_folder(out)
     found = calibrate(history, load_plan(plan), alpha)
     if out is not None:
-        found.save(out / "calibration.json")
+        report_calibration(found, out)
     sys.stdout.write(to_json(found.to_dict()) if as_json else calibration_summary(found))
 
 
@@ -92,11 +92,7 @@ def alternatives_command(
     with Progress(sys.stderr) as progress:
         found = alternatives(case, chosen, beta, **asked, time_limit_s=time_limit, on_event=progress)
     if out is not None:
-        for name, plan in found.plans.items():
-            save_plan(plan, out / f"{name.replace(' ', '_')}.json")
-        found.save(out / "alternatives.json")
-        found.save(out / "alternatives.csv")
-    text = alternatives_summary(found.table, radius=found.radius, budget=found.budget, unit=chosen.unit)
-    sys.stdout.write(to_json(found.to_dict()) if as_json else text)
+        report_alternatives(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else alternatives_summary(found))
     unsolved = [plan for plan in found.plans.values() if plan.status not in ("optimal", "feasible")]
     raise typer.Exit(max(map(exit_of_plan, unsolved), default=DONE))

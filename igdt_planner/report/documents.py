@@ -6,24 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from igdt_planner.alternatives_result import alternatives_from_dict
+from igdt_planner.calibration import calibration_from_dict
 from igdt_planner.comparison import comparison_from_dict
 from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.document import SCHEMA, plan_from_dict
 from igdt_planner.drivers import drivers_from_dict
 from igdt_planner.errors import InputError
+from igdt_planner.evidence_result import evidence_from_dict
 from igdt_planner.fixed import fixed_from_dict
 from igdt_planner.front import Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.probabilistic_result import probabilistic_from_dict
+from igdt_planner.report.evidence_text import calibration_summary, evidence_summary, probabilistic_summary
 from igdt_planner.report.results import (
     pictured,
+    report_alternatives,
+    report_calibration,
     report_curves,
     report_drivers,
     report_fronts,
     report_plan,
+    report_probabilistic,
     report_robustness,
     report_table,
     report_worth,
 )
 from igdt_planner.report.robustness_text import (
+    alternatives_summary,
     comparison_summary,
     drivers_summary,
     fixed_summary,
@@ -94,6 +103,10 @@ REPORTS: dict[Any, Report] = {
     "tradeoff": Report(tradeoff_from_dict, tradeoff_summary, lambda found, to: report_table(found, to, "tradeoff")),
     "drivers": Report(drivers_from_dict, drivers_summary, report_drivers),
     "worth": Report(worth_from_dict, worth_summary, report_worth),
+    "evidence": Report(evidence_from_dict, evidence_summary, lambda found, to: report_table(found, to, "evidence")),
+    "calibration": Report(calibration_from_dict, calibration_summary, report_calibration),
+    "alternatives": Report(alternatives_from_dict, alternatives_summary, report_alternatives),
+    "probabilistic": Report(probabilistic_from_dict, probabilistic_summary, report_probabilistic),
     "pareto": Report(lambda document: [front_from_dict(document)], fronts_summary, report_fronts),
     "fronts": Report(fronts_from_dict, fronts_summary, report_fronts),
 }

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from igdt_planner.alternatives_result import Alternatives
+from igdt_planner.calibration import Calibration
 from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
 from igdt_planner.document import save_plan, to_json
 from igdt_planner.drivers import Drivers
-from igdt_planner.evidence import Evidence
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.plan import Plan
+from igdt_planner.probabilistic_result import Probabilistic
 from igdt_planner.report.base import base_state
 from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import Tabled, write_csv, write_plan_tables
@@ -99,8 +101,7 @@ def report_drivers(found: Drivers, folder: Path) -> list[Path]:
 
 def report_worth(found: Worth, folder: Path) -> list[Path]:
     """Write what one more buys: as JSON, as CSV, its picture, and the plan of each change as JSON."""
-    plans = [save_plan(plan, folder / f"{change.replace(' ', '_')}.json") for change, plan in found.plans.items()]
-    return [*report_table(found, folder, "worth"), *plans]
+    return [*report_table(found, folder, "worth"), *save_plans(found.plans, folder)]
 
 
 def report_table(found: Drawn, folder: Path, stem: str) -> list[Path]:
@@ -126,12 +127,27 @@ def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
     return written
 
 
-def report_evidence(found: Evidence, folder: Path) -> list[Path]:
-    """Write evidence: as JSON, its rays as CSV, and its picture."""
-    from igdt_planner.report import figures  # matplotlib is slow to load
+def report_calibration(found: Calibration, folder: Path) -> list[Path]:
+    """Write a calibration: as JSON, and as CSV its shares and the alphas that would have held."""
+    written = [found.save(folder / "calibration.json"), found.save(folder / "calibration.csv")]
+    return [*written, write_csv(found.alphas, folder / "calibration_alphas.csv")]
 
-    written = [found.save(folder / "evidence.json"), write_csv(found.rays, folder / "evidence.csv")]
-    return [*written, figures.save_png(figures.evidence_figure(found), folder / "evidence.png")]
+
+def report_alternatives(found: Alternatives, folder: Path) -> list[Path]:
+    """Write alternatives: as JSON, as CSV, and each plan as JSON."""
+    written = [found.save(folder / "alternatives.json"), found.save(folder / "alternatives.csv")]
+    return [*written, *save_plans(found.plans, folder)]
+
+
+def report_probabilistic(found: Probabilistic, folder: Path) -> list[Path]:
+    """Write a probabilistic power flow: as JSON, its distributions and voltages as CSV, and its picture."""
+    written = report_table(found, folder, "probabilistic")
+    return [*written, write_csv(found.voltages, folder / "probabilistic_voltages.csv")]
+
+
+def save_plans(plans: Mapping[str, Plan], folder: Path) -> list[Path]:
+    """Write plans as JSON, each in a file of its name."""
+    return [save_plan(plan, folder / f"{name.replace(' ', '_')}.json") for name, plan in plans.items()]
 
 
 def plain_cell(value: Any) -> Any:
