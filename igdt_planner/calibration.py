@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from igdt_planner.case import Case, load_case
 from igdt_planner.document import SCHEMA, clean, records
 from igdt_planner.document_schema import Number, Part
 from igdt_planner.errors import Finding, InputError
@@ -147,6 +148,8 @@ def calibrate(
     history: str | os.PathLike[str],
     model_or_plan: str | os.PathLike[str] | Mapping[str, Any] | Model | Plan,
     alpha: float | None = None,
+    *,
+    case: str | os.PathLike[str] | Mapping[str, Any] | Case | None = None,
 ) -> Calibration:
     """Hold past errors of forecasts against an uncertainty set.
 
@@ -164,25 +167,32 @@ def calibrate(
     model_or_plan : str, path, mapping, Model or Plan
         Names the uncertain quantities and the shapes of their deviations. A robust plan also says which side is the
         worse one: an error to the other side does it no harm and counts as none. Of a model both sides count as worse.
-        A model alone has no periods: shapes that need their number or their hours ask for a plan.
+        A model alone has no periods: shapes that need their number or their hours ask for a plan, or for a case.
     alpha : float, optional
         Of a robust plan its own, unless given.
+    case : str, path, mapping or Case, optional
+        Beside a model: its periods, and whether loads may be negative. A plan brings its own.
 
     Raises
     ------
     InputError
-        With every fault of the history, by file and row: also of a day with another number of times than periods.
+        With every fault of the history, by file and row: also of a day with another number of times than periods. A
+        case beside a plan.
     """
     plan = model_or_plan if isinstance(model_or_plan, Plan) else None
+    if plan is not None and case is not None:
+        raise InputError.of("a plan brings its own case: name a case beside a model only", path="/case")
     model = plan.model if plan is not None else load_model(model_or_plan)  # type: ignore[arg-type]
+    network = plan.case if plan is not None else None if case is None else load_case(case)
     if not model.uncertain:
         raise InputError.of(f"model {model.name} names no uncertain quantity", path="/model/uncertain")
     if alpha is None and plan is not None:
         alpha = plan.robustness.get("alpha")
     if alpha is not None and not 0.0 <= alpha < math.inf:
         raise InputError.of(f"alpha {alpha:g} must be 0 or more", path="/alpha", got=alpha)
-    days = days_of(model, plan)
-    rows = read_history(Path(history), list(days))
+    days = days_of(model, network)
+    negative_loads = network is not None and bool(network.buses["load_may_be_negative"].any())
+    rows = read_history(Path(history), list(days), negative_loads=negative_loads)
     error = np.where(rows["forecast"] == rows["outcome"], 0.0, rows["outcome"] / rows["forecast"] - 1.0)
     rows = rows.assign(day=rows["time"].str[:10], error=error)
     require_whole_days(Path(history).name, rows, days)
@@ -239,15 +249,15 @@ class Day:
         return Shape(self.entry, np.ones(times) if self.hours is None else self.hours)
 
 
-def days_of(model: Model, plan: Plan | None) -> dict[Quantity, Day]:
+def days_of(model: Model, case: Case | None) -> dict[Quantity, Day]:
     """The day that each uncertain quantity of a model is judged by.
 
     Raises
     ------
     InputError
-        Where periods are needed, and there is no plan that has any.
+        Where periods are needed, and there is no case that has any.
     """
-    hours = None if plan is None else [period.hours for period in resolve(plan.case, plan.model).periods.values()]
+    hours = None if case is None else [period.hours for period in resolve(case, model).periods.values()]
     days: dict[Quantity, Day] = {}
     findings = []
     for n, entry in enumerate(model.uncertain):
@@ -259,7 +269,7 @@ def days_of(model: Model, plan: Plan | None) -> dict[Quantity, Day]:
             days[entry.quantity] = Day(entry, np.array(hours))
         else:
             message = f"shape {entry.shape} binds the periods of a day together, and a model alone has none"
-            findings.append(Finding(message, f"/model/uncertain/{n}", hint="calibrate a plan"))
+            findings.append(Finding(message, f"/model/uncertain/{n}", hint="calibrate a plan, or name a case"))
     if findings:
         raise InputError(findings)
     return days

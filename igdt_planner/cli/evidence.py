@@ -49,9 +49,14 @@ def evidence_command(
 
 def calibrate_command(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="CSV of past forecasts and outcomes")],
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a plan")],
+    plan_or_model: Annotated[
+        str, typer.Argument(metavar="PLAN_OR_MODEL", help="JSON of a plan, or a shipped model name or TOML file")
+    ],
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="CASE", help="whose periods a day has, beside a model")
+    ] = None,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", metavar="A", help="radius to judge instead of the plan's own")
+        float | None, typer.Option("--alpha", metavar="A", help="radius to judge, if not the plan's own")
     ] = None,
     as_json: Json = False,
     out: Out = None,
@@ -59,10 +64,12 @@ def calibrate_command(
     """What alpha means: the share of past days on which no forecast was further off.
 
     HISTORY has the columns time, quantity, forecast, outcome and component, in order of time. Unless the shape
-    of the uncertainty set is the same range in every period, a day has one time for each period of the plan.
+    of the uncertainty set is the same range in every period, a day has one time for each period of the plan,
+    or of the case that is named beside a model.
     """
     require_folder(out)
-    found = calibrate(history, load_plan(plan), alpha)
+    source = load_plan(plan_or_model) if plan_or_model.endswith(".json") else load_model(plan_or_model)
+    found = calibrate(history, source, alpha, case=case)
     if out is not None:
         report_calibration(found, out)
     sys.stdout.write(to_json(found.to_dict()) if as_json else calibration_summary(found))
