@@ -282,12 +282,15 @@ def test_values_that_a_quantity_cannot_have_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, text, hand("islanded", uncertain(*names))) == [
         f"h.csv row 2: outcome is -0.1, {below}",
         f"h.csv row 3: outcome is -0.4, {below}",
-        f"h.csv row 7: outcome is -1, {below} ({loads})",
         f"h.csv row 3: forecast is -0.5, {below}",
-        f"h.csv row 7: forecast is -1, {below} ({loads})",
         "h.csv row 5: forecast is 0, must be greater than 0",
         "h.csv row 5: outcome is 0, must be greater than 0",
+        f"h.csv row 7: forecast is -1, {below} ({loads})",
+        f"h.csv row 7: outcome is -1, {below} ({loads})",
     ]
+    many = "\n".join(f"2026-11-{day:02},pv,1,-{day}.5" for day in range(1, 8))
+    (told_once,) = refused(tmp_path, f"time,quantity,forecast,outcome\n{many}\n", hand("islanded", uncertain("pv")))
+    assert told_once == f"h.csv row 2: outcome is -1.5, {below} (and 6 more rows)"
 
 
 def test_loads_are_negative_where_the_case_says_so(tmp_path: Path) -> None:

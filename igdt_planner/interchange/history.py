@@ -20,7 +20,7 @@ from igdt_planner.model import AVAILABILITY
 COLUMNS: Final = ("time", "quantity", "component", "forecast", "outcome")
 NEEDED: Final = ("time", "quantity", "forecast", "outcome")
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?", re.ASCII)
-_NUMBERS: Final = re.compile(r"[\d:T-]+")
+_NUMBERS: Final = re.compile(r"[\d.:T-]+")
 MANY: Final = 5
 """Rows with a fault of one sort that are told as one."""
 _TEXT, _NUMBER = Column("text"), Column("number")
@@ -83,7 +83,7 @@ def read_history(path: Path, quantities: Sequence[str], *, negative_loads: bool 
         typed.append(values)
     findings += [_at(name, place, message) for place, message in _order(typed, places)]
     if findings:
-        raise InputError(_gathered(sorted(findings, key=lambda finding: finding.row or 0)))
+        raise InputError(_gathered(findings))
     return pd.DataFrame(typed, columns=list(COLUMNS)).assign(row=places)
 
 
@@ -147,14 +147,14 @@ def _order(rows: list[dict[str, Any]], places: list[int]) -> list[tuple[int, str
 
 def _gathered(findings: list[Finding]) -> list[Finding]:
     """Faults of one sort in many rows as one, that of the first row."""
-    sorts: dict[str, list[Finding]] = {}
+    sorts: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        sorts.setdefault(_NUMBERS.sub("", finding.message), []).append(finding)
+        sorts.setdefault((_NUMBERS.sub("", finding.message), finding.hint), []).append(finding)
     gathered: list[Finding] = []
     for same in sorts.values():
         first, more = same[0], len(same) - 1
         gathered += [replace(first, message=f"{first.message} (and {more} more rows)")] if more >= MANY else same
-    return gathered
+    return sorted(gathered, key=lambda finding: finding.row or 0)
 
 
 def _at(name: str, row: int | None, message: str, hint: str = "") -> Finding:
