@@ -1,14 +1,17 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
-from igdt_planner.alternatives import Alternatives, alternatives
+from igdt_planner.alternatives import alternatives
+from igdt_planner.alternatives_result import Alternatives
 from igdt_planner.calibration import Calibration, calibrate
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
 from igdt_planner.comparison import Comparison
 from igdt_planner.contract import run
 from igdt_planner.curve import Curve
 from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
+from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
-from igdt_planner.evidence import Evidence, evidence
+from igdt_planner.evidence import evidence
+from igdt_planner.evidence_result import Evidence
 from igdt_planner.fixed import FixedCurve
 from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
@@ -28,8 +31,9 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
-from igdt_planner.probabilistic import Probabilistic, Stochastic, probabilistic
-from igdt_planner.saved import load_curve
+from igdt_planner.probabilistic import Stochastic, probabilistic
+from igdt_planner.probabilistic_result import Probabilistic
+from igdt_planner.saved import load_result
 from igdt_planner.stochastic import (
     Irradiance,
     LogNormalPrice,
@@ -40,6 +44,11 @@ from igdt_planner.stochastic import (
     WindPower,
     WindSpeed,
 )
+from igdt_planner.traded import Tradeoff
+from igdt_planner.worth import Worth
+
+load_curve = load_result
+"""Its first name, from when there were curves alone."""
 
 __all__ = [
     "Alternatives",
@@ -47,6 +56,7 @@ __all__ = [
     "Case",
     "Comparison",
     "Curve",
+    "Drivers",
     "Evidence",
     "Finding",
     "FixedCurve",
@@ -63,9 +73,11 @@ __all__ = [
     "PvPower",
     "SolverError",
     "Stochastic",
+    "Tradeoff",
     "Turbine",
     "WindPower",
     "WindSpeed",
+    "Worth",
     "alternatives",
     "calibrate",
     "case_to_dict",
@@ -80,6 +92,7 @@ __all__ = [
     "load_curve",
     "load_model",
     "load_plan",
+    "load_result",
     "opportunity",
     "pareto",
     "plan_from_dict",

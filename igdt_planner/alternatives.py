@@ -7,15 +7,15 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from igdt_planner.alternatives_result import Alternatives, Approach
 from igdt_planner.baseline import baseline
+from igdt_planner.budget import exceeds
 from igdt_planner.case import Case, load_case
-from igdt_planner.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.evidence import within
 from igdt_planner.fixed_plan import held_in
@@ -26,62 +26,13 @@ from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.question import answer, repeated, schedule_of
 from igdt_planner.recourse import Recourse
-from igdt_planner.report.tables import Saved
-from igdt_planner.sampled import exceeds, operate_samples, require_sampling
+from igdt_planner.sampled import operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.study import Direction, Study
 
-COLUMNS = [
-    "approach",
-    "objective_forecast",
-    "objective_worst",
-    "objective_expected",
-    "mean",
-    "q0.95",
-    "share_over_budget",
-    "share_broken",
-    "solve_s",
-    "status",
-]
 ROBUST_SHARE, STATIC_SHARE, STOCHASTIC_SHARE = 0.3, 0.2, 0.25
 """Shares of the time limit of info-gap, static robust and stochastic plan; the rest is the baseline's."""
 MOST_SCENARIOS = 200
-
-
-@dataclass(frozen=True)
-class Alternatives(Saved):
-    """Plans of one case by different approaches, run in the same samples.
-
-    Attributes
-    ----------
-    plans : mapping of str to Plan
-        ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost over a few points like them, a
-        two-stage program), ``static robust`` (least cost at the worst corner of the radius) and ``info-gap`` (largest
-        alpha within the budget). Each has its dispatch at the forecast and at the worst
-        corner of the radius; none where there is no such dispatch.
-    table : DataFrame
-        ``approach, objective_forecast, objective_worst, objective_expected, mean, q0.95, share_over_budget,
-        share_broken, solve_s, status``: cost by AC at the forecast and at the worst corner of the radius; mean cost of
-        the points of the stochastic program, each dispatched at least cost; mean, quantile and share over budget of
-        samples inside the radius, run by the policy of :mod:`igdt_planner.sampled.policy`; share of them that leave a
-        limit.
-    radius, budget : float
-        Budget in the model's unit.
-    samples, seed : int
-    """
-
-    plans: Mapping[str, Plan]
-    table: pd.DataFrame
-    radius: float
-    budget: float
-    samples: int
-    seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """One JSON document; the runs are plan documents."""
-        own = {"radius": self.radius, "budget": self.budget, "samples": self.samples, "seed": self.seed}
-        runs = {name: plan_to_dict(plan) for name, plan in self.plans.items()}
-        return clean({"schema": SCHEMA, "kind": "alternatives", **own, "rows": records(self.table), "runs": runs})
 
 
 def alternatives(
@@ -137,7 +88,7 @@ def alternatives(
         row(name, plan, radius, budget, samples, seed) | {"objective_expected": expected[name]}
         for name, plan in plans.items()
     ]
-    return Alternatives(plans, pd.DataFrame(rows, columns=COLUMNS), radius, budget, samples, seed)
+    return Alternatives(plans, pd.DataFrame(rows, columns=list(Approach.model_fields)), radius, budget, samples, seed)
 
 
 def starts_of(known: Sequence[Candidate]) -> list[Mapping[str, float]]:

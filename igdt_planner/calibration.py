@@ -7,19 +7,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
-from igdt_planner.document import SCHEMA, clean, records, to_json
+from igdt_planner.case import Case, load_case
+from igdt_planner.document import SCHEMA, clean, records
+from igdt_planner.document_schema import Number, Part
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.igdt import WORSE, corner_faults
 from igdt_planner.interchange.history import read_history
 from igdt_planner.model import Model, Quantity, Uncertain, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.report.files import write_whole
+from igdt_planner.report.tables import Saved
+from igdt_planner.result_document import require_result, rows_as_table
 from igdt_planner.shapes import ZERO, Shape
 from igdt_planner.study import resolve
 
@@ -36,29 +40,61 @@ INSIDE = 1e-9
 """By how much rounding may carry an error at the very edge beyond alpha."""
 
 
+class Share(Part):
+    """What lies inside alpha, of one quantity or of all."""
+
+    quantity: str
+    errors: int
+    share_inside: Number
+    times: int
+    share_times_inside: Number
+    days: int
+    share_days_inside: Number
+    share_days_held: Number
+
+
+class Needed(Part):
+    """The alpha that holds a share of the days; null where none does."""
+
+    share_of_days: float
+    alpha: Number
+    alpha_worse: Number
+
+
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Saved):
     """How alpha compares with past errors of the forecast.
 
     Attributes
     ----------
     alpha : float or None
         Radius that is judged; None where none was given.
+    table : DataFrame
+        ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``, by
+        quantity and jointly; the last row is all quantities together. Shares that lie inside alpha: of single errors,
+        of times and of days at which all of them are inside, and of days on which none is beyond alpha to the worse
+        side. NaN without an alpha; shares of errors and times also where a shape binds the periods of a day together.
+    alphas : DataFrame
+        ``share_of_days, alpha, alpha_worse``: the smallest alpha that would have held on at least that share; infinite
+        where none does.
+    missing : tuple of str
+        Uncertain quantities of the model that the history does not tell of: they are left out of every number.
     errors : DataFrame
         ``time, day, quantity, component, error, needed_alpha, needed_alpha_worse``: relative error of every row, the
         smallest alpha whose set contains it, and the same where only errors to the worse side count. NaN where the
         shape of the quantity binds the periods of a day together: there no error has an alpha of its own.
     series : DataFrame
         ``day, quantity, component, needed_alpha, needed_alpha_worse``: the smallest alpha whose set contains all errors
-        of a component on a day; infinite where none does.
-    missing : tuple of str
-        Uncertain quantities of the model that the history does not tell of: they are left out of every number.
+        of a component on a day; infinite where none does. Errors and series are empty where the calibration was read
+        from its document, which leaves them out; all else is there.
     """
 
     alpha: float | None
+    table: pd.DataFrame
+    alphas: pd.DataFrame
+    missing: tuple[str, ...]
     errors: pd.DataFrame
     series: pd.DataFrame
-    missing: tuple[str, ...]
 
     @property
     def days(self) -> pd.DataFrame:
@@ -66,31 +102,9 @@ class Calibration:
         return largest(self.series, "day")
 
     @property
-    def table(self) -> pd.DataFrame:
-        """Shares that lie inside alpha, by quantity and jointly; the last row is all quantities together.
-
-        ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``: of
-        single errors, of times and of days at which all of them are inside, and of days on which none is beyond alpha
-        to the worse side. Shares of errors and times are NaN where a shape binds the periods of a day together.
-        """
-        names = list(dict.fromkeys(self.errors["quantity"]))
-        parts = [(name, *(part[part["quantity"] == name] for part in (self.errors, self.series))) for name in names]
-        return pd.DataFrame([self._row(*part) for part in (*parts, ("all", self.errors, self.series))])
-
-    @property
-    def alphas(self) -> pd.DataFrame:
-        """``share_of_days, alpha, alpha_worse``: the smallest alpha that would have held on at least that share."""
-        days, rows = self.days, []
-        for share in SHARES:
-            place = math.ceil(share * len(days) - 1e-9) - 1
-            least = [np.sort(days[name].to_numpy(float))[place] for name in ("needed_alpha", "needed_alpha_worse")]
-            rows.append((share, *map(float, least)))
-        return pd.DataFrame(rows, columns=["share_of_days", "alpha", "alpha_worse"])
-
-    @property
     def share_of_days_held(self) -> float | None:
         """Share of past days on which nothing was further off to the worse side than alpha."""
-        return None if self.alpha is None else covered(self.days["needed_alpha_worse"], self.alpha)
+        return None if self.alpha is None else float(self.table["share_days_held"].iloc[-1])
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
@@ -106,29 +120,36 @@ class Calibration:
             }
         )
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document as JSON, whole or not at all."""
-        return write_whole(Path(path), to_json(self.to_dict()).encode())
 
-    def _row(self, name: str, errors: pd.DataFrame, series: pd.DataFrame) -> dict[str, Any]:
-        times, days = largest(errors, "time"), largest(series, "day")
-        alone = math.nan if self.alpha is None or errors["needed_alpha"].isna().any() else self.alpha
-        return {
-            "quantity": name,
-            "errors": len(errors),
-            "share_inside": covered(errors["needed_alpha"], alone),
-            "times": len(times),
-            "share_times_inside": covered(times["needed_alpha"], alone),
-            "days": len(days),
-            "share_days_inside": covered(days["needed_alpha"], self.alpha),
-            "share_days_held": covered(days["needed_alpha_worse"], self.alpha),
-        }
+class CalibrationDocument(Part):
+    """What its document holds; all else in it follows from these."""
+
+    alpha: Number
+    missing: list[str]
+    shares: Annotated[list[Share], Field(min_length=1)]
+    alphas: list[Needed]
+
+
+def calibration_from_dict(document: Mapping[str, Any]) -> Calibration:
+    """A calibration from its JSON document: all but the single errors and series.
+
+    Raises
+    ------
+    InputError
+        When the document is not one of this schema.
+    """
+    require_result(document, "calibration", CalibrationDocument)
+    shares, alphas = rows_as_table(document["shares"], Share), rows_as_table(document["alphas"], Needed)
+    nothing = (pd.DataFrame(columns=columns) for columns in (ERROR_COLUMNS, SERIES_COLUMNS))
+    return Calibration(document["alpha"], shares, alphas.fillna(np.inf), tuple(document["missing"]), *nothing)
 
 
 def calibrate(
     history: str | os.PathLike[str],
     model_or_plan: str | os.PathLike[str] | Mapping[str, Any] | Model | Plan,
     alpha: float | None = None,
+    *,
+    case: str | os.PathLike[str] | Mapping[str, Any] | Case | None = None,
 ) -> Calibration:
     """Hold past errors of forecasts against an uncertainty set.
 
@@ -146,31 +167,74 @@ def calibrate(
     model_or_plan : str, path, mapping, Model or Plan
         Names the uncertain quantities and the shapes of their deviations. A robust plan also says which side is the
         worse one: an error to the other side does it no harm and counts as none. Of a model both sides count as worse.
-        A model alone has no periods: shapes that need their number or their hours ask for a plan.
+        A model alone has no periods: shapes that need their number or their hours ask for a plan, or for a case.
     alpha : float, optional
         Of a robust plan its own, unless given.
+    case : str, path, mapping or Case, optional
+        Beside a model: its periods, and whether loads may be negative. A plan brings its own.
 
     Raises
     ------
     InputError
-        With every fault of the history, by file and row: also of a day with another number of times than periods.
+        With every fault of the history, by file and row: also of a day with another number of times than periods. A
+        case beside a plan.
     """
     plan = model_or_plan if isinstance(model_or_plan, Plan) else None
+    if plan is not None and case is not None:
+        raise InputError.of("a plan brings its own case: name a case beside a model only", path="/case")
     model = plan.model if plan is not None else load_model(model_or_plan)  # type: ignore[arg-type]
+    network = plan.case if plan is not None else None if case is None else load_case(case)
     if not model.uncertain:
         raise InputError.of(f"model {model.name} names no uncertain quantity", path="/model/uncertain")
     if alpha is None and plan is not None:
         alpha = plan.robustness.get("alpha")
     if alpha is not None and not 0.0 <= alpha < math.inf:
         raise InputError.of(f"alpha {alpha:g} must be 0 or more", path="/alpha", got=alpha)
-    days = days_of(model, plan)
-    rows = read_history(Path(history), list(days))
+    days = days_of(model, network)
+    negative_loads = network is not None and bool(network.buses["load_may_be_negative"].any())
+    rows = read_history(Path(history), list(days), negative_loads=negative_loads)
     error = np.where(rows["forecast"] == rows["outcome"], 0.0, rows["outcome"] / rows["forecast"] - 1.0)
     rows = rows.assign(day=rows["time"].str[:10], error=error)
     require_whole_days(Path(history).name, rows, days)
     errors, series = held_against(rows, days, worse_sides(plan))
     told = set(rows["quantity"])
-    return Calibration(alpha, errors, series, tuple(name for name in days if name not in told))
+    missing = tuple(name for name in days if name not in told)
+    return Calibration(alpha, shares_of(errors, series, alpha), alphas_of(series), missing, errors, series)
+
+
+def shares_of(errors: pd.DataFrame, series: pd.DataFrame, alpha: float | None) -> pd.DataFrame:
+    """The table of a calibration: shares inside alpha, by quantity and of all together."""
+    rows = []
+    for name in dict.fromkeys(errors["quantity"]):
+        own_errors, own_series = (part[part["quantity"] == name] for part in (errors, series))
+        rows.append(shares_row(name, own_errors, own_series, alpha))
+    return pd.DataFrame([*rows, shares_row("all", errors, series, alpha)])
+
+
+def shares_row(name: str, errors: pd.DataFrame, series: pd.DataFrame, alpha: float | None) -> dict[str, Any]:
+    """The table's row of one quantity, or of all."""
+    times, days = largest(errors, "time"), largest(series, "day")
+    alone = math.nan if alpha is None or errors["needed_alpha"].isna().any() else alpha
+    return {
+        "quantity": name,
+        "errors": len(errors),
+        "share_inside": covered(errors["needed_alpha"], alone),
+        "times": len(times),
+        "share_times_inside": covered(times["needed_alpha"], alone),
+        "days": len(days),
+        "share_days_inside": covered(days["needed_alpha"], alpha),
+        "share_days_held": covered(days["needed_alpha_worse"], alpha),
+    }
+
+
+def alphas_of(series: pd.DataFrame) -> pd.DataFrame:
+    """The smallest alpha that would have held on at least each share of days."""
+    days, rows = largest(series, "day"), []
+    for share in SHARES:
+        place = math.ceil(share * len(days) - 1e-9) - 1
+        least = [np.sort(days[name].to_numpy(float))[place] for name in ("needed_alpha", "needed_alpha_worse")]
+        rows.append((share, *map(float, least)))
+    return pd.DataFrame(rows, columns=list(Needed.model_fields))
 
 
 @dataclass(frozen=True)
@@ -185,15 +249,15 @@ class Day:
         return Shape(self.entry, np.ones(times) if self.hours is None else self.hours)
 
 
-def days_of(model: Model, plan: Plan | None) -> dict[Quantity, Day]:
+def days_of(model: Model, case: Case | None) -> dict[Quantity, Day]:
     """The day that each uncertain quantity of a model is judged by.
 
     Raises
     ------
     InputError
-        Where periods are needed, and there is no plan that has any.
+        Where periods are needed, and there is no case that has any.
     """
-    hours = None if plan is None else [period.hours for period in resolve(plan.case, plan.model).periods.values()]
+    hours = None if case is None else [period.hours for period in resolve(case, model).periods.values()]
     days: dict[Quantity, Day] = {}
     findings = []
     for n, entry in enumerate(model.uncertain):
@@ -205,7 +269,7 @@ def days_of(model: Model, plan: Plan | None) -> dict[Quantity, Day]:
             days[entry.quantity] = Day(entry, np.array(hours))
         else:
             message = f"shape {entry.shape} binds the periods of a day together, and a model alone has none"
-            findings.append(Finding(message, f"/model/uncertain/{n}", hint="calibrate a plan"))
+            findings.append(Finding(message, f"/model/uncertain/{n}", hint="calibrate a plan, or name a case"))
     if findings:
         raise InputError(findings)
     return days

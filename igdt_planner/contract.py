@@ -19,7 +19,20 @@ from igdt_planner.igdt import Sense
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
-from igdt_planner.planner import check, compare, opportunity, pareto, robust, robustness, search, solve, sweep
+from igdt_planner.planner import (
+    check,
+    compare,
+    drivers,
+    opportunity,
+    pareto,
+    robust,
+    robustness,
+    search,
+    solve,
+    sweep,
+    tradeoff,
+    worth_of_one_more,
+)
 from igdt_planner.study import resolve
 
 VERSION = importlib.metadata.version("igdt-planner")
@@ -56,7 +69,20 @@ class Source(Part):
 class StudyRequest(Part):
     """What is asked. ``plan`` and ``plans`` are plan documents; a seed is an option."""
 
-    kind: Literal["solve", "robust", "opportunity", "sweep", "search", "pareto", "check", "robustness", "evidence"]
+    kind: Literal[
+        "solve",
+        "robust",
+        "opportunity",
+        "sweep",
+        "search",
+        "pareto",
+        "check",
+        "robustness",
+        "evidence",
+        "drivers",
+        "tradeoff",
+        "worth",
+    ]
     beta: Annotated[float, Field(allow_inf_nan=False)] | None = None
     betas: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     budget: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -70,6 +96,7 @@ class StudyRequest(Part):
     objectives: list[str] | None = None
     method: str | None = None
     points: int | None = None
+    lines: list[int] | None = None
     evaluations: int | None = None
     neighbourhoods: bool | None = None
 
@@ -104,11 +131,15 @@ TAKES: dict[str, tuple[str, ...]] = {
     "check": ("plan",),
     "robustness": ("plan", "plans", "betas", "base_objective", "sense"),
     "evidence": ("plan", "samples"),
+    "drivers": ("plan",),
+    "tradeoff": ("beta", "points"),
+    "worth": ("beta", "lines"),
 }
 """What each kind of study takes."""
 NO_OPTIONS: dict[str, dict[str, str]] = {
     "search": dict.fromkeys(("time_limit_s", "gap"), "use study.evaluations"),
     "robustness": dict.fromkeys(("time_limit_s", "gap", "threads", "seed"), "the plan's own model decides"),
+    "drivers": dict.fromkeys(("time_limit_s", "gap", "threads", "seed"), "the plan's own model decides"),
     "evidence": dict.fromkeys(("time_limit_s", "gap", "threads"), "use study.samples"),
 }
 """Options that a kind of study has no use for, each with a hint."""
@@ -405,6 +436,33 @@ def answer_evidence(request: Request, on_event: Any) -> Answer:
     return Answer([plan], found.to_dict())
 
 
+def answer_drivers(request: Request, on_event: Any) -> Answer:
+    """Kind ``drivers``: the plan as it was given, and what drives its alpha."""
+    plan = plan_of(request)
+    return Answer([plan], drivers(plan).to_dict())
+
+
+def answer_tradeoff(request: Request, on_event: Any) -> Answer:
+    """Kind ``tradeoff``: the baseline, and the front of two alphas."""
+    case, model = sources(request)
+    found = tradeoff(case, model, beta_of(request), **given(request, "points"), **limits(request, on_event))
+    return Answer([found.baseline], found.to_dict())
+
+
+def answer_worth(request: Request, on_event: Any) -> Answer:
+    """Kind ``worth``: the robust plan of each change, and what it gains in alpha."""
+    case, model = sources(request)
+    found = worth_of_one_more(case, model, beta_of(request), **given(request, "lines"), **limits(request, on_event))
+    return Answer(list(found.plans.values()), found.to_dict())
+
+
+def beta_of(request: Request) -> float:
+    """The beta of a study that takes no budget."""
+    if request.study.beta is None:
+        raise InputError.of(f"study.kind {request.study.kind} needs study.beta", path="/study/beta")
+    return request.study.beta
+
+
 def given(request: Request, *names: str) -> dict[str, Any]:
     """Fields of the study that are stated; what is absent comes from the verb."""
     asked = {name: getattr(request.study, name) for name in names}
@@ -446,4 +504,7 @@ ANSWERS: dict[str, Callable[[Request, Any], Answer]] = {
     "check": answer_check,
     "robustness": answer_robustness,
     "evidence": answer_evidence,
+    "drivers": answer_drivers,
+    "tradeoff": answer_tradeoff,
+    "worth": answer_worth,
 }

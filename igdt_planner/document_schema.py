@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.plan import Status, Step
@@ -18,6 +18,12 @@ class Part(BaseModel):
     """A part of a document: keys of later versions are ignored, no text passes for a number."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
+
+
+def shape_of(name: str, fields: Mapping[str, Any]) -> type[Part]:
+    """A part by the type of each of its fields, where their names are no names of Python or known only then."""
+    typed: Any = {field: (kind, ...) for field, kind in fields.items()}
+    return create_model(name, __base__=Part, **typed)
 
 
 class DgUnit(Part):
@@ -236,21 +242,21 @@ def require_plan_document(document: Mapping[str, Any]) -> None:
     InputError
         With the JSON pointer of each fault.
     """
-    findings = [*faults(PlanDocument, document, "")]
+    findings = [*faults(PlanDocument, document, "plan")]
     for name in ("ac", "ac_forecast"):
         part = document.get(name)
         if isinstance(part, Mapping):
-            findings += faults(Judged if "objective" in part else NotJudged, part, f"/{name}")
+            findings += faults(Judged if "objective" in part else NotJudged, part, "plan", f"/{name}")
     if findings:
         raise InputError(findings)
 
 
-def faults(shape: type[Part], document: Mapping[str, Any], where: str) -> Iterator[Finding]:
-    """What keeps a document from having a shape."""
+def faults(shape: type[Part], document: Mapping[str, Any], kind: str, where: str = "") -> Iterator[Finding]:
+    """What keeps a document of a kind, or its part at a JSON pointer, from having a shape."""
     try:
         shape.model_validate(document)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_context=False):
             path = where + "".join(f"/{step}" for step in fault["loc"])
             got = fault["input"] if isinstance(fault["input"], str | int | float | bool) else None
-            yield Finding(f"plan document: {path}: {fault['msg']}", path, got)
+            yield Finding(f"{kind} document: {path}: {fault['msg']}", path, got)

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from igdt_planner.ac.check import require_whole
-from igdt_planner.document import SCHEMA, clean, records, to_json
+from igdt_planner.budget import exceeds
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.evidence_result import Evidence, Ray
 from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import Plan
-from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import Outcome, Samples, availability, deviated, exceeds, operate_samples, require_sampling
+from igdt_planner.sampled import Outcome, Samples, availability, deviated, operate_samples, require_sampling
 from igdt_planner.study import resolve
 from igdt_planner.uncertainty import ALIKE, UncertaintySet, set_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 Deviations = dict[tuple[Quantity, int], Floats]
@@ -32,112 +26,6 @@ Deviations = dict[tuple[Quantity, int], Floats]
 RADII = (0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)
 """Radii of the rays, as multiples of the plan's alpha."""
 RAYS = 1_000
-RAY_COLUMNS = ["radius", "alpha", "rays", "over_budget", "share_over_budget", "worst_objective", "broken"]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What became of a robust plan under samples of its uncertainty set, run by a policy that never sees the future.
-
-    Attributes
-    ----------
-    plan : Plan
-    samples, seed : int
-    objective : array, shape (samples,)
-        Cost of every sample inside the set by AC power flow, in the model's unit; NaN where it has no solution.
-    breaks : mapping of str to int
-        Samples inside that leave a limit, by kind of violation.
-    rays : DataFrame
-        ``radius, alpha, rays, over_budget, share_over_budget, worst_objective, broken``: the same rays at every radius
-        (a multiple of the plan's alpha); ``broken`` counts those that leave a limit.
-    """
-
-    plan: Plan
-    samples: int
-    seed: int
-    objective: Floats
-    breaks: Mapping[str, int]
-    rays: pd.DataFrame
-
-    @property
-    def alpha(self) -> float:
-        """Radius of the uncertainty set."""
-        return float(self.plan.robustness["alpha"])
-
-    @property
-    def budget(self) -> float:
-        """What no sample inside may cost more than, in the model's unit."""
-        return float(self.plan.robustness["budget"])
-
-    @property
-    def over_budget(self) -> int:
-        """Samples inside that cost more than the budget, or have no AC solution."""
-        return int(np.count_nonzero(exceeds(self.objective, self.budget)))
-
-    @property
-    def worst_objective(self) -> float:
-        """Largest cost inside."""
-        return float(np.max(self.objective))
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """What speaks against the plan, in words; empty where nothing does."""
-        found = []
-        if self.over_budget:
-            found.append(f"{self.over_budget} of {self.samples} samples inside alpha exceed the budget")
-        for kind, count in self.breaks.items():
-            if count:
-                found.append(f"{count} of {self.samples} samples inside alpha leave a limit: {kind}")
-        within = self.rays[self.rays["radius"] <= 1.0]
-        for name, words in (("over_budget", "exceed the budget"), ("broken", "leave a limit")):
-            if count := int(within[name].sum()):
-                found.append(f"{count} rays at or below alpha {words}")
-        return tuple(found)
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing inside alpha exceeds the budget or leaves a limit."""
-        return not self.findings
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The rays, one row a radius."""
-        return self.rays
-
-    def plot(self) -> Figure:
-        """Cost of all samples against the budget, and the share of rays over it by radius."""
-        from igdt_planner.report.evidence import evidence_figure  # matplotlib is slow to load
-
-        return evidence_figure(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """One JSON document, without the plan itself."""
-        sound = self.objective[np.isfinite(self.objective)]
-        return clean(
-            {
-                "schema": SCHEMA,
-                "kind": "evidence",
-                "case": self.plan.case.name,
-                "model": self.plan.model.name,
-                "unit": self.plan.model.unit,
-                "holds": self.holds,
-                "findings": list(self.findings),
-                "alpha": self.alpha,
-                "budget": self.budget,
-                "samples": self.samples,
-                "seed": self.seed,
-                "over_budget": self.over_budget,
-                "share_over_budget": self.over_budget / self.samples,
-                "worst_objective": self.worst_objective,
-                "mean_objective": float(sound.mean()) if len(sound) else None,
-                "breaks": dict(self.breaks),
-                "rays": records(self.rays),
-            }
-        )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document as JSON, whole or not at all."""
-        return write_whole(Path(path), to_json(self.to_dict()).encode())
 
 
 def evidence(
@@ -194,7 +82,7 @@ def evidence(
         seed,
         inside.objective,
         {kind: int(found.sum()) for kind, found in inside.breaks.items()},
-        pd.DataFrame(rows, columns=RAY_COLUMNS),
+        pd.DataFrame(rows, columns=list(Ray.model_fields)),
     )
 
 

@@ -10,8 +10,6 @@ from concurrent.futures import Executor
 from numbers import Real
 from typing import Any
 
-import pandas as pd
-
 from igdt_planner.ac.check import check as judge
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
@@ -32,7 +30,9 @@ from igdt_planner.searched import search_plan
 from igdt_planner.sensitivity import drivers_of, one_more
 from igdt_planner.session import OnEvent, Session, require_limits
 from igdt_planner.sweeps import curves
+from igdt_planner.traded import Tradeoff
 from igdt_planner.tradeoff import require_two, tradeoff_of
+from igdt_planner.worth import Worth
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""
@@ -430,7 +430,7 @@ def worth_of_one_more(
     time_limit_s: float | None = None,
     gap: float | None = None,
     on_event: OnEvent | None = None,
-) -> pd.DataFrame:
+) -> Worth:
     """What one more DG, one more ESS or one more switch buys in alpha, at the budget of the study as it is.
 
     Parameters
@@ -442,22 +442,18 @@ def worth_of_one_more(
 
     Returns
     -------
-    DataFrame
-        ``change, alpha, alpha_bound, gain, verdict``; the gain is against the study as it is.
+    Worth
+        The robust plan of each change, and the gain of its alpha on that of the study as it is.
     """
     studies = one_more(load_case(case), load_model(model), lines)
     limits: dict[str, Any] = {"time_limit_s": time_limit_s, "gap": gap, "on_event": on_event}
-    rows: list[tuple[Any, ...]] = []
+    plans: dict[str, Plan] = {}
     budget: float | None = None
     for change, (own_case, own_model) in studies.items():
         own_beta = beta if budget is None else None
-        plan = robust(own_case, own_model, own_beta, budget=budget, **limits)
-        budget = plan.robustness.get("budget", budget)
-        alpha = plan.robustness.get("alpha")
-        gain = alpha - rows[0][1] if rows and alpha is not None and rows[0][1] is not None else None
-        verdict = plan.ac.verdict if plan.ac is not None else "not_checked"
-        rows.append((change, alpha, plan.robustness.get("alpha_bound"), gain if rows else 0.0, verdict))
-    return pd.DataFrame(rows, columns=["change", "alpha", "alpha_bound", "gain", "verdict"])
+        plans[change] = robust(own_case, own_model, own_beta, budget=budget, **limits)
+        budget = plans[change].robustness.get("budget", budget)
+    return Worth(plans)
 
 
 def tradeoff(
@@ -469,7 +465,7 @@ def tradeoff(
     time_limit_s: float | None = None,
     gap: float | None = None,
     on_event: OnEvent | None = None,
-) -> pd.DataFrame:
+) -> Tradeoff:
     """The front between the alphas of a model's two uncertain quantities, by the epsilon-constraint method.
 
     Parameters
@@ -481,8 +477,8 @@ def tradeoff(
 
     Returns
     -------
-    DataFrame
-        ``alpha_<first>, bound_<first>, objective, verdict, alpha_<second>``, one row a point.
+    Tradeoff
+        One point a row of its table.
     """
     require_question("robust", beta, None)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
@@ -490,7 +486,7 @@ def tradeoff(
         base = baseline(session, BASELINE_SHARE["beta"])
         if base.plan.objective is None:
             raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
-        return tradeoff_of(session, base, beta, points)
+        return Tradeoff(base.plan, beta, tradeoff_of(session, base, beta, points))
 
 
 def check(plan: Plan) -> Plan:

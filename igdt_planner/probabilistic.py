@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -14,19 +12,17 @@ import pandas as pd
 
 from igdt_planner.ac.operation import judged_periods
 from igdt_planner.ac.violations import TOLERANCE_PU
-from igdt_planner.document import SCHEMA, clean, records, to_json
 from igdt_planner.errors import Finding, InputError, nearest
-from igdt_planner.model import TERM_UNITS, ModeName
+from igdt_planner.model import TERM_UNITS
 from igdt_planner.plan import Plan
-from igdt_planner.report.files import write_whole
-from igdt_planner.sampled import Samples, exceeds, forecast, operate_samples, require_sampling
+from igdt_planner.probabilistic_result import QUANTILES, Probabilistic
+from igdt_planner.sampled import Outcome, Samples, forecast, operate_samples, require_sampling
 from igdt_planner.stochastic import latin_hypercube
 
 Floats = npt.NDArray[np.float64]
 Quantity = Literal["load", "dg", "price"]
 QUANTITIES: tuple[str, ...] = get_args(Quantity)
 
-QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 SHOWN = ("losses", "ens", "lost_load_cost", "energy_cost", "generation_cost", "emissions")
 """Terms whose distribution is shown, where they ever differ from 0."""
 
@@ -62,100 +58,6 @@ class Stochastic:
     def label(self) -> str:
         """What it is called in messages."""
         return self.quantity if self.bus is None else f"{self.quantity} at bus {self.bus}"
-
-
-@dataclass(frozen=True)
-class Probabilistic:
-    """Distributions over all samples.
-
-    Attributes
-    ----------
-    plan : Plan
-    samples, seed : int
-    budget : float or None
-        In the model's unit.
-    objective : array, shape (samples,)
-        NaN where AC power flow has no solution.
-    terms : mapping of (term, mode) to array, shape (samples,)
-    vm_min_pu, vm_max_pu : mapping of mode to array, shape (samples, buses)
-        Lowest and highest voltage over the periods.
-    breaks : mapping of str to int
-        Samples that leave a limit, by kind.
-    broken : int
-        Samples that leave any.
-    """
-
-    plan: Plan
-    samples: int
-    seed: int
-    budget: float | None
-    objective: Floats
-    terms: Mapping[tuple[str, ModeName], Floats]
-    vm_min_pu: Mapping[ModeName, Floats]
-    vm_max_pu: Mapping[ModeName, Floats]
-    breaks: Mapping[str, int]
-    broken: int
-
-    @property
-    def share_over_budget(self) -> float | None:
-        """Probability of costing more than the budget, or of having no AC solution; None without a budget."""
-        return None if self.budget is None else float(exceeds(self.objective, self.budget).mean())
-
-    @property
-    def share_outside_voltage_limits(self) -> float:
-        """Probability that some bus leaves its voltage limits in some period."""
-        return self.breaks["voltage"] / self.samples
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Mean, deviation and quantiles of the objective and of every term: one row each."""
-        unit = self.plan.model.unit
-        rows = [distribution("objective", "", unit, self.objective)]
-        for (term, mode), values in self.terms.items():
-            if term in SHOWN and np.nanmax(np.abs(values), initial=0.0) > 0.0:
-                rows.append(distribution(term, mode, TERM_UNITS[term], values))
-        return pd.DataFrame(rows)
-
-    @property
-    def voltages(self) -> pd.DataFrame:
-        """By mode and bus: quantiles of the lowest and highest voltage of the day, pu, and share outside the limits."""
-        tables, buses = [], self.plan.case.buses
-        low, high = buses["vm_min_pu"].to_numpy(float), buses["vm_max_pu"].to_numpy(float)
-        for mode, lowest in self.vm_min_pu.items():
-            highest = self.vm_max_pu[mode]
-            outside = (lowest < low - TOLERANCE_PU) | (highest > high + TOLERANCE_PU)
-            live = np.isfinite(lowest).any(axis=0)
-            columns: dict[str, Any] = {"mode": mode, "bus": buses["id"].to_numpy()[live]}
-            for share in QUANTILES:
-                columns[f"vm_min_q{share:g}_pu"] = np.nanquantile(lowest[:, live], share, axis=0)
-            for share in QUANTILES:
-                columns[f"vm_max_q{share:g}_pu"] = np.nanquantile(highest[:, live], share, axis=0)
-            tables.append(pd.DataFrame({**columns, "share_outside": outside.mean(axis=0)[live]}))
-        return pd.concat(tables, ignore_index=True)
-
-    def to_dict(self) -> dict[str, Any]:
-        """One JSON document, without the plan itself."""
-        return clean(
-            {
-                "schema": SCHEMA,
-                "kind": "probabilistic",
-                "case": self.plan.case.name,
-                "model": self.plan.model.name,
-                "samples": self.samples,
-                "seed": self.seed,
-                "budget": self.budget,
-                "share_over_budget": self.share_over_budget,
-                "share_outside_voltage_limits": self.share_outside_voltage_limits,
-                "share_broken": self.broken / self.samples,
-                "breaks": dict(self.breaks),
-                "distributions": records(self.table),
-                "voltages": records(self.voltages),
-            }
-        )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the document as JSON, whole or not at all."""
-        return write_whole(Path(path), to_json(self.to_dict()).encode())
 
 
 def probabilistic(
@@ -202,11 +104,13 @@ def probabilistic(
         seed,
         plan.robustness.get("budget") if budget is None else budget,
         outcome.objective,
+        distributions(plan, outcome),
+        voltages(plan, outcome),
+        {kind: int(found.sum()) for kind, found in outcome.breaks.items()},
+        int(outcome.broken.sum()),
         outcome.terms,
         outcome.vm_min_pu,
         outcome.vm_max_pu,
-        {kind: int(found.sum()) for kind, found in outcome.breaks.items()},
-        int(outcome.broken.sum()),
     )
 
 
@@ -228,6 +132,32 @@ def factors(plan: Plan, inputs: Sequence[Stochastic], drawn: Floats) -> Samples:
         else:
             price = price * value
     return Samples(load, load, dg, price, one.line_rating)
+
+
+def distributions(plan: Plan, outcome: Outcome) -> pd.DataFrame:
+    """Mean, deviation and quantiles of the objective and of every term that is shown: one row each."""
+    rows = [distribution("objective", "", plan.model.unit, outcome.objective)]
+    for (term, mode), values in outcome.terms.items():
+        if term in SHOWN and np.nanmax(np.abs(values), initial=0.0) > 0.0:
+            rows.append(distribution(term, mode, TERM_UNITS[term], values))
+    return pd.DataFrame(rows)
+
+
+def voltages(plan: Plan, outcome: Outcome) -> pd.DataFrame:
+    """By mode and bus: quantiles of the lowest and highest voltage of the day, and share outside the limits."""
+    tables, buses = [], plan.case.buses
+    low, high = buses["vm_min_pu"].to_numpy(float), buses["vm_max_pu"].to_numpy(float)
+    for mode, lowest in outcome.vm_min_pu.items():
+        highest = outcome.vm_max_pu[mode]
+        outside = (lowest < low - TOLERANCE_PU) | (highest > high + TOLERANCE_PU)
+        live = np.isfinite(lowest).any(axis=0)
+        columns: dict[str, Any] = {"mode": mode, "bus": buses["id"].to_numpy()[live]}
+        for share in QUANTILES:
+            columns[f"vm_min_q{share:g}_pu"] = np.nanquantile(lowest[:, live], share, axis=0)
+        for share in QUANTILES:
+            columns[f"vm_max_q{share:g}_pu"] = np.nanquantile(highest[:, live], share, axis=0)
+        tables.append(pd.DataFrame({**columns, "share_outside": outside.mean(axis=0)[live]}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def distribution(name: str, mode: str, unit: str, values: Floats) -> dict[str, Any]:

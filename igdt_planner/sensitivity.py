@@ -9,7 +9,7 @@ import pandas as pd
 
 from igdt_planner.case import Case, case_to_dict, load_case
 from igdt_planner.drivers import QUANTITIES, TERMS, Drivers
-from igdt_planner.errors import InputError
+from igdt_planner.errors import Finding, InputError
 from igdt_planner.fixed_plan import alone, decisions_in, fixed_curve, held_in
 from igdt_planner.igdt import ambiguity
 from igdt_planner.model import Model
@@ -28,7 +28,9 @@ def drivers_of(plan: Plan) -> Drivers:
     """
     alpha, budget = plan.robustness.get("alpha"), plan.robustness.get("budget")
     if plan.kind != "robust" or not alpha or not budget or plan.ac is None or plan.ac_forecast is None:
-        raise InputError.of("drivers are those of a robust plan with an alpha above 0", path="/plan", got=plan.kind)
+        raise InputError.of(
+            "drivers are those of a robust plan with an alpha above 0", path="/study/plan", got=plan.kind
+        )
     rows = []
     for quantity in [entry.quantity for entry in plan.model.uncertain]:
         single = alone(plan, quantity)
@@ -54,7 +56,7 @@ def one_more(case: Case, model: Model, lines: Sequence[int]) -> dict[str, tuple[
     Raises
     ------
     InputError
-        A line that the case does not have, or that has a switch.
+        Lines that the case does not have, or that have a switch.
     """
     found: dict[str, tuple[Case, Model]] = {"as it is": (case, model)}
     for kind, choice in (("DG", model.dg), ("ESS", model.ess)):
@@ -62,10 +64,14 @@ def one_more(case: Case, model: Model, lines: Sequence[int]) -> dict[str, tuple[
             larger = choice.model_copy(update={"max_units": choice.max_units + 1})
             found[f"one more {kind}"] = case, model.model_copy(update={kind.lower(): larger})
     switchable: Mapping[int, bool] = dict(zip(case.lines["id"], case.lines["switchable"], strict=True))
-    for line in lines:
-        if line not in switchable or switchable[line]:
+    faults = []
+    for position, line in enumerate(lines):
+        if switchable.get(line, True):
             why = "has a switch already" if line in switchable else "is not in the case"
-            raise InputError.of(f"line {line} {why}", path="/lines", got=line)
+            faults.append(Finding(f"line {line} {why}", f"/study/lines/{position}", line))
+    if faults:
+        raise InputError(faults)
+    for line in lines:
         found[f"a switch in line {line}"] = with_switch(case, line), model
     return found
 

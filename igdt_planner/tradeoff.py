@@ -66,7 +66,7 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
         found = reached(session, first, second, epsilon, budget, base, share)
         names = {"alpha": f"alpha_{first.quantity}", "bound": f"bound_{first.quantity}"}
         rows.append({names.get(k, k): v for k, v in found.items()} | {f"alpha_{second.quantity}": epsilon})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))
 
 
 def reached(

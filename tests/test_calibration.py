@@ -267,6 +267,52 @@ yesterday,load,1,1
     ]
 
 
+def test_values_that_a_quantity_cannot_have_are_refused(tmp_path: Path) -> None:
+    """What is available and a load are 0 or more, a rating above 0, a price any number."""
+    names = ("load", "dg_availability", "pv", "wind", "line_rating", "price")
+    text = """time,quantity,forecast,outcome
+2026-11-01,dg_availability,0.5,-0.1
+2026-11-01,pv,-0.5,-0.4
+2026-11-01,wind,0.5,0
+2026-11-01,line_rating,0,0
+2026-11-01,price,-20,30
+2026-11-01,load,-1,-1
+"""
+    below, loads = "must be at least 0", "negative ones need a case that allows them: load_may_be_negative at a bus"
+    assert refused(tmp_path, text, hand("islanded", uncertain(*names))) == [
+        f"h.csv row 2: outcome is -0.1, {below}",
+        f"h.csv row 3: outcome is -0.4, {below}",
+        f"h.csv row 3: forecast is -0.5, {below}",
+        "h.csv row 5: forecast is 0, must be greater than 0",
+        "h.csv row 5: outcome is 0, must be greater than 0",
+        f"h.csv row 7: forecast is -1, {below} ({loads})",
+        f"h.csv row 7: outcome is -1, {below} ({loads})",
+    ]
+    many = "\n".join(f"2026-11-{day:02},pv,1,-{day}.5" for day in range(1, 8))
+    (told_once,) = refused(tmp_path, f"time,quantity,forecast,outcome\n{many}\n", hand("islanded", uncertain("pv")))
+    assert told_once == f"h.csv row 2: outcome is -1.5, {below} (and 6 more rows)"
+
+
+def test_loads_are_negative_where_the_case_says_so(tmp_path: Path) -> None:
+    """A capacitor counted as load, of which 10 % less came."""
+    path = tmp_path / "h.csv"
+    path.write_text("time,quantity,forecast,outcome\n2026-11-01,load,-2.0,-1.8\n")
+    case = inline()
+    with pytest.raises(ip.InputError, match="load_may_be_negative"):
+        ip.calibrate(path, MODEL, case=case)
+    case["buses"][1]["load_may_be_negative"] = True
+    assert ip.calibrate(path, MODEL, case=case).errors["error"].tolist() == pytest.approx([-0.1])
+
+
+def test_a_case_beside_a_model_has_the_periods(tmp_path: Path) -> None:
+    plan = shaped("slope")
+    path = told(tmp_path / "h.csv", DAY)
+    beside = ip.calibrate(path, plan.model, case=plan.case)
+    assert beside.days["needed_alpha"].tolist() == ip.calibrate(path, plan).days["needed_alpha"].tolist()
+    with pytest.raises(ip.InputError, match="a plan brings its own case"):
+        ip.calibrate(path, plan, case=plan.case)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -300,3 +346,9 @@ def test_calibration_on_the_command_line(tmp_path: Path, history: Path) -> None:
     wide = CliRunner().invoke(app, [*command, "--alpha", "0.3", "--json", "--out", str(tmp_path)])
     assert json.loads(wide.stdout)["share_of_days_held"] == 1.0
     assert (tmp_path / "calibration.json").read_text() == wide.stdout
+    told(tmp_path / "dg.csv", (0.1, -0.2))
+    asked = ["calibrate", str(tmp_path / "dg.csv"), "dual_mode", "--case", "feeder4", "--alpha", "0.2"]
+    told_dg = (tmp_path / "dg.csv").read_text().replace("load", "dg_availability")
+    (tmp_path / "dg.csv").write_text(told_dg)
+    beside = CliRunner().invoke(app, asked)
+    assert beside.exit_code == 0 and "alpha = 0.2 held on 100.00 % of past days" in beside.stdout

@@ -193,6 +193,33 @@ def test_robustness_leaves_what_report_draws_again(cli: Cli, saved: Path, tmp_pa
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
 
 
+TWO = json.dumps([{"quantity": name, "physical_max": 1.5} for name in ("dg_availability", "load")])
+RESULTS: dict[str, tuple[list[str], set[str]]] = {
+    "drivers": (["{saved}/robust_beta_0.1.json"], {"drivers_terms.csv"}),
+    "tradeoff": (["feeder4", ISLANDED, "--beta", "0.28", "--points", "2", "--set", f"uncertain={TWO}"], set()),
+    "worth": (["feeder4", CONNECTED, "--beta", "0.5"], {"as_it_is.json", "one_more_DG.json"}),
+}
+
+
+@pytest.mark.parametrize("command", RESULTS)
+def test_results_leave_what_report_leaves_again(cli: Cli, saved: Path, tmp_path: Path, command: str) -> None:
+    arguments, others = RESULTS[command]
+    words = [text.replace("{saved}", str(saved)) for text in arguments]
+    ended = cli(command, *words, "--json", "--out", tmp_path / "first")
+    assert ended.status == 0 and ended.document["kind"] == command
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert set(first) == others | {f"{command}{end}" for end in (".json", ".csv", ".png")}
+    assert first[f"{command}.json"].decode() == ended.out
+    assert cli("report", tmp_path / "first" / f"{command}.json", "--out", tmp_path / "again").status == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == first
+
+
+def test_worth_of_lines_that_can_get_no_switch_is_refused(cli: Cli) -> None:
+    ended = cli("worth", "feeder4", CONNECTED, "--beta", 0.5, "--line", 1, "--line", 99)
+    assert ended.status == 2
+    assert "line 1 has a switch already" in ended.err and "line 99 is not in the case" in ended.err
+
+
 @pytest.mark.slow
 def test_alternatives_as_table_document_and_files(cli: Cli, tmp_path: Path) -> None:
     command = ["alternatives", "feeder4", CONNECTED, "--beta", 1.0, "--samples", 20, "--scenarios", 2, "--seed", 3]
@@ -288,7 +315,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
     "bad plan": (["check", "{bad}.toml"], "not JSON"),
     "empty plan": (["report", "{empty}.toml"], "not JSON"),
-    "document that cannot be drawn": (["report", "{evidence}.json"], "a document of kind evidence cannot be drawn"),
+    "document that cannot be drawn": (["report", "{weather}.json"], "a document of kind weather cannot be drawn"),
     "binary plan": (["report", "{binary}.toml"], "is not UTF-8"),
     "list in place of a plan": (["report", "{list}.json"], "not a JSON object"),
     "file in place of a results folder": (["solve", "feeder4", SWITCHING, "--out", "{file}"], "not a folder"),
@@ -297,13 +324,13 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.parametrize("name", BAD_INPUT)
 def test_bad_input_is_one_message_and_status_2(cli: Cli, tmp_path: Path, name: str) -> None:
-    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list", "evidence")}
+    places = {what: str(tmp_path / what) for what in ("dir", "file", "bad", "empty", "binary", "list", "weather")}
     (tmp_path / "dir").mkdir()
     (tmp_path / "dir.toml").mkdir()
     for file, content in {"file": b"", "bad.toml": b"name = ", "empty.toml": b"", "binary.toml": b"\xff"}.items():
         (tmp_path / file).write_bytes(content)
     (tmp_path / "list.json").write_bytes(b"[]")
-    (tmp_path / "evidence.json").write_bytes(b'{"schema": "igdt-planner/1", "kind": "evidence"}')
+    (tmp_path / "weather.json").write_bytes(b'{"schema": "igdt-planner/1", "kind": "weather"}')
     arguments, word = BAD_INPUT[name]
     before = sorted(tmp_path.rglob("*"))
     out = [] if "--out" in arguments or arguments[0] == "check" else ["--out", str(tmp_path / "out")]

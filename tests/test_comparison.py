@@ -134,7 +134,7 @@ KINDS = ("curve", "fixed", "comparison")
 @pytest.mark.parametrize("kind", KINDS)
 def test_curves_come_back_from_their_files(kind: str, results: dict[str, Any], tmp_path: Path) -> None:
     result = results[kind]
-    back = ip.load_curve(result.save(tmp_path / "curve.json"))
+    back = ip.load_result(result.save(tmp_path / "curve.json"))
     assert type(back) is type(result)
     pd.testing.assert_frame_equal(back.table, result.table, check_dtype=False)
     assert back.to_dict() == result.to_dict()
@@ -164,7 +164,10 @@ def broken(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, An
 
 
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "a plan": (lambda document: document["curves"][0]["curve"]["plan"], "not a curve"),
+    "a plan": (
+        lambda document: document["curves"][0]["curve"]["plan"],
+        r"its kind must be one of .*ip\.load_plan reads",
+    ),
     "a list": (lambda document: [document], "not a JSON object"),
     "another schema": (lambda document: document | {"schema": "x/9"}, "not a comparison document"),
     "no curves": (lambda document: document | {"curves": []}, "not a comparison document"),
@@ -194,7 +197,7 @@ def test_wrong_documents_are_refused_in_words(name: str, results: dict[str, Any]
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(change(results["comparison"].to_dict())), encoding="utf-8")
     with pytest.raises(ip.InputError, match=words):
-        ip.load_curve(path)
+        ip.load_result(path)
 
 
 misspelt: Any = "robus"
@@ -315,7 +318,7 @@ def test_opportunity_of_a_fixed_plan_by_hand(quantity: str, rise: float) -> None
 
 def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     """SOURCE.md (e): ``11.2 x`` for DG and ``13 y`` for load share the 0.504 MWh that the budget leaves."""
-    front = ip.tradeoff("feeder4", BOTH, 0.28, points=3)
+    front = ip.tradeoff("feeder4", BOTH, 0.28, points=3).table
     load = 0.504 / 13.0 * np.array([0.0, 0.5, 1.0])
     assert front["alpha_load"].tolist() == pytest.approx(load.tolist(), rel=0.01)
     by_hand = ((0.504 - 13.0 * load) / 11.2).tolist()

@@ -89,7 +89,7 @@ def test_example_of_curves_runs(here, capsys):
     _, code = blocks("python")
     exec(compile(quick(code), "README.md", "exec"), {})
     assert "price_of_robustness" in capsys.readouterr().out
-    assert isinstance(ip.load_curve(here / "compared.json"), ip.Comparison) and (here / "compared.png").exists()
+    assert isinstance(ip.load_result(here / "compared.json"), ip.Comparison) and (here / "compared.png").exists()
 
 
 @pytest.mark.slow

@@ -378,6 +378,24 @@ def test_crossings_are_told_in_words_and_numbered() -> None:
     assert any(text.startswith("2  cross at 1.7 MWh") for text in words)
 
 
+def legend_of(figure: Figure) -> list[str]:
+    """Texts of the legend of a curve."""
+    legend = figure.axes[0].get_legend()
+    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+
+def test_legend_of_a_curve_says_what_is_drawn_and_nothing_else() -> None:
+    sound = curve_table().assign(verdict="feasible")
+    line, area = "robustness: survived for certain (at the points)", "where alpha lies between the points"
+    assert legend_of(curve_figure(sound)) == [line, "between plan and proven bound", area]
+    assert legend_of(curve_figure(curve_table()))[-1] == "not confirmed by AC power flow"
+    assert legend_of(curve_figure(sound.assign(alpha_bound=sound["alpha"] + 1e-6))) == [line, area]
+    assert legend_of(curve_figure(sound.iloc[:1].assign(alpha_bound=None))) == [line]
+    proven = sound.assign(alpha_bound=sound["alpha"])
+    assert legend_of(curve_figure(None, None, {"today": proven})) == []
+    assert legend_of(curve_figure(None, None, {"today": sound})) == ["between plan and proven bound"]
+
+
 def test_a_table_that_is_no_trade_off_is_refused() -> None:
     with pytest.raises(InputError, match="not a table of a trade-off"):
         tradeoff_figure(curve_table())

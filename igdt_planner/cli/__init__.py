@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "robustness": curves.robustness_command,
     "drivers": curves.drivers_command,
     "tradeoff": curves.tradeoff_command,
+    "worth": curves.worth_command,
     "evidence": evidence.evidence_command,
     "calibrate": evidence.calibrate_command,
     "alternatives": evidence.alternatives_command,

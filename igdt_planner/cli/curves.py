@@ -1,4 +1,4 @@
-"""Commands that answer with curves and fronts: sweep, robustness, drivers, tradeoff, pareto, demo."""
+"""Commands that answer with curves and fronts: sweep, robustness, drivers, tradeoff, worth, pareto, demo."""
 
 from __future__ import annotations
 
@@ -27,19 +27,41 @@ from igdt_planner.cli.options import (
 )
 from igdt_planner.comparison import Comparison
 from igdt_planner.curve import Curve
-from igdt_planner.document import SCHEMA, clean, load_plan, to_json
+from igdt_planner.document import SCHEMA, load_plan, to_json
 from igdt_planner.errors import InputError
 from igdt_planner.fixed import FixedCurve
-from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, compare_fronts
+from igdt_planner.front import NONE_THERE, OBJECTIVES, Front
 from igdt_planner.model import load_model, override
 from igdt_planner.pareto import METHODS
 from igdt_planner.pareto import require as require_front
-from igdt_planner.planner import compare, drivers, pareto, robustness, sweep, sweep_models, tradeoff
+from igdt_planner.planner import (
+    compare,
+    drivers,
+    pareto,
+    robustness,
+    sweep,
+    sweep_models,
+    tradeoff,
+    worth_of_one_more,
+)
 from igdt_planner.pool import process_pool
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import pictured, report_curves, report_fronts, report_robustness
-from igdt_planner.report.robustness_text import comparison_summary, drivers_summary, fixed_summary, table_text
-from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
+from igdt_planner.report.documents import curves_summary, fronts_summary
+from igdt_planner.report.results import (
+    report_curves,
+    report_drivers,
+    report_fronts,
+    report_robustness,
+    report_table,
+    report_worth,
+)
+from igdt_planner.report.robustness_text import (
+    comparison_summary,
+    drivers_summary,
+    fixed_summary,
+    tradeoff_summary,
+    worth_summary,
+)
 
 DEMO_LIMIT_S = 100.0
 """Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""
@@ -118,12 +140,16 @@ def robustness_command(
 
 
 def drivers_command(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")], as_json: Json = False
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a robust plan")],
+    as_json: Json = False,
+    out: Out = None,
 ) -> None:
     """Which uncertain quantity and which term of the cost drive the alpha of a robust plan."""
+    require_folder(out)
     found = drivers(load_plan(plan))
-    document = {"quantities": found.quantities.to_dict("records"), "terms": found.terms.to_dict("records")}
-    sys.stdout.write(to_json(clean(document)) if as_json else drivers_summary(found))
+    if out is not None:
+        report_drivers(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else drivers_summary(found))
 
 
 def tradeoff_command(
@@ -132,16 +158,45 @@ def tradeoff_command(
     beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
     points: Annotated[int, typer.Option("--points", metavar="N", help="points of the front")] = 5,
     as_json: Json = False,
+    out: Out = None,
     time_limit: TimeLimit = None,
     gap: Gap = None,
     set_: Set = None,
 ) -> None:
     """Two uncertain quantities: how much of one is survived beside how much of the other."""
+    require_folder(out)
     chosen = override(load_model(model), parse_settings(set_))
     with Progress(sys.stderr) as progress:
-        table = tradeoff(case, chosen, beta, points=points, time_limit_s=time_limit, gap=gap, on_event=progress)
-    document = clean({"points": table.to_dict("records")})
-    sys.stdout.write(to_json(document) if as_json else table_text(table) + "\n")
+        found = tradeoff(case, chosen, beta, points=points, time_limit_s=time_limit, gap=gap, on_event=progress)
+    if out is not None:
+        report_table(found, out, "tradeoff")
+    sys.stdout.write(to_json(found.to_dict()) if as_json else tradeoff_summary(found))
+
+
+def worth_command(
+    case: CaseArgument,
+    model: ModelArgument,
+    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    lines: Annotated[
+        list[int] | None,
+        typer.Option("--line", metavar="N", help="a line that would get a switch; any number of times"),
+    ] = None,
+    as_json: Json = False,
+    out: Out = None,
+    time_limit: TimeLimit = None,
+    gap: Gap = None,
+    set_: Set = None,
+) -> None:
+    """What one more DG, storage unit or switch buys in alpha, at the budget of the study as it is."""
+    require_folder(out)
+    chosen = override(load_model(model), parse_settings(set_))
+    limits: dict[str, Any] = {"time_limit_s": time_limit, "gap": gap}
+    with Progress(sys.stderr) as progress:
+        found = worth_of_one_more(case, chosen, beta, lines=lines or [], **limits, on_event=progress)
+    if out is not None:
+        report_worth(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else worth_summary(found))
+    raise typer.Exit(max(map(exit_of_plan, found.plans.values())))
 
 
 def pareto_command(
@@ -204,18 +259,11 @@ def show_curves(curves: Mapping[str, Curve], as_json: bool, out: Path | None) ->
         several = {"schema": SCHEMA, "kind": "sweeps", "curves": documents}
         sys.stdout.write(to_json(documents[0] if len(documents) == 1 else several))
     else:
-        print("\n\n".join(text.rstrip() for curve in curves.values() for text in shown(curve)))
+        sys.stdout.write(curves_summary(curves))
     plans = [plan for curve in curves.values() for plan in curve.plans or (curve.baseline,)]
     worst = max((exit_of_plan(plan) for plan in plans), default=DONE)
     if worst:
         raise typer.Exit(worst)
-
-
-def shown(curve: Curve) -> list[str]:
-    """A curve in words: its baseline, the plan worth a picture, and the table."""
-    if not curve.plans:
-        return [summary(curve.baseline)]
-    return [summary(curve.baseline), summary(pictured(curve)), curve_summary(curve.table)]
 
 
 def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
@@ -229,10 +277,7 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
             to_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "kind": "fronts", "fronts": documents})
         )
     else:
-        shown = [front_summary(front) for front in fronts]
-        if some and len(fronts) > 1:
-            shown.append(comparison(compare_fronts(fronts)))
-        print("\n".join(shown).rstrip())
+        sys.stdout.write(fronts_summary(fronts))
     if not some:
         none = all(text.endswith(NONE_THERE) for front in fronts for text in front.missed)
         raise typer.Exit(NOT_AS_ASKED if none else NO_PLAN)

@@ -21,12 +21,12 @@ from igdt_planner.cli.options import (
     parse_settings,
     require_folder,
 )
-from igdt_planner.document import load_plan, save_plan, to_json
+from igdt_planner.document import load_plan, to_json
 from igdt_planner.evidence import evidence
 from igdt_planner.model import load_model, override
 from igdt_planner.progress import Progress
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
-from igdt_planner.report.results import report_evidence
+from igdt_planner.report.results import report_alternatives, report_calibration, report_table
 from igdt_planner.report.robustness_text import alternatives_summary
 
 
@@ -42,16 +42,21 @@ def evidence_command(
     with Progress(sys.stderr) as progress:
         found = evidence(load_plan(plan), samples, seed, on_event=progress)
     if out is not None:
-        report_evidence(found, out)
+        report_table(found, out, "evidence")
     sys.stdout.write(to_json(found.to_dict()) if as_json else evidence_summary(found))
     raise typer.Exit(DONE if found.holds else NOT_AS_ASKED)
 
 
 def calibrate_command(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="CSV of past forecasts and outcomes")],
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="JSON of a plan")],
+    plan_or_model: Annotated[
+        str, typer.Argument(metavar="PLAN_OR_MODEL", help="JSON of a plan, or a shipped model name or TOML file")
+    ],
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="CASE", help="whose periods a day has, beside a model")
+    ] = None,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", metavar="A", help="radius to judge instead of the plan's own")
+        float | None, typer.Option("--alpha", metavar="A", help="radius to judge, if not the plan's own")
     ] = None,
     as_json: Json = False,
     out: Out = None,
@@ -59,12 +64,14 @@ def calibrate_command(
     """What alpha means: the share of past days on which no forecast was further off.
 
     HISTORY has the columns time, quantity, forecast, outcome and component, in order of time. Unless the shape
-    of the uncertainty set is the same range in every period, a day has one time for each period of the plan.
+    of the uncertainty set is the same range in every period, a day has one time for each period of the plan,
+    or of the case that is named beside a model.
     """
     require_folder(out)
-    found = calibrate(history, load_plan(plan), alpha)
+    source = load_plan(plan_or_model) if plan_or_model.endswith(".json") else load_model(plan_or_model)
+    found = calibrate(history, source, alpha, case=case)
     if out is not None:
-        found.save(out / "calibration.json")
+        report_calibration(found, out)
     sys.stdout.write(to_json(found.to_dict()) if as_json else calibration_summary(found))
 
 
@@ -92,11 +99,7 @@ def alternatives_command(
     with Progress(sys.stderr) as progress:
         found = alternatives(case, chosen, beta, **asked, time_limit_s=time_limit, on_event=progress)
     if out is not None:
-        for name, plan in found.plans.items():
-            save_plan(plan, out / f"{name.replace(' ', '_')}.json")
-        found.save(out / "alternatives.json")
-        found.save(out / "alternatives.csv")
-    text = alternatives_summary(found.table, radius=found.radius, budget=found.budget, unit=chosen.unit)
-    sys.stdout.write(to_json(found.to_dict()) if as_json else text)
+        report_alternatives(found, out)
+    sys.stdout.write(to_json(found.to_dict()) if as_json else alternatives_summary(found))
     unsolved = [plan for plan in found.plans.values() if plan.status not in ("optimal", "feasible")]
     raise typer.Exit(max(map(exit_of_plan, unsolved), default=DONE))

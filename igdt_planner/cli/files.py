@@ -17,21 +17,22 @@ from igdt_planner.errors import InputError
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import list_models, load_model
 from igdt_planner.progress import Progress
-from igdt_planner.report.results import report_document
+from igdt_planner.report.documents import report_document
 
 Events = Annotated[bool, typer.Option("--events", help="progress events as NDJSON on standard error")]
 
 
 def report_command(
-    plan_or_curve: Annotated[
-        Path, typer.Argument(metavar="PLAN_OR_CURVE", help="JSON of a plan, a curve, a comparison or a front")
-    ],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="JSON of a plan or of any other result")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Pictures and tables of a saved plan, curve, comparison or front."""
-    written = report_document(load_document(plan_or_curve), out)
-    print(to_json({"written": [str(path) for path in written]}) if as_json else "\n".join(map(str, written)))
+    """What a saved result says, and its pictures and tables."""
+    text, written = report_document(load_document(result), out)
+    if as_json:
+        print(to_json({"written": [str(path) for path in written]}))
+    else:
+        print(text, *written, sep="\n")
 
 
 def import_command(

@@ -15,17 +15,26 @@ from igdt_planner.case_cells import CellError, read_cell, show
 from igdt_planner.case_schema import Column
 from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.interchange.csv_folder import FileError, read_file, read_table
+from igdt_planner.model import AVAILABILITY
 
 COLUMNS: Final = ("time", "quantity", "component", "forecast", "outcome")
 NEEDED: Final = ("time", "quantity", "forecast", "outcome")
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?", re.ASCII)
-_NUMBERS: Final = re.compile(r"[\d:T-]+")
+_NUMBERS: Final = re.compile(r"[\d.:T-]+")
 MANY: Final = 5
 """Rows with a fault of one sort that are told as one."""
 _TEXT, _NUMBER = Column("text"), Column("number")
+_AVAILABLE, _RATING = Column("number", low=0.0), Column("number", positive=True)
+_LOAD = Column("number", low=0.0, hint="negative ones need a case that allows them: load_may_be_negative at a bus")
+_VALUES: Final = (
+    dict.fromkeys(("load", "active_load", "reactive_load"), _LOAD)
+    | dict.fromkeys(AVAILABILITY.values(), _AVAILABLE)
+    | {"line_rating": _RATING}
+)
+"""What a forecast or an outcome of each quantity may be; of a price, any number."""
 
 
-def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
+def read_history(path: Path, quantities: Sequence[str], *, negative_loads: bool = False) -> pd.DataFrame:
     """Read a history of forecasts and outcomes.
 
     Parameters
@@ -36,6 +45,8 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
         A forecast of 0 needs an outcome of 0 (the sun at night): there is no relative error else.
     quantities : sequence of str
         Those that may occur.
+    negative_loads : bool
+        Whether loads may be below 0; what is available never is, and a rating is above 0.
 
     Returns
     -------
@@ -45,8 +56,8 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        With every fault: columns, cells, a forecast of 0 that did not come true, times out of order or twice, unknown
-        quantities.
+        With every fault: columns, cells, values that their quantity cannot have, a forecast of 0 that did not come
+        true, times out of order or twice, unknown quantities.
     """
     name = path.name
     try:
@@ -67,20 +78,25 @@ def read_history(path: Path, quantities: Sequence[str]) -> pd.DataFrame:
         raise InputError(findings)
     typed = []
     for row, place in zip(rows, places, strict=True):
-        values, faults = _typed(row, quantities)
+        values, faults = _typed(row, quantities, negative_loads)
         findings += [_at(name, place, message, hint) for message, hint in faults]
         typed.append(values)
     findings += [_at(name, place, message) for place, message in _order(typed, places)]
     if findings:
-        raise InputError(_gathered(sorted(findings, key=lambda finding: finding.row or 0)))
+        raise InputError(_gathered(findings))
     return pd.DataFrame(typed, columns=list(COLUMNS)).assign(row=places)
 
 
-def _typed(row: dict[str, Any], quantities: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _typed(
+    row: dict[str, Any], quantities: Sequence[str], negative_loads: bool
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Values of a row, None where they cannot be read, and its faults."""
     values: dict[str, Any] = {"component": row.get("component", "")}
     faults: list[tuple[str, str]] = []
-    for column, kind in (("time", _TEXT), ("quantity", _TEXT), ("forecast", _NUMBER), ("outcome", _NUMBER)):
+    number = _VALUES.get(row["quantity"], _NUMBER)
+    if negative_loads and number is _LOAD:
+        number = _NUMBER
+    for column, kind in (("time", _TEXT), ("quantity", _TEXT), ("forecast", number), ("outcome", number)):
         try:
             values[column] = read_cell(kind, row[column], is_text=True)
         except CellError as fault:
@@ -131,14 +147,14 @@ def _order(rows: list[dict[str, Any]], places: list[int]) -> list[tuple[int, str
 
 def _gathered(findings: list[Finding]) -> list[Finding]:
     """Faults of one sort in many rows as one, that of the first row."""
-    sorts: dict[str, list[Finding]] = {}
+    sorts: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        sorts.setdefault(_NUMBERS.sub("", finding.message), []).append(finding)
+        sorts.setdefault((_NUMBERS.sub("", finding.message), finding.hint), []).append(finding)
     gathered: list[Finding] = []
     for same in sorts.values():
         first, more = same[0], len(same) - 1
         gathered += [replace(first, message=f"{first.message} (and {more} more rows)")] if more >= MANY else same
-    return gathered
+    return sorted(gathered, key=lambda finding: finding.row or 0)
 
 
 def _at(name: str, row: int | None, message: str, hint: str = "") -> Finding:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,18 @@ from igdt_planner.report.views import curve_view
 
 ENVELOPE = "#6b7785"
 FIXED = tuple(colour for colour in CYCLE if colour not in (BLUE, GREEN, RED))
+TALL = 3.02
+"""Inches from the least alpha to the largest."""
+DOT = 3.0 / 72.0
+"""Inches from the middle of a dot to its edge: an interval that is shorter hides beneath it."""
+
+
+class Drawn(NamedTuple):
+    """Points that have been drawn, their colour, and whether there is a shaded area between them."""
+
+    points: pd.DataFrame
+    colour: str
+    shaded: bool
 
 
 @styled
@@ -57,72 +69,85 @@ def curve_figure(
     marked = crossings if crossings is not None else pd.DataFrame()
     height, width = 5.4 + ROW * len(marked), 0.875 if not fixed else 0.7
     figure = new_figure(7.6, height)
-    axes = figure.add_axes((0.095, (1.16 + ROW * len(marked)) / height, width, 3.02 / height))
-    shown, colour = [], ENVELOPE if fixed else BLUE
+    axes = figure.add_axes((0.095, (1.16 + ROW * len(marked)) / height, width, TALL / height))
+    drawn: list[Drawn] = []
     if robust is not None:
-        shown.append(curve_view(robust))
-        _shade(axes, shown[0], colour, rising=True)
-        _draw(
-            axes,
-            shown[0],
-            colour,
-            "-",
-            "robustness: survived for certain (at the points)" if not fixed else "plans chosen anew",
-        )
+        points, colour = curve_view(robust), ENVELOPE if fixed else BLUE
+        drawn.append(Drawn(points, colour, _shade(axes, points, colour, rising=True)))
+        name = "robustness: survived for certain (at the points)" if not fixed else "plans chosen anew"
+        _draw(axes, points, colour, "-", name)
     ends = []
     for (name, table), own in zip((fixed or {}).items(), cycle(FIXED), strict=False):
-        shown.append(curve_view(table))
-        _draw(axes, shown[-1], own, "-")
-        ends.append((name, shown[-1], own))
+        drawn.append(Drawn(curve_view(table), own, False))
+        _draw(axes, drawn[-1].points, own, "-")
+        ends.append((name, drawn[-1].points, own))
     if opportunity is not None:
-        shown.append(curve_view(opportunity))
-        _shade(axes, shown[-1], GREEN, rising=False)
-        _draw(axes, shown[-1], GREEN, "--", "opportuneness: needed for a windfall")
-    points = pd.concat(shown, ignore_index=True)
+        points = curve_view(opportunity)
+        drawn.append(Drawn(points, GREEN, _shade(axes, points, GREEN, rising=False)))
+        _draw(axes, points, GREEN, "--", "opportuneness: needed for a windfall")
+    points = pd.concat([line.points for line in drawn], ignore_index=True)
     axes.set_xlabel(f"acceptable cost, {unit}" if unit else "acceptable cost")
     axes.set_ylabel("alpha: largest deviation from the forecast")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    _finish(axes, points)
+    _finish(axes, points, drawn)
     label_ends(axes, ends)
     mark_crossings(axes, marked, unit)
-    _beta_axis(axes, points, base_of(shown[0], -1.0 if not fixed and robust is None else 1.0))
+    _beta_axis(axes, points, base_of(drawn[0].points, -1.0 if not fixed and robust is None else 1.0))
     headline(figure, title, subtitle)
     return figure
 
 
-def _shade(axes: Axes, points: pd.DataFrame, colour: str, *, rising: bool) -> None:
-    """Shade what plans that AC confirmed, and bounds, leave open between neighbouring budgets."""
+def _shade(axes: Axes, points: pd.DataFrame, colour: str, *, rising: bool) -> bool:
+    """Shade what plans that AC confirmed, and bounds, leave open between neighbouring budgets, if there is anything."""
     x, bound = points["budget"].to_numpy(float), points["alpha_bound"].to_numpy(float)[1:]
     plan = points["alpha"].where(points["feasible"]).ffill().to_numpy(float)[:-1]
     floor, ceiling = (np.nan_to_num(plan), bound) if rising else (bound, plan)
     known = np.isfinite(floor) & np.isfinite(ceiling)
     height = np.where(known, ceiling - floor, 0.0)
     axes.bar(x[:-1], height, np.diff(x), np.where(known, floor, 0.0), align="edge", color=colour, alpha=0.1, lw=0)
+    return bool((height > 0.0).any())
 
 
-def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str = "_none") -> None:
+def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str = "") -> None:
     """Plans as a line with dots, intervals up to the bound as bars; a plan that AC refused is hollow and red."""
     x, alpha, low, high = (points[name].to_numpy(float) for name in ("budget", "alpha", "low", "high"))
     known = np.isfinite(alpha)
     axes.vlines(x, low, high, color=colour, lw=5, alpha=0.35, zorder=2)
-    axes.plot(x[known], alpha[known], color=colour, ls=dashes, lw=1.8, zorder=3, label=label)
+    axes.plot(x[known], alpha[known], color=colour, ls=dashes, lw=1.8, zorder=3)
     sound = points["feasible"].to_numpy(bool)
     axes.plot(x[known & sound], alpha[known & sound], "o", ms=6, color=colour, mec="white", zorder=4)
     refused = known & ~sound
     axes.plot(x[refused], alpha[refused], "o", ms=6, mfc="white", mec=RED, mew=1.5, zorder=4)
+    if label and known.any():
+        line, dot = dashes if known.sum() > 1 else "none", "o" if (known & sound).any() else "none"
+        axes.plot([], [], color=colour, ls=line, lw=1.8, marker=dot, ms=6, mec="white", label=label)
 
 
-def _finish(axes: Axes, points: pd.DataFrame) -> None:
+def _finish(axes: Axes, points: pd.DataFrame, drawn: Sequence[Drawn]) -> None:
+    """Limits of the axes, and a legend of what can be seen and has no name yet."""
     if points.empty:
         axes.text(
             0.5, 0.5, "no point of the curve has a plan or a bound", transform=axes.transAxes, ha="center", color=MUTED
         )
         return
-    axes.set_ylim(bottom=min(0.0, float(points["low"].min())), top=1.08 * float(points["high"].max()) or 1.0)
-    axes.vlines([], [], [], color=MUTED, lw=5, alpha=0.5, label="between plan and proven bound")
+    bottom, top = min(0.0, float(points["low"].min())), 1.08 * float(points["high"].max()) or 1.0
+    axes.set_ylim(bottom=bottom, top=top)
+    hidden = (top - bottom) * DOT / TALL
+    bands = [line.colour for line in drawn if (line.points["high"] - line.points["low"] > hidden).any()]
+    if bands:
+        axes.vlines([], [], [], color=_shared(bands), lw=5, alpha=0.35, label="between plan and proven bound")
+    areas = [line.colour for line in drawn if line.shaded]
+    if areas:
+        axes.fill_between([], [], color=_shared(areas), alpha=0.1, lw=0, label="where alpha lies between the points")
     if not points.loc[points["alpha"].notna(), "feasible"].all():
         axes.plot([], [], "o", ms=6, mfc="white", mec=RED, mew=1.5, label="not confirmed by AC power flow")
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.16), ncols=2, fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.16), ncols=2, fontsize=8)
+
+
+def _shared(colours: Sequence[str]) -> str:
+    """The colour that stands for several in a legend: their own where they agree."""
+    return colours[0] if len(set(colours)) == 1 else MUTED
 
 
 def base_of(points: pd.DataFrame, towards: float) -> float | None:

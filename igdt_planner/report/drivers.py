@@ -52,7 +52,8 @@ def drivers_figure(
     bottom = figure.add_axes((0.25, 0.5 / height, 0.7, lower), sharex=top)
     limits = [f"alone: {survived(alpha)}" for alpha in quantities["alpha_alone"]]
     _bars(top, quantities["quantity"].tolist(), quantities["rise_alone"].tolist(), limits)
-    names = [f"{row['term']}, {row['mode']}" if row["mode"] else row["term"] for row in terms.to_dict("records")]
+    named = zip(terms["term"], terms["mode"], strict=True)
+    names = [f"{term}, {mode}" if isinstance(mode, str) else term for term, mode in named]
     _bars(bottom, names, terms["rise"].tolist(), [""] * len(terms))
     rises = np.concatenate([quantities["rise_alone"].to_numpy(float), terms["rise"].to_numpy(float), [0.0]])
     span = float(np.ptp(rises)) or 1.0

@@ -1,10 +1,11 @@
-"""Evidence and calibration as plain text that a planner can read."""
+"""Evidence, calibration and probabilistic power flow as plain text that a planner can read."""
 
 from __future__ import annotations
 
 from igdt_planner.calibration import Calibration
-from igdt_planner.evidence import Evidence
-from igdt_planner.report.text import decimals, grid, number, percent, plain
+from igdt_planner.evidence_result import Evidence
+from igdt_planner.probabilistic_result import Probabilistic
+from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
 
 EVIDENCE_WORDS = """
 radius     multiple of alpha at which the rays near the worst case are looked at
@@ -45,7 +46,7 @@ def evidence_summary(found: Evidence) -> str:
 
 def calibration_summary(found: Calibration) -> str:
     """What alpha held of the past, and what it would have taken to hold more."""
-    days = len(found.days)
+    days = int(found.table["days"].iloc[-1])
     head = f"Forecasts and outcomes of {days} day{'' if days == 1 else 's'}"
     lines = [head, "-" * len(head)]
     if found.alpha is not None:
@@ -75,3 +76,16 @@ def calibration_summary(found: Calibration) -> str:
     return (
         "\n".join(lines) + "\n\n" + shares + words + "\nsmallest alpha that would have held on so many days\n" + least
     )
+
+
+def probabilistic_summary(found: Probabilistic) -> str:
+    """What cost, terms and lowest voltages come to, and how likely limits are left."""
+    plan = found.plan
+    title = f"Probabilistic power flow of {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    lines = [title, "-" * len(title), f"{found.samples:,} samples, seed {found.seed}"]
+    lines.append(f"outside voltage limits with a chance of {percent(found.share_outside_voltage_limits)}")
+    lines.append(f"outside any limit with a chance of {percent(found.broken / found.samples)}")
+    if found.budget is not None:
+        budget = f"{number(found.budget)} {plan.model.unit}"
+        lines.append(f"over the budget of {budget} with a chance of {percent(found.share_over_budget)}")
+    return "\n".join(lines) + "\n\n" + table_text(found.table, left=(0, 1, 2))

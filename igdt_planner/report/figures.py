@@ -11,6 +11,7 @@ from igdt_planner.report.shapes import shapes_figure
 from igdt_planner.report.style import save_png, save_svg
 from igdt_planner.report.tradeoff import tradeoff_figure
 from igdt_planner.report.voltage import voltage_figure
+from igdt_planner.report.worth import worth_figure
 
 __all__ = [
     "curve_figure",
@@ -25,4 +26,5 @@ __all__ = [
     "shapes_figure",
     "tradeoff_figure",
     "voltage_figure",
+    "worth_figure",
 ]

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from igdt_planner.comparison import Comparison, comparison_from_dict
-from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
-from igdt_planner.document import SCHEMA, plan_from_dict, save_plan, to_json
-from igdt_planner.errors import InputError
-from igdt_planner.evidence import Evidence
-from igdt_planner.fixed import FixedCurve, fixed_from_dict
-from igdt_planner.front import Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.alternatives_result import Alternatives
+from igdt_planner.calibration import Calibration
+from igdt_planner.comparison import Comparison
+from igdt_planner.curve import Curve
+from igdt_planner.document import save_plan, to_json
+from igdt_planner.drivers import Drivers
+from igdt_planner.fixed import FixedCurve
+from igdt_planner.front import Front, compare_fronts
 from igdt_planner.plan import Plan
+from igdt_planner.probabilistic_result import Probabilistic
 from igdt_planner.report.base import base_state
 from igdt_planner.report.files import write_whole
-from igdt_planner.report.tables import write_csv, write_plan_tables
+from igdt_planner.report.tables import Tabled, write_csv, write_plan_tables
+from igdt_planner.worth import Worth
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Drawn(Tabled, Protocol):
+    """A result with a document, a table and a picture."""
+
+    def save(self, path: Path) -> Path:
+        """Write the document or the table."""
+
+    def plot(self) -> Figure:
+        """Draw the result."""
 
 
 def report_plan(plan: Plan, folder: Path, name: str | None = None) -> list[Path]:
@@ -72,12 +88,28 @@ def report_curves(curves: Mapping[str, Curve], folder: Path) -> list[Path]:
 
 def report_robustness(found: FixedCurve | Comparison, folder: Path) -> list[Path]:
     """Write the curve of a plan as it stands, or of several and where they cross: as JSON, as CSV, and its picture."""
-    from igdt_planner.report import figures  # matplotlib is slow to load
-
-    written = [found.save(folder / "robustness.json"), found.save(folder / "robustness.csv")]
+    written = report_table(found, folder, "robustness")
     if isinstance(found, Comparison):
         written.append(write_csv(found.crossings, folder / "crossings.csv"))
-    return [*written, figures.save_png(found.plot(), folder / "robustness.png")]
+    return written
+
+
+def report_drivers(found: Drivers, folder: Path) -> list[Path]:
+    """Write what drives alpha: as JSON, quantities and terms as CSV, and its picture."""
+    return [*report_table(found, folder, "drivers"), write_csv(found.terms, folder / "drivers_terms.csv")]
+
+
+def report_worth(found: Worth, folder: Path) -> list[Path]:
+    """Write what one more buys: as JSON, as CSV, its picture, and the plan of each change as JSON."""
+    return [*report_table(found, folder, "worth"), *save_plans(found.plans, folder)]
+
+
+def report_table(found: Drawn, folder: Path, stem: str) -> list[Path]:
+    """Write a result: all of it as JSON, its table as CSV, and its picture."""
+    from igdt_planner.report import figures  # matplotlib is slow to load
+
+    written = [found.save(folder / f"{stem}.json"), found.save(folder / f"{stem}.csv")]
+    return [*written, figures.save_png(found.plot(), folder / f"{stem}.png")]
 
 
 def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
@@ -95,40 +127,27 @@ def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
     return written
 
 
-def report_evidence(found: Evidence, folder: Path) -> list[Path]:
-    """Write evidence: as JSON, its rays as CSV, and its picture."""
-    from igdt_planner.report import figures  # matplotlib is slow to load
-
-    written = [found.save(folder / "evidence.json"), write_csv(found.rays, folder / "evidence.csv")]
-    return [*written, figures.save_png(figures.evidence_figure(found), folder / "evidence.png")]
+def report_calibration(found: Calibration, folder: Path) -> list[Path]:
+    """Write a calibration: as JSON, and as CSV its shares and the alphas that would have held."""
+    written = [found.save(folder / "calibration.json"), found.save(folder / "calibration.csv")]
+    return [*written, write_csv(found.alphas, folder / "calibration_alphas.csv")]
 
 
-def report_document(document: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write what a saved document shows: a plan, curves, robustness of given plans, or fronts.
-
-    Raises
-    ------
-    InputError
-        When the document is damaged, or of a kind that holds too little for a picture.
-    """
-    kind = document.get("kind")
-    if kind in REPORTS:
-        return REPORTS[kind](document, folder)
-    if document.get("schema") == SCHEMA and "open_lines" not in document:
-        message = f"a document of kind {kind} cannot be drawn: report draws plans, and kinds {', '.join(REPORTS)}"
-        raise InputError.of(message, path="/kind", got=kind)
-    return report_plan(plan_from_dict(document), folder)
+def report_alternatives(found: Alternatives, folder: Path) -> list[Path]:
+    """Write alternatives: as JSON, as CSV, and each plan as JSON."""
+    written = [found.save(folder / "alternatives.json"), found.save(folder / "alternatives.csv")]
+    return [*written, *save_plans(found.plans, folder)]
 
 
-REPORTS: dict[Any, Callable[[Mapping[str, Any], Path], list[Path]]] = {
-    "sweep": lambda document, folder: report_curve(curve_from_dict(document), folder),
-    "sweeps": lambda document, folder: report_curves(curves_from_dict(document), folder),
-    "robustness": lambda document, folder: report_robustness(fixed_from_dict(document), folder),
-    "comparison": lambda document, folder: report_robustness(comparison_from_dict(document), folder),
-    "pareto": lambda document, folder: report_fronts([front_from_dict(document)], folder),
-    "fronts": lambda document, folder: report_fronts(fronts_from_dict(document), folder),
-}
-"""How a document of each kind but a plan is read and drawn."""
+def report_probabilistic(found: Probabilistic, folder: Path) -> list[Path]:
+    """Write a probabilistic power flow: as JSON, its distributions and voltages as CSV, and its picture."""
+    written = report_table(found, folder, "probabilistic")
+    return [*written, write_csv(found.voltages, folder / "probabilistic_voltages.csv")]
+
+
+def save_plans(plans: Mapping[str, Plan], folder: Path) -> list[Path]:
+    """Write plans as JSON, each in a file of its name."""
+    return [save_plan(plan, folder / f"{name.replace(' ', '_')}.json") for name, plan in plans.items()]
 
 
 def plain_cell(value: Any) -> Any:

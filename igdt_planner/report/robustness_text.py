@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pandas as pd
-
+from igdt_planner.alternatives_result import Alternatives
 from igdt_planner.comparison import Comparison
 from igdt_planner.drivers import Drivers
 from igdt_planner.fixed import FixedCurve
-from igdt_planner.report.text import decimals, grid, number, percent, plain
+from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
+from igdt_planner.traded import Tradeoff
+from igdt_planner.worth import Worth
 
 FIXED_WORDS = """
 alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
@@ -59,9 +58,11 @@ def comparison_summary(found: Comparison) -> str:
     return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n"
 
 
-def alternatives_summary(table: pd.DataFrame, *, radius: float, budget: float, unit: str) -> str:
+def alternatives_summary(found: Alternatives) -> str:
     """Plans of different approaches beside each other: what each costs when the forecast is right, wrong and worst."""
-    title = f"Plans of four approaches: costs in {unit}, radius {decimals(radius)}, budget {number(budget)} {unit}"
+    unit = found.unit
+    budget = f"budget {number(found.budget)} {unit}"
+    title = f"Plans of four approaches: costs in {unit}, radius {decimals(found.radius)}, {budget}"
     titles = ("approach", "forecast", "worst", "expected", "mean", "95 %", "over", "broken", "seconds", "status")
     rows = [
         (
@@ -72,7 +73,7 @@ def alternatives_summary(table: pd.DataFrame, *, radius: float, budget: float, u
             f"{row['solve_s']:.1f}",
             plain(row["status"]),
         )
-        for _, row in table.iterrows()
+        for _, row in found.table.iterrows()
     ]
     return "\n".join([title, "-" * len(title)]) + "\n\n" + grid([titles, *rows], left=(0, 9)) + ALTERNATIVES_WORDS
 
@@ -93,10 +94,17 @@ def drivers_summary(found: Drivers) -> str:
     )
 
 
-def table_text(table: pd.DataFrame, left: Sequence[int] = ()) -> str:
-    """A table with its numbers shortened."""
-    rows = [
-        tuple(decimals(value) if isinstance(value, float) else plain(str(value)) for value in row)
-        for row in table.itertuples(index=False)
-    ]
-    return grid([tuple(str(name) for name in table.columns), *rows], left=tuple(left))
+def tradeoff_summary(found: Tradeoff) -> str:
+    """How much of one uncertainty is survived beside how much of another."""
+    plan = found.baseline
+    title = f"Trade-off between two uncertainties of {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    budget = f"budget {number(found.budget)} {plan.model.unit}, {percent(found.beta)} above the baseline"
+    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(3,))
+
+
+def worth_summary(found: Worth) -> str:
+    """What one more unit or switch buys in alpha."""
+    plan = found.as_it_is
+    title = f"What one more buys in alpha, {plain(plan.case.name)}, model {plain(plan.model.name)}"
+    budget = f"budget {number(plan.robustness.get('budget'))} {plan.model.unit}"
+    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(0, 4))

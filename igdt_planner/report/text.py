@@ -299,6 +299,15 @@ def grid(rows: Sequence[Sequence[str]], left: Sequence[int]) -> str:
     return "\n".join([head, "  ".join("-" * width for width in widths), *body]) + "\n"
 
 
+def table_text(table: pd.DataFrame, left: Sequence[int] = ()) -> str:
+    """A table with its numbers shortened."""
+    rows = [
+        tuple(decimals(value) if isinstance(value, float) else plain(value) for value in row)
+        for row in table.itertuples(index=False)
+    ]
+    return grid([tuple(str(name) for name in table.columns), *rows], left=tuple(left))
+
+
 def number(value: object) -> str:
     """A number with four decimals, with four digits where it is small; a dash for what is missing."""
     if isinstance(value, Real) and 0.0 < abs(float(value)) < 0.1:

@@ -1,6 +1,6 @@
 """A plan under many realisations at once: re-dispatch that never sees the future, AC power flow, cost."""
 
-from igdt_planner.sampled.outcome import Outcome, exceeds, operate_samples
+from igdt_planner.sampled.outcome import Outcome, operate_samples
 from igdt_planner.sampled.realisations import Samples, availability, deviated, forecast, realised, require_sampling
 
 __all__ = [
@@ -8,7 +8,6 @@ __all__ = [
     "Samples",
     "availability",
     "deviated",
-    "exceeds",
     "forecast",
     "operate_samples",
     "realised",

@@ -23,9 +23,6 @@ from igdt_planner.sampled.realisations import Samples, worst
 CHUNK_VALUES = 2_000_000
 """Samples x periods x buses that are solved together: what they need stays below half a gigabyte."""
 
-OVER = 1e-6
-"""Share of the budget above which a sample counts as over it, as for the adversary of a robust solve."""
-
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -55,11 +52,6 @@ class Outcome:
     def broken(self) -> Bools:
         """Samples that leave any limit."""
         return np.asarray(np.any(list(self.breaks.values()), axis=0), dtype=bool)
-
-
-def exceeds(objective: Floats, budget: float) -> Bools:
-    """Where a cost lies above a budget, or is none."""
-    return ~(objective <= budget + OVER * abs(budget))
 
 
 def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = None) -> Outcome:
