@@ -14,6 +14,7 @@ def found() -> ip.Alternatives:
     return ip.alternatives("feeder4", hand("connected"), 1.0, samples=50)
 
 
+@pytest.mark.slow
 def test_each_is_best_at_what_it_asks_for(found: ip.Alternatives) -> None:
     table = found.table.set_index("approach")
     assert table["objective_forecast"].idxmin() == "deterministic"
@@ -40,6 +41,7 @@ def test_two_stage_plan_by_hand() -> None:
     assert plan.dispatch is not None and plan.dispatch.ess["p_charge_mw"].iloc[0] == pytest.approx(2.0, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_samples_are_inside_the_radius(found: ip.Alternatives) -> None:
     table = found.table.set_index("approach")
     assert found.radius == found.plans["info-gap"].robustness["alpha"]
@@ -47,6 +49,7 @@ def test_samples_are_inside_the_radius(found: ip.Alternatives) -> None:
     assert (table["mean"] <= table["q0.95"]).all() and (table["q0.95"] <= table["objective_worst"]).all()
 
 
+@pytest.mark.slow
 def test_document_holds_the_plans(found: ip.Alternatives) -> None:
     runs = found.to_dict()["runs"]
     again = ip.plan_from_dict(runs["static robust"])

@@ -201,6 +201,7 @@ RESULTS: dict[str, tuple[list[str], set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", RESULTS)
 def test_results_leave_what_report_leaves_again(cli: Cli, saved: Path, tmp_path: Path, command: str) -> None:
     arguments, others = RESULTS[command]
@@ -310,7 +311,6 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
         "samples is 0",
     ),
     "nothing uncertain": (["robust", "feeder4", SWITCHING, "--beta", "0.1"], "no uncertain quantity"),
-    "load up with capacitors": (["opportunity", "ieee16", "reconfiguration", "--beta", "0.1"], "bus 6"),
     "missing plan": (["check", "no_such.json"], "no_such.json: cannot be read"),
     "directory in place of a plan": (["check", "{dir}"], "Is a directory"),
     "bad plan": (["check", "{bad}.toml"], "not JSON"),

@@ -220,9 +220,9 @@ def test_what_is_no_request_at_all(request_: object) -> None:
 
 
 def test_corner_that_is_not_justified_is_bad_input() -> None:
-    request = GOOD | {"case": {"name": "ieee16"}, "model": {"name": "reconfiguration"}}
-    found = faults(request | {"study": {"kind": "opportunity", "beta": 0.1}})
-    assert "load up is not the worst corner" in found["/case/buses/5/p_mw"]
+    request = stored("tradeoff")
+    request["model"]["inline"]["dg"]["technologies"][0]["must_take"] = True
+    assert "whose worst case is a corner" in faults(request)["/model/uncertain"]
 
 
 def test_sweep_of_opportunities() -> None:

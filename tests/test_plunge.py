@@ -88,6 +88,7 @@ PLUNGED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "model"), PLUNGED)
 def test_every_proposal_keeps_the_rules(case: str, model: str) -> None:
     problem = problem_of(case, model)

@@ -75,6 +75,7 @@ def response():
     return ip.run(json.loads(request))
 
 
+@pytest.mark.slow
 def test_python_example_is_ten_lines_and_runs(here, capsys):
     code, _ = blocks("python")
     lines = [line for line in code.splitlines() if line and not line.startswith("import")]
@@ -85,6 +86,7 @@ def test_python_example_is_ten_lines_and_runs(here, capsys):
     assert (here / "robust.json").exists()
 
 
+@pytest.mark.slow
 def test_example_of_curves_runs(here, capsys):
     _, code = blocks("python")
     exec(compile(quick(code), "README.md", "exec"), {})

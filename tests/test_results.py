@@ -51,7 +51,7 @@ MAKE: dict[str, Callable[[Plan, Path], Any]] = {
     "worth": lambda plan, history: ip.worth_of_one_more("feeder4", hand("islanded"), 0.28),
     "evidence": lambda plan, history: ip.evidence(plan, 30, seed=2, rays=5),
     "calibration": lambda plan, history: ip.calibrate(history, plan),
-    "alternatives": lambda plan, history: ip.alternatives("feeder4", hand("connected"), 1.0, samples=20, scenarios=2),
+    "alternatives": lambda plan, history: ip.alternatives("feeder4", hand("islanded"), 0.3, samples=20, scenarios=2),
     "probabilistic": lambda plan, history: ip.probabilistic(plan, [LOAD], 40, seed=3),
 }
 """One of each kind that no other file asks to come back; curves do in test_comparison.py."""

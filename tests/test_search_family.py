@@ -234,6 +234,7 @@ def test_hybrid_finds_the_best_topology_of_33_buses() -> None:
         assert run.best is not None and 1e3 * run.best.objective == pytest.approx(BEST_33_KW, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("units", "most_kw"), [(1, 79.7), (2, 59.95), (3, 50.75)])
 def test_hybrid_places_generators_and_switches_together(units: int, most_kw: float) -> None:
     """Unity power factor, any size (issue 4; a search by swaps and exchanges in turn stays at 60.09 with two)."""

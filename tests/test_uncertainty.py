@@ -99,6 +99,7 @@ def test_best_point_is_decided_where_there_is_no_corner(islanded: tuple[Session,
     assert plan.status == "optimal" and plan.robustness["worst_case"]["method"] == "decided_with_the_plan"
 
 
+@pytest.mark.slow
 def test_best_point_of_must_take_dg(must_take: Plan) -> None:
     """More power where it is short, less where it is too much: no corner lets the cost fall as early."""
     plan = ip.opportunity(must_take.case, must_take.model, 0.1)
