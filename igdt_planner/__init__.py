@@ -1,19 +1,8 @@
 """Robust network plans: which plan still holds when the forecast is wrong, and how wrong may it be."""
 
-from igdt_planner.alternatives import alternatives
-from igdt_planner.alternatives_result import Alternatives
-from igdt_planner.calibration import Calibration, calibrate
 from igdt_planner.case import Case, case_to_dict, list_cases, load_case
-from igdt_planner.comparison import Comparison
 from igdt_planner.contract import run
-from igdt_planner.curve import Curve
-from igdt_planner.document import load_plan, plan_from_dict, plan_to_dict, save_plan
-from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, PlannerError, SolverError
-from igdt_planner.evidence import evidence
-from igdt_planner.evidence_result import Evidence
-from igdt_planner.fixed import FixedCurve
-from igdt_planner.front import Front, compare_fronts
 from igdt_planner.model import Model, list_models, load_model
 from igdt_planner.plan import Plan
 from igdt_planner.planner import (
@@ -31,10 +20,23 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
-from igdt_planner.probabilistic import Stochastic, probabilistic
-from igdt_planner.probabilistic_result import Probabilistic
-from igdt_planner.saved import load_result
-from igdt_planner.stochastic import (
+from igdt_planner.results.alternatives_result import Alternatives
+from igdt_planner.results.comparison import Comparison
+from igdt_planner.results.curve import Curve
+from igdt_planner.results.document import load_plan, plan_from_dict, plan_to_dict, save_plan
+from igdt_planner.results.drivers import Drivers
+from igdt_planner.results.evidence_result import Evidence
+from igdt_planner.results.fixed import FixedCurve
+from igdt_planner.results.front import Front, compare_fronts
+from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.results.saved import load_result
+from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.worth import Worth
+from igdt_planner.witness.alternatives import alternatives
+from igdt_planner.witness.calibration import Calibration, calibrate
+from igdt_planner.witness.evidence import evidence
+from igdt_planner.witness.probabilistic import Stochastic, probabilistic
+from igdt_planner.witness.stochastic import (
     Irradiance,
     LogNormalPrice,
     NormalLoad,
@@ -44,8 +46,6 @@ from igdt_planner.stochastic import (
     WindPower,
     WindSpeed,
 )
-from igdt_planner.traded import Tradeoff
-from igdt_planner.worth import Worth
 
 load_curve = load_result
 """Its first name, from when there were curves alone."""

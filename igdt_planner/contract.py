@@ -12,10 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from igdt_planner.case import Case, list_cases, load_case
-from igdt_planner.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.errors import Finding, InputError, PlannerError, nearest, placed
-from igdt_planner.evidence import evidence
-from igdt_planner.igdt import Sense
+from igdt_planner.infogap.worst_case import Sense
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
@@ -33,7 +31,9 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
+from igdt_planner.results.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.study import resolve
+from igdt_planner.witness.evidence import evidence
 
 VERSION = importlib.metadata.version("igdt-planner")
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1

@@ -11,7 +11,7 @@ import pyomo.environ as pyo
 from igdt_planner.case import Case
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation.cost import term_value
-from igdt_planner.solve import Solved, Solver
+from igdt_planner.solver.solve import Solved, Solver
 from igdt_planner.study import Study, resolve
 
 EXPLAIN_S = 20.0

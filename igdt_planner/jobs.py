@@ -13,15 +13,15 @@ from typing import Any
 
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, case_to_dict, load_case
-from igdt_planner.document import ROBUST_FIELDS, plan_from_dict, plan_to_dict
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.igdt import Sense, ambiguity, question_of
+from igdt_planner.infogap.proof import alpha_gap, question_status
+from igdt_planner.infogap.question import Question, answer
+from igdt_planner.infogap.worst_case import Sense, ambiguity, question_of
 from igdt_planner.model import Model, Site, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan
-from igdt_planner.proof import alpha_gap, question_status
-from igdt_planner.question import Question, answer
 from igdt_planner.repair import decided
+from igdt_planner.results.document import ROBUST_FIELDS, plan_from_dict, plan_to_dict
 from igdt_planner.session import Candidate, OnEvent, Session
 from igdt_planner.store import Result, canonical, digest
 from igdt_planner.study import resolve

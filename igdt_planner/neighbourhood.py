@@ -12,7 +12,7 @@ from igdt_planner.search.problem import Choice
 from igdt_planner.search.run import Neighbourhood
 from igdt_planner.search.tree import Tree
 from igdt_planner.searched import decisions_of
-from igdt_planner.solve import Solver
+from igdt_planner.solver.solve import Solver
 from igdt_planner.study import Study
 
 GAP = 0.01

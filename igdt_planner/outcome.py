@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from igdt_planner.document import DG_COLUMNS, ESS_COLUMNS
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
-from igdt_planner.solve import Solved
+from igdt_planner.results.document import DG_COLUMNS, ESS_COLUMNS
+from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Study
 
 

@@ -12,10 +12,10 @@ from igdt_planner.baseline import baseline
 from igdt_planner.dominance import Floats
 from igdt_planner.epsilon import keeps, trace
 from igdt_planner.errors import Finding, InputError, SolverError, nearest
-from igdt_planner.front import NONE_THERE, OBJECTIVES, Front, front_of, value_of
 from igdt_planner.model import TERM_UNITS, Model, Term, TermLimit
 from igdt_planner.outcome import relative_gap
 from igdt_planner.plan import Plan, Status
+from igdt_planner.results.front import NONE_THERE, OBJECTIVES, Front, front_of, value_of
 from igdt_planner.search.algorithms import require_evaluations
 from igdt_planner.search.evolution import pymoo
 from igdt_planner.search.fronts import FRONTS, OTHERS, search_front

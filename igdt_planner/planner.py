@@ -13,26 +13,26 @@ from typing import Any
 from igdt_planner.ac.check import check as judge
 from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
-from igdt_planner.comparison import RESERVED, Comparison
-from igdt_planner.curve import Curve
-from igdt_planner.drivers import Drivers
 from igdt_planner.errors import Finding, InputError, SolverError, placed
-from igdt_planner.fixed import FixedCurve
-from igdt_planner.fixed_plan import base_of, fixed_curve
-from igdt_planner.front import Front
-from igdt_planner.igdt import Sense, horizon
+from igdt_planner.infogap.fixed_plan import base_of, fixed_curve
+from igdt_planner.infogap.question import answer
+from igdt_planner.infogap.sensitivity import drivers_of, one_more
+from igdt_planner.infogap.tradeoff import require_two, tradeoff_of
+from igdt_planner.infogap.worst_case import Sense, horizon
 from igdt_planner.model import Model, load_model
 from igdt_planner.neighbourhood import neighbourhood_of
 from igdt_planner.pareto import front
 from igdt_planner.plan import Plan
-from igdt_planner.question import answer
+from igdt_planner.results.comparison import RESERVED, Comparison
+from igdt_planner.results.curve import Curve
+from igdt_planner.results.drivers import Drivers
+from igdt_planner.results.fixed import FixedCurve
+from igdt_planner.results.front import Front
+from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.worth import Worth
 from igdt_planner.searched import search_plan
-from igdt_planner.sensitivity import drivers_of, one_more
 from igdt_planner.session import OnEvent, Session, require_limits
 from igdt_planner.sweeps import curves
-from igdt_planner.traded import Tradeoff
-from igdt_planner.tradeoff import require_two, tradeoff_of
-from igdt_planner.worth import Worth
 
 MOST_BETAS = 1000
 """Longest grid of a sweep: each beta is a solve."""

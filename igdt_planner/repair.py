@@ -10,7 +10,7 @@ from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.model import Fix
 from igdt_planner.plan import Plan, Step, StepTried
 from igdt_planner.session import Run, Session
-from igdt_planner.solve import Solved
+from igdt_planner.solver.solve import Solved
 from igdt_planner.starts import searched
 from igdt_planner.study import Horizon
 

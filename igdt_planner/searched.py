@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from igdt_planner.ac.check import check_dispatch
-from igdt_planner.document import DISPATCH_COLUMNS
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.model import Site
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
+from igdt_planner.results.document import DISPATCH_COLUMNS
 from igdt_planner.search.algorithms import ALGORITHMS, require
 from igdt_planner.search.dynamic import Series, search_series
 from igdt_planner.search.network import Ints

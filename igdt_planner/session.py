@@ -12,12 +12,12 @@ from igdt_planner.ac.check import check_dispatch
 from igdt_planner.case import Case
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_dispatch
-from igdt_planner.igdt import Sense
+from igdt_planner.infogap.worst_case import Sense
 from igdt_planner.model import Model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
-from igdt_planner.problem import Rows
-from igdt_planner.solve import Solved, Solver
+from igdt_planner.solver.problem import Rows
+from igdt_planner.solver.solve import Solved, Solver
 from igdt_planner.study import Study, resolve
 
 OnEvent = Callable[[dict[str, Any]], None]

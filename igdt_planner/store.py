@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from igdt_planner.document import SCHEMA, finite, load_document, to_json
 from igdt_planner.errors import InputError
 from igdt_planner.report.files import write_whole
+from igdt_planner.results.document import SCHEMA, finite, load_document, to_json
 
 MARK = "store.json"
 """The file by which a store is known; it names the schema of what lies beside it."""

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from igdt_planner.case import Case
-from igdt_planner.curve import Curve
 from igdt_planner.errors import InputError
-from igdt_planner.igdt import Sense, horizon
+from igdt_planner.infogap.proof import tightened
+from igdt_planner.infogap.worst_case import Sense, horizon
 from igdt_planner.jobs import (
     Job,
     baseline_job,
@@ -28,7 +28,7 @@ from igdt_planner.jobs import (
 )
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan
-from igdt_planner.proof import tightened
+from igdt_planner.results.curve import Curve
 from igdt_planner.session import OnEvent, Session
 from igdt_planner.store import Result, Store, key_of
 from igdt_planner.study import resolve

@@ -4,9 +4,9 @@ import pytest
 from hand import hand
 
 import igdt_planner as ip
-from igdt_planner.alternatives import two_stage
 from igdt_planner.plan import Realisation
 from igdt_planner.session import Session
+from igdt_planner.witness.alternatives import two_stage
 
 
 @pytest.fixture(scope="module")

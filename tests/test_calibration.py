@@ -15,12 +15,12 @@ from test_shapes import SHAPES
 from typer.testing import CliRunner
 
 import igdt_planner as ip
-from igdt_planner.calibration import needed_alpha, worse_sides
 from igdt_planner.cli import app
+from igdt_planner.infogap.shapes import Shape
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.report.evidence_text import calibration_summary
-from igdt_planner.shapes import Shape
+from igdt_planner.witness.calibration import needed_alpha, worse_sides
 
 HISTORY = """time,quantity,component,forecast,outcome
 2026-11-01T06:00,load,2,4.0,4.1

@@ -16,7 +16,7 @@ from hand import FOLDER
 import igdt_planner as ip
 from igdt_planner.cli import main
 from igdt_planner.cli.options import parse_grid
-from igdt_planner.curve import curves_from_dict
+from igdt_planner.results.curve import curves_from_dict
 
 SWITCHING, CONNECTED, ISLANDED = (str(FOLDER / f"hand_{name}.toml") for name in ("switching", "connected", "islanded"))
 

@@ -13,10 +13,10 @@ from hand import REFERENCE, hand, uncertain
 from test_igdt import stated
 
 import igdt_planner as ip
-from igdt_planner.comparison import crossings
-from igdt_planner.fixed_plan import rising
+from igdt_planner.infogap.fixed_plan import rising
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
+from igdt_planner.results.comparison import crossings
 
 SUMS = [23.0, 26.0, 27.0, 30.5]
 """Budgets as sums of P^2, which are 17 at the forecast (SOURCE.md)."""

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from igdt_planner import part_bound
 from igdt_planner.case import load_case
-from igdt_planner.conic import FIXED, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
-from igdt_planner.milp import Options, refine, relax, solve
 from igdt_planner.model import Model, load_model
-from igdt_planner.part_bound import Leaf, PartBound, Zones
-from igdt_planner.problem import Array, Cones, Problem, Rows, hold, no_rows
-from igdt_planner.solve import Compiled, compiled
+from igdt_planner.solver import part_bound
+from igdt_planner.solver.conic import FIXED, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
+from igdt_planner.solver.milp import Options, refine, relax, solve
+from igdt_planner.solver.part_bound import Leaf, PartBound, Zones
+from igdt_planner.solver.problem import Array, Cones, Problem, Rows, hold, no_rows
+from igdt_planner.solver.solve import Compiled, compiled
 from igdt_planner.study import resolve
 
 NO_SITES = np.empty(0, dtype=np.int64)

@@ -13,8 +13,8 @@ import pytest
 from hand import hand, inline
 
 import igdt_planner as ip
-from igdt_planner.document import read_json, to_json
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
+from igdt_planner.results.document import read_json, to_json
 
 
 def two_topologies() -> Plan:

@@ -9,12 +9,12 @@ from hand import hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.budget import exceeds
-from igdt_planner.evidence import ray_directions, uncertainty_of
-from igdt_planner.fixed_plan import decisions_in, held_in
+from igdt_planner.infogap.fixed_plan import decisions_in, held_in
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.sampled import Samples, deviated, operate_samples, realised
 from igdt_planner.session import Session
+from igdt_planner.witness.evidence import ray_directions, uncertainty_of
 
 MUST_TAKE: dict[str, Any] = {"dg.technologies.0.must_take": True}
 MODELS: dict[str, Model] = {

@@ -11,8 +11,8 @@ from hand import REFERENCE, hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.baseline import baseline
+from igdt_planner.infogap.question import answer
 from igdt_planner.plan import Plan
-from igdt_planner.question import answer
 from igdt_planner.session import Candidate, Session
 
 AC, DIFFERENCE, EXACT = 5e-3, 2e-2, 2e-4

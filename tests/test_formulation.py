@@ -27,15 +27,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igdt_planner.case import load_case
-from igdt_planner.conic import cone_rows, lagrangian, least, limited, relaxed
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.formulation.bounds import i_sq_limit, load_current, source_current
 from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
-from igdt_planner.milp import Options, to_highs
 from igdt_planner.plan import Realisation
-from igdt_planner.problem import hold, loss_shortfall, no_rows, worst_violation
-from igdt_planner.solve import compile_problem
+from igdt_planner.solver.conic import cone_rows, lagrangian, least, limited, relaxed
+from igdt_planner.solver.milp import Options, to_highs
+from igdt_planner.solver.problem import hold, loss_shortfall, no_rows, worst_violation
+from igdt_planner.solver.solve import compile_problem
 from igdt_planner.study import Horizon, Study
 
 GOLDEN = Path(__file__).parent / "golden"

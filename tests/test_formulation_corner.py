@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from golden.studies import CASE, CONNECTED, MODEL, study
 
-from igdt_planner.igdt import ambiguity, corner_faults, horizon, justification
+from igdt_planner.infogap.uncertainty import set_of
+from igdt_planner.infogap.worst_case import ambiguity, corner_faults, horizon, justification
 from igdt_planner.study import Study
-from igdt_planner.uncertainty import set_of
 
 LOSSES = {"term": "losses", "mode": "connected"}
 DEVIATION = {"term": "voltage_deviation", "mode": "connected"}

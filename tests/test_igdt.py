@@ -12,11 +12,11 @@ from hand import hand, inline, uncertain
 
 import igdt_planner as ip
 from igdt_planner.baseline import baseline
-from igdt_planner.igdt import ambiguity, corner, question_of
+from igdt_planner.infogap.proof import tightened
+from igdt_planner.infogap.question import Question, answer
+from igdt_planner.infogap.worst_case import ambiguity, corner, question_of
 from igdt_planner.model import override
 from igdt_planner.plan import Plan
-from igdt_planner.proof import tightened
-from igdt_planner.question import Question, answer
 from igdt_planner.session import Candidate, Session
 
 BETAS = [0.0, 0.1, 0.4, 1.0]

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import igdt_planner as ip
 from igdt_planner.dominance import crowding, dominated, hypervolume
 from igdt_planner.epsilon import trace
-from igdt_planner.front import front_from_dict
 from igdt_planner.model import load_model, override
 from igdt_planner.report.figures import front_figure
 from igdt_planner.report.text import comparison, front_summary
+from igdt_planner.results.front import front_from_dict
 from igdt_planner.search import radial_topologies
 from igdt_planner.search.fronts import FRONTS, search_front
 from igdt_planner.search.problem import problem_of

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from igdt_planner.infogap.peak import peak
+from igdt_planner.infogap.shapes import Floats, Shape
 from igdt_planner.model import Uncertain
-from igdt_planner.peak import peak
-from igdt_planner.shapes import Floats, Shape
 
 
 def shape(**fields: object) -> Shape:

@@ -8,12 +8,12 @@ import pytest
 from hand import hand
 
 from igdt_planner.case import load_case
-from igdt_planner.milp import Options, refine, solve
 from igdt_planner.model import Model, load_model
-from igdt_planner.plunge import path
-from igdt_planner.problem import Array, Problem, no_rows
-from igdt_planner.site_tree import SiteTree
-from igdt_planner.solve import compiled
+from igdt_planner.solver.milp import Options, refine, solve
+from igdt_planner.solver.plunge import path
+from igdt_planner.solver.problem import Array, Problem, no_rows
+from igdt_planner.solver.site_tree import SiteTree
+from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve
 
 BEST_LOSSES_MWH = 0.1395513

@@ -16,8 +16,6 @@ from matplotlib.figure import Figure
 
 from igdt_planner.ac.check import check_dispatch
 from igdt_planner.case import Case, load_case
-from igdt_planner.comparison import CROSSINGS
-from igdt_planner.drivers import QUANTITIES, TERMS, Drivers
 from igdt_planner.errors import InputError
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.network import base_open_lines
@@ -39,6 +37,8 @@ from igdt_planner.report.routes import line_routes
 from igdt_planner.report.tables import csv_text, plan_tables, write_csv, write_plan_tables
 from igdt_planner.report.text import curve_summary, summary
 from igdt_planner.report.views import curve_view, dispatch_view, plan_view
+from igdt_planner.results.comparison import CROSSINGS
+from igdt_planner.results.drivers import QUANTITIES, TERMS, Drivers
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,12 +15,12 @@ from hand import hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.cli import main
-from igdt_planner.drivers import TERMS, Drivers
 from igdt_planner.plan import Plan
 from igdt_planner.report.documents import REPORTS
 from igdt_planner.report.drivers import drivers_figure
 from igdt_planner.report.figures import save_png
-from igdt_planner.saved import KINDS
+from igdt_planner.results.drivers import TERMS, Drivers
+from igdt_planner.results.saved import KINDS
 
 LOAD = ip.Stochastic("load", ip.NormalLoad(1.0, 0.1))
 BOTH = hand("islanded", uncertain("dg_availability", "load"))

@@ -15,7 +15,6 @@ import igdt_planner as ip
 from igdt_planner.ac import check_dispatch
 from igdt_planner.ac.operation import operate
 from igdt_planner.cli import app
-from igdt_planner.evidence import ray_directions, uncertainty_of, within
 from igdt_planner.model import load_model, override
 from igdt_planner.plan import Dispatch, Plan, Realisation
 from igdt_planner.report.figures import evidence_figure
@@ -23,6 +22,7 @@ from igdt_planner.sampled import Samples, forecast, operate_samples, outcome, re
 from igdt_planner.sampled.flow import flow
 from igdt_planner.sampled.policy import ModePolicy, progress
 from igdt_planner.sampled.realisations import worst
+from igdt_planner.witness.evidence import ray_directions, uncertainty_of, within
 
 SETTINGS = uncertain("dg_availability", "load") | {
     "fix.dg": [{"bus": 3, "technology": "dg_1mw"}, {"bus": 4, "technology": "dg_1mw"}],

@@ -10,9 +10,9 @@ import pytest
 from golden.studies import CASE, CORNER, GAS, MODEL, WIND, study
 
 from igdt_planner.formulation import build
-from igdt_planner.milp import Options, to_highs
-from igdt_planner.problem import no_rows, worst_violation
-from igdt_planner.solve import compile_problem
+from igdt_planner.solver.milp import Options, to_highs
+from igdt_planner.solver.problem import no_rows, worst_violation
+from igdt_planner.solver.solve import compile_problem
 
 BUS_4 = CASE["buses"][2] | {"id": 4, "p_mw": 1.0, "q_mvar": 0.5, "priority": 2.0}
 LINES_TO_4 = [

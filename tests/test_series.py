@@ -10,12 +10,12 @@ from hand import hand
 
 from igdt_planner.case import load_case
 from igdt_planner.model import load_model
-from igdt_planner.part_bound import Leaf
-from igdt_planner.problem import Switches
 from igdt_planner.search import network_of, radial_topologies
-from igdt_planner.series import chains, segments
-from igdt_planner.site_tree import SiteTree
-from igdt_planner.solve import compiled
+from igdt_planner.solver.part_bound import Leaf
+from igdt_planner.solver.problem import Switches
+from igdt_planner.solver.series import chains, segments
+from igdt_planner.solver.site_tree import SiteTree
+from igdt_planner.solver.solve import compiled
 from igdt_planner.starts import hard_to_beat, searched, untouched
 from igdt_planner.study import resolve
 

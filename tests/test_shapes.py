@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igdt_planner.errors import InputError
+from igdt_planner.infogap.shapes import Floats, Shape
 from igdt_planner.model import Model, Uncertain
-from igdt_planner.shapes import Floats, Shape
 
 HOURS = np.array([1.0, 2.0, 0.5])
 SHAPES: dict[str, dict[str, Any]] = {

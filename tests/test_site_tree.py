@@ -10,14 +10,14 @@ import pytest
 from hand import REFERENCE, hand
 
 from igdt_planner.case import load_case
-from igdt_planner.conic import Multipliers, lagrangian, limited, relaxed
-from igdt_planner.igdt import horizon
-from igdt_planner.milp import Options, branch, relax, solve
+from igdt_planner.infogap.worst_case import horizon
 from igdt_planner.model import load_model, override
-from igdt_planner.part_bound import Leaf, PartBound, Radius, Units, Zones
-from igdt_planner.problem import Array, Problem, hold, no_rows
-from igdt_planner.site_tree import SiteTree, cost_problem
-from igdt_planner.solve import compiled
+from igdt_planner.solver.conic import Multipliers, lagrangian, limited, relaxed
+from igdt_planner.solver.milp import Options, branch, relax, solve
+from igdt_planner.solver.part_bound import Leaf, PartBound, Radius, Units, Zones
+from igdt_planner.solver.problem import Array, Problem, hold, no_rows
+from igdt_planner.solver.site_tree import SiteTree, cost_problem
+from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve
 
 CONIC = 1e-5

@@ -14,13 +14,13 @@ from hand import hand, with_cells
 from scipy import sparse
 
 import igdt_planner as ip
-from igdt_planner import worker
 from igdt_planner.baseline import baseline
-from igdt_planner.milp import Answer, Options, set_option, solve, to_highs
 from igdt_planner.model import Model
-from igdt_planner.problem import Cones, Problem, Rows
 from igdt_planner.session import Session
-from igdt_planner.solve import compiled, verify
+from igdt_planner.solver import worker
+from igdt_planner.solver.milp import Answer, Options, set_option, solve, to_highs
+from igdt_planner.solver.problem import Cones, Problem, Rows
+from igdt_planner.solver.solve import compiled, verify
 from igdt_planner.study import resolve
 
 RECONFIGURATION = ip.load_model("reconfiguration")

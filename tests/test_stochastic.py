@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import igdt_planner as ip
-from igdt_planner.stochastic import correlation_matrix, latin_hypercube
+from igdt_planner.witness.stochastic import correlation_matrix, latin_hypercube
 
 MIDDLES = (np.arange(20_000) + 0.5) / 20_000
 """Equal steps of probability: quantiles at them average to the mean."""

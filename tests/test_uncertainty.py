@@ -11,12 +11,12 @@ from hand import hand, inline, uncertain
 
 import igdt_planner as ip
 from igdt_planner.baseline import baseline
-from igdt_planner.fixed_plan import decisions_in
-from igdt_planner.igdt import ambiguity
+from igdt_planner.infogap.fixed_plan import decisions_in
+from igdt_planner.infogap.question import answer
+from igdt_planner.infogap.recourse import Recourse
+from igdt_planner.infogap.worst_case import ambiguity
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation
-from igdt_planner.question import answer
-from igdt_planner.recourse import Recourse
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import resolve
 

@@ -25,12 +25,7 @@ from igdt_planner.cli.options import (
     parse_settings,
     require_folder,
 )
-from igdt_planner.comparison import Comparison
-from igdt_planner.curve import Curve
-from igdt_planner.document import SCHEMA, load_plan, to_json
 from igdt_planner.errors import InputError
-from igdt_planner.fixed import FixedCurve
-from igdt_planner.front import NONE_THERE, OBJECTIVES, Front
 from igdt_planner.model import load_model, override
 from igdt_planner.pareto import METHODS
 from igdt_planner.pareto import require as require_front
@@ -62,6 +57,11 @@ from igdt_planner.report.robustness_text import (
     tradeoff_summary,
     worth_summary,
 )
+from igdt_planner.results.comparison import Comparison
+from igdt_planner.results.curve import Curve
+from igdt_planner.results.document import SCHEMA, load_plan, to_json
+from igdt_planner.results.fixed import FixedCurve
+from igdt_planner.results.front import NONE_THERE, OBJECTIVES, Front
 
 DEMO_LIMIT_S = 100.0
 """Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""

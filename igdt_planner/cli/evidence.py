@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from igdt_planner.alternatives import alternatives
-from igdt_planner.calibration import calibrate
 from igdt_planner.cli.exits import DONE, NOT_AS_ASKED, exit_of_plan
 from igdt_planner.cli.options import (
     CaseArgument,
@@ -21,13 +19,15 @@ from igdt_planner.cli.options import (
     parse_settings,
     require_folder,
 )
-from igdt_planner.document import load_plan, to_json
-from igdt_planner.evidence import evidence
 from igdt_planner.model import load_model, override
 from igdt_planner.progress import Progress
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary
 from igdt_planner.report.results import report_alternatives, report_calibration, report_table
 from igdt_planner.report.robustness_text import alternatives_summary
+from igdt_planner.results.document import load_plan, to_json
+from igdt_planner.witness.alternatives import alternatives
+from igdt_planner.witness.calibration import calibrate
+from igdt_planner.witness.evidence import evidence
 
 
 def evidence_command(

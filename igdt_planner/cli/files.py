@@ -12,12 +12,12 @@ from igdt_planner import contract
 from igdt_planner.case import list_cases, load_case
 from igdt_planner.cli.exits import exit_of_response
 from igdt_planner.cli.options import Json
-from igdt_planner.document import load_document, read_json, to_json
 from igdt_planner.errors import InputError
 from igdt_planner.interchange.importing import import_case
 from igdt_planner.model import list_models, load_model
 from igdt_planner.progress import Progress
 from igdt_planner.report.documents import report_document
+from igdt_planner.results.document import load_document, read_json, to_json
 
 Events = Annotated[bool, typer.Option("--events", help="progress events as NDJSON on standard error")]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from igdt_planner.errors import InputError
-from igdt_planner.igdt import Sense
+from igdt_planner.infogap.worst_case import Sense
 from igdt_planner.planner import MOST_BETAS
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name, case folder or MATPOWER file")]

@@ -23,13 +23,13 @@ from igdt_planner.cli.options import (
     parse_settings,
     require_folder,
 )
-from igdt_planner.document import load_plan, plan_to_dict, save_plan, to_json
 from igdt_planner.model import Model, load_model, override
 from igdt_planner.plan import Plan
 from igdt_planner.planner import check, opportunity, robust, search, solve
 from igdt_planner.progress import Progress
 from igdt_planner.report.results import report_plan
 from igdt_planner.report.text import summary
+from igdt_planner.results.document import load_plan, plan_to_dict, save_plan, to_json
 from igdt_planner.search.algorithms import ALGORITHMS
 
 

@@ -6,17 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from igdt_planner.alternatives_result import alternatives_from_dict
-from igdt_planner.calibration import calibration_from_dict
-from igdt_planner.comparison import comparison_from_dict
-from igdt_planner.curve import Curve, curve_from_dict, curves_from_dict
-from igdt_planner.document import SCHEMA, plan_from_dict
-from igdt_planner.drivers import drivers_from_dict
 from igdt_planner.errors import InputError
-from igdt_planner.evidence_result import evidence_from_dict
-from igdt_planner.fixed import fixed_from_dict
-from igdt_planner.front import Front, compare_fronts, front_from_dict, fronts_from_dict
-from igdt_planner.probabilistic_result import probabilistic_from_dict
 from igdt_planner.report.evidence_text import calibration_summary, evidence_summary, probabilistic_summary
 from igdt_planner.report.results import (
     pictured,
@@ -40,8 +30,18 @@ from igdt_planner.report.robustness_text import (
     worth_summary,
 )
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
-from igdt_planner.traded import tradeoff_from_dict
-from igdt_planner.worth import worth_from_dict
+from igdt_planner.results.alternatives_result import alternatives_from_dict
+from igdt_planner.results.comparison import comparison_from_dict
+from igdt_planner.results.curve import Curve, curve_from_dict, curves_from_dict
+from igdt_planner.results.document import SCHEMA, plan_from_dict
+from igdt_planner.results.drivers import drivers_from_dict
+from igdt_planner.results.evidence_result import evidence_from_dict
+from igdt_planner.results.fixed import fixed_from_dict
+from igdt_planner.results.front import Front, compare_fronts, front_from_dict, fronts_from_dict
+from igdt_planner.results.probabilistic_result import probabilistic_from_dict
+from igdt_planner.results.traded import tradeoff_from_dict
+from igdt_planner.results.worth import worth_from_dict
+from igdt_planner.witness.calibration import calibration_from_dict
 
 
 def report_document(document: Mapping[str, Any], folder: Path) -> tuple[str, list[Path]]:

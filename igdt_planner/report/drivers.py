@@ -32,7 +32,7 @@ def drivers_figure(
     Parameters
     ----------
     quantities, terms : DataFrame
-        Of :class:`igdt_planner.drivers.Drivers`.
+        Of :class:`igdt_planner.results.drivers.Drivers`.
     unit : str
         Unit of the objective.
     title, subtitle : str

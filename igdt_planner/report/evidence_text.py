@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from igdt_planner.calibration import Calibration
-from igdt_planner.evidence_result import Evidence
-from igdt_planner.probabilistic_result import Probabilistic
 from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
+from igdt_planner.results.evidence_result import Evidence
+from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.witness.calibration import Calibration
 
 EVIDENCE_WORDS = """
 radius     multiple of alpha at which the rays near the worst case are looked at

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.errors import InputError
-from igdt_planner.front import Front
 from igdt_planner.report.style import CYCLE, headline, new_figure, styled
+from igdt_planner.results.front import Front
 
 MARKERS = ("o", "s", "^", "D", "v")
 LARGEST = 11.0

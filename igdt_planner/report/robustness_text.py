@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from igdt_planner.alternatives_result import Alternatives
-from igdt_planner.comparison import Comparison
-from igdt_planner.drivers import Drivers
-from igdt_planner.fixed import FixedCurve
 from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
-from igdt_planner.traded import Tradeoff
-from igdt_planner.worth import Worth
+from igdt_planner.results.alternatives_result import Alternatives
+from igdt_planner.results.comparison import Comparison
+from igdt_planner.results.drivers import Drivers
+from igdt_planner.results.fixed import FixedCurve
+from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.worth import Worth
 
 FIXED_WORDS = """
 alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from igdt_planner.infogap.shapes import Shape
 from igdt_planner.model import Uncertain
 from igdt_planner.report.style import BLUE, FAINT, INK, MUTED, ORANGE, headline, new_figure, styled
-from igdt_planner.shapes import Shape
 
 FORMULAS: dict[str, str] = {
     "fractional": "|d_t| \u2264 w",

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from igdt_planner.document import to_json
 from igdt_planner.errors import InputError
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
 from igdt_planner.report.files import write_whole
+from igdt_planner.results.document import to_json
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell."""

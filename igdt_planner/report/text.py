@@ -9,8 +9,8 @@ from typing import Literal
 
 import pandas as pd
 
-from igdt_planner.front import Front
 from igdt_planner.plan import AcVerdict, Plan, StepTried, TermValue
+from igdt_planner.results.front import Front
 
 SHOWN_VIOLATIONS = 5
 LABEL_WIDTH = 18

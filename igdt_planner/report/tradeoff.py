@@ -21,7 +21,8 @@ def tradeoff_figure(
     Parameters
     ----------
     table : DataFrame
-        Of :class:`igdt_planner.traded.Tradeoff`: ``alpha_<first>, bound_<first>, objective, verdict, alpha_<second>``.
+        Of :class:`igdt_planner.results.traded.Tradeoff`: ``alpha_<first>, bound_<first>, objective, verdict,
+        alpha_<second>``.
     together : float, optional
         The alpha of both under equal weights, on the diagonal.
     title, subtitle : str

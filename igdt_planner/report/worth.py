@@ -19,7 +19,7 @@ def worth_figure(table: pd.DataFrame, title: str = "What one more buys", subtitl
     Parameters
     ----------
     table : DataFrame
-        Of :class:`igdt_planner.worth.Worth`: ``change, alpha, alpha_bound, gain, verdict``, at first as it is.
+        Of :class:`igdt_planner.results.worth.Worth`: ``change, alpha, alpha_bound, gain, verdict``, at first as it is.
     title, subtitle : str
 
     Returns

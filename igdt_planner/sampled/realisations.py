@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from igdt_planner.ac.operation import judged_periods
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.infogap.uncertainty import ALIKE
 from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import FORECAST, Plan, Realisation
-from igdt_planner.uncertainty import ALIKE
 
 Floats = npt.NDArray[np.float64]
 
@@ -101,8 +101,8 @@ def deviated(plan: Plan, deviations: Mapping[tuple[Quantity, int], Floats]) -> S
     ----------
     plan : Plan
     deviations : mapping of (quantity, component) to array, shape (samples, periods)
-        The component is a bus or a line, or :data:`igdt_planner.uncertainty.ALIKE` where all deviate alike. What would
-        leave its physical range stands at the end of it.
+        The component is a bus or a line, or :data:`igdt_planner.infogap.uncertainty.ALIKE` where all deviate alike.
+        What would leave its physical range stands at the end of it.
     """
     fields = dict(vars(forecast(plan)))
     buses, lines = plan.case.buses["id"].to_numpy(), plan.case.lines["id"].to_numpy()

@@ -9,10 +9,10 @@ import time
 import pandas as pd
 
 import igdt_planner as ip
-from igdt_planner.document import clean, to_json
 from igdt_planner.model import override
 from igdt_planner.pool import process_pool
 from igdt_planner.report.files import write_whole
+from igdt_planner.results.document import clean, to_json
 from tests.benchmarks.measure import RESULTS, Measure, at_most, equal, percent, stated
 
 BETAS = tuple(round(0.05 * step, 2) for step in range(11))

@@ -123,7 +123,7 @@ def child(name: str, time_limit_s: float, target: Path) -> int:
 
 def note_size(found: dict[str, Any], target: Path) -> None:
     """Have the planner tell size and build time of the first problem that it compiles, so as not to build it twice."""
-    solving: Any = importlib.import_module("igdt_planner.solve")  # the package's own ``solve`` is the verb
+    solving: Any = importlib.import_module("igdt_planner.solver.solve")  # the package's own ``solve`` is the verb
     compiled = solving.compiled
 
     def noted(study: Any) -> Any:

@@ -18,7 +18,7 @@ from igdt_planner.case import load_case
 from igdt_planner.model import load_model
 from igdt_planner.planner import solve
 from igdt_planner.report.style import CYCLE, INK, MUTED, headline, new_figure, save_png, save_svg, styled
-from igdt_planner.solve import Solver
+from igdt_planner.solver.solve import Solver
 from igdt_planner.study import resolve
 from tests.benchmarks.measure import RESULTS, Measure, close, stated
 from tests.benchmarks.opponents import Trace, traces

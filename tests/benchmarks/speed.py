@@ -25,7 +25,7 @@ from igdt_planner.search import (
     radial_power_flow,
     radial_topologies,
 )
-from igdt_planner.solve import compile_problem
+from igdt_planner.solver.solve import compile_problem
 from igdt_planner.study import Study, resolve
 from tests.benchmarks.measure import Measure, at_least, at_most, stated
 

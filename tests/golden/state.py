@@ -9,8 +9,8 @@ import pyomo.environ as pyo
 
 from igdt_planner.formulation import Formulation
 from igdt_planner.formulation.infogap import load_factor
-from igdt_planner.problem import loss_shortfall, tangents, worst_violation
-from igdt_planner.solve import compile_problem
+from igdt_planner.solver.problem import loss_shortfall, tangents, worst_violation
+from igdt_planner.solver.solve import compile_problem
 from igdt_planner.study import Line, SiteKey, Study, StudyMode
 
 

@@ -1,0 +1,570 @@
+"""An info-gap question: how far may the forecast be wrong within a budget, and what of the answer survives AC."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from igdt_planner.errors import InputError, SolverError
+from igdt_planner.formulation.solution import Decisions, read_decisions
+from igdt_planner.infogap.best_point import BestPoint
+from igdt_planner.infogap.proof import alpha_gap, question_status
+from igdt_planner.infogap.recourse import Recourse
+from igdt_planner.infogap.survival import BUDGET_TOLERANCE, excess_of, limit_of, survive
+from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.outcome import blank_plan, bound_of, plan_of
+from igdt_planner.plan import Plan, Realisation, Step, StepTried
+from igdt_planner.repair import decided, decided_anew, freed, tried_at
+from igdt_planner.session import Candidate, Run, Session
+from igdt_planner.solver.solve import Solved
+from igdt_planner.study import Direction, Horizon, Study
+
+ATTACK_TOLERANCE = 1e-6
+"""Share of the budget above which an attack counts as a break."""
+SCENARIOS = 24
+"""Most scenarios that column-and-constraint generation takes up."""
+NARROWED, WIDER = 12, 8.0
+"""Most times that a question is asked again close above what is reached, where products with alpha are relaxed, and by
+what factor the range of alpha grows with every rise."""
+NEAR, SAME = 1e-3, 1e-8
+"""Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
+LEAST_RISE = 1e-4
+"""By what share of alpha, at least, a smaller range begins above what is reached."""
+LOOSE_BASE = 0.33
+"""Gap of a baseline above which that is worth a warning."""
+REDISPATCH: Step = "redispatch"
+KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
+"""Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
+Left = tuple[Decisions, float, Run, Step]
+"""What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
+REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
+
+
+def answer(
+    session: Session,
+    sense: Sense,
+    beta: float | None,
+    budget: float | None,
+    base: Candidate,
+    pool: Iterable[Candidate],
+    share: float,
+) -> Candidate:
+    """Answer a question in a share of the time limit, from the baseline and plans of other betas.
+
+    Raises
+    ------
+    InputError
+        A budget relative to a baseline that costs nothing, or what :func:`~igdt_planner.infogap.worst_case.ambiguity`
+        refuses.
+    """
+    objective = base.plan.objective
+    if objective is None or (beta is not None and objective <= 0.0):
+        raise InputError.of(
+            f"the baseline objective is {objective}: a relative budget needs a positive one",
+            path="/study/beta",
+            got=objective,
+        )
+    if beta is not None:
+        budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
+    assert budget is not None
+    session.beta = beta
+    found = ambiguity(session.study, sense)
+    return Question(session, question_of(session.study, found, sense, budget), found, beta, base).answer(pool, share)
+
+
+class Question:
+    """One info-gap question to a session's study, against its baseline."""
+
+    def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
+        self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.found, self.direction = found, found.first
+        self.schedule: Mapping[str, float] | None = None
+        self.scenarios, self.bound = 1, math.inf
+        self.reached = 0.0
+        self.tried: list[StepTried] = []
+
+    def point(self, alpha: float) -> Realisation:
+        """The worst point known at a radius (for an opportunity the best)."""
+        return self.found.uncertainty.realise(self.direction, alpha, self.study.realisation)
+
+    def answer(self, pool: Iterable[Candidate], share: float) -> Candidate:
+        """The plan that answers it, found in a share of the time limit from the baseline and plans of other betas."""
+        begun = time.monotonic()
+        session, asked, base = self.session, self.asked, self.base
+        session.on_event({"kind": "started"})
+        starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
+        deadline = begun + session.limit(share)
+        if self.found.corner:
+            solved = self.solve(asked, starts, deadline)
+            left = self.surviving(solved)
+            self.reached = self.attained(solved, left)
+            if left is not None and not solved.cancelled and self.relaxed:
+                left = self.narrowed(left, deadline)
+        elif asked.sense == "opportunity":
+            solved, alpha = self.sought(self.study, starts, deadline)
+            left = self.at_best_point(solved, alpha)
+        else:
+            solved, left = self.generated(starts, deadline)
+        if left is None:
+            blank, fields = blank_plan(self.study, asked.sense, solved), self.fields(None)
+            plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
+            if solved.answer.x is not None and not solved.cancelled:
+                plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
+            elif plan.status == "infeasible":
+                plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
+            return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
+        decisions, alpha, run, step = left
+        plan = decided(self.answered(decisions, alpha, run, solved), step, tuple(self.tried))
+        plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
+        session.finished(plan)
+        return Candidate(plan, decisions)
+
+    def solve(
+        self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float, study: Study | None = None
+    ) -> Solved:
+        """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
+        session, alone = self.session, len(asked.scenarios) == 1
+        solved = session.solver.solve(
+            (study or self.study).ask(asked),
+            time_limit_s=max(1.0, deadline - time.monotonic()),
+            gap=session.gap,
+            starts=[repeated(start, len(asked.scenarios)) for start in starts],
+            tangents=session.tangents[asked.sense] if alone else None,
+            explore=alone,
+        )
+        if alone:
+            session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
+        self.take_bound(asked, solved)
+        return solved
+
+    def take_bound(self, asked: Horizon, solved: Solved) -> None:
+        """Take in what a question over a range of alpha says of all alphas: the sets are nested."""
+        found, robust = abs(solved.answer.bound), self.asked.sense == "robust"
+        if solved.answer.status == "infeasible":
+            if robust and asked.alpha_lb > 0.0:
+                self.bound = min(self.bound, asked.alpha_lb)
+            elif not robust and asked.alpha_ub < self.asked.alpha_ub:
+                self.bound = asked.alpha_ub
+        elif math.isfinite(found) and robust:
+            most = max(found, asked.alpha_lb)
+            if most < asked.alpha_ub or asked.alpha_ub >= self.asked.alpha_ub:
+                self.bound = min(self.bound, most)
+        elif math.isfinite(found) and (found > asked.alpha_lb or asked.alpha_lb <= self.asked.alpha_lb):
+            self.bound = found if math.isinf(self.bound) else max(self.bound, found)
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether the MILP relaxes what alpha does to a quantity: bought power at a price, a squared rating."""
+        return bool({"price", "line_rating"} & set(self.found.uncertainty.shapes))
+
+    def held(self, schedule: Mapping[str, float]) -> Mapping[str, float] | None:
+        """The schedule of storage, where it stands before the uncertain values are known."""
+        return schedule if self.study.model.stages.storage == "here_and_now" else None
+
+    def above(self, asked: Horizon, reached: float, rises: int) -> Horizon | None:
+        """The question just above what is reached (opportunity: below): exact there, as alpha is held.
+
+        Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
+        way is not gone in small steps. None where the bound leaves no range.
+        """
+        rise = 0.9 * max(self.session.asked_gap, LEAST_RISE)
+        if asked.sense == "opportunity":
+            high, least = reached * (1.0 - rise) - BUDGET_TOLERANCE, self.bound
+            wide = high * rise * WIDER**rises if rises else 0.0
+            return dataclasses.replace(asked, alpha_lb=max(least, high - wide), alpha_ub=high) if high > least else None
+        low = max(0.0, reached) * (1.0 + rise) + BUDGET_TOLERANCE
+        most = min(self.asked.alpha_ub, self.bound)
+        wide = low * rise * WIDER**rises if rises else 0.0
+        return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
+
+    def attained(self, solved: Solved, left: Left | None) -> float:
+        """The alpha of what a solve found in the terms of the bound: what AC leaves, or that of a linear model."""
+        survived = left[1] if left is not None else None
+        alpha = survived if bound_of(self.study) == "ac" else self.modelled(solved)
+        return alpha if alpha is not None else (-math.inf if self.asked.sense == "robust" else math.inf)
+
+    def modelled(self, solved: Solved) -> float | None:
+        """The alpha that a model gives its decisions, with alpha held where the MILP relaxes products with it."""
+        if solved.answer.x is None or not self.relaxed:
+            return abs(solved.answer.value or 0.0) if solved.answer.x is not None else None
+        asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
+        recourse = Recourse(self.session, decisions, self.found, None, self.study.model.losses)
+        if asked.sense == "robust":
+            alpha = recourse.reach(asked.budget, asked.alpha_ub).alpha
+        else:
+            alpha = recourse.needed(self.found.first, asked.budget, asked.alpha_ub)
+        return alpha if alpha >= 0.0 else None
+
+    def narrowed(self, left: Left, deadline: float) -> Left:
+        """Ask again for a larger alpha (opportunity: a smaller one) than was reached, until none is found."""
+        rises, side = 0, 1.0 if self.asked.sense == "robust" else -1.0
+        for _ in range(NARROWED):
+            asked = self.above(self.asked, self.reached, rises)
+            if asked is None or time.monotonic() > deadline:
+                break
+            solved = self.solve(asked, [left[0].binaries], deadline)
+            again = self.mended(solved) if solved.answer.x is not None else None
+            if again is not None and side * again[1] > side * left[1]:
+                left = again
+            further = self.attained(solved, again)
+            if side * further > side * self.reached:
+                self.reached, rises = further, rises + 1
+            elif rises:
+                rises = 0
+            else:
+                break
+        return left
+
+    def sought(
+        self,
+        study: Study,
+        starts: list[Mapping[str, float]],
+        deadline: float,
+        schedule: Mapping[str, float] | None = None,
+    ) -> tuple[Solved, float]:
+        """The least alpha at which some point of the set meets the budget: point and plan are decided together.
+
+        Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
+        holds. Infinite where no point of the set does.
+        """
+        best, needed, known = BestPoint(study, self.found), math.inf, BestPoint(study, self.found).faces()
+        kept: Solved | None = None
+        while True:
+            asked = dataclasses.replace(self.asked, scenarios=({},), within=tuple(known), in_few=best.in_few())
+            solved = self.session.solver.solve(
+                study.deviate(best.keys()).ask(asked),
+                time_limit_s=max(1.0, deadline - time.monotonic()),
+                gap=0.5 * self.session.asked_gap,
+                starts=starts,
+                hold=schedule,
+                explore=False,
+            )
+            self.take_bound(asked, solved)
+            if solved.answer.x is None:
+                return kept or solved, needed
+            point = best.read(solved.values)
+            alpha = best.gauge(point)
+            if alpha < needed:
+                kept, needed = solved, alpha
+                self.direction = best.direction(point, alpha) if alpha else self.found.first
+            self.session.on_event({"kind": "incumbent", "alpha": needed, "bound": self.bound})
+            fresh = best.left(point, max(self.bound, 0.0))
+            closed = needed - self.bound <= self.session.asked_gap * needed
+            if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
+                return kept or solved, needed
+            known += fresh
+
+    def at_best_point(self, solved: Solved, alpha: float) -> Left | None:
+        """What AC leaves of an opportunity, in the direction of the point that was decided with its plan."""
+        if solved.answer.x is None or math.isinf(alpha):
+            return None
+        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+        left = self.kept(REDISPATCH, decisions, alpha, time.monotonic())
+        self.reached = alpha if bound_of(self.study) == "linear" or left is None else left[1]
+        return left
+
+    def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
+        """Column-and-constraint generation: the MILP over scenarios, the adversary who adds the one that breaks it.
+
+        The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached. Where
+        the topology may wait, one topology for all points reaches alpha, and one for each point bounds it.
+        """
+        session, gap = self.session, self.session.asked_gap
+        scenarios = [self.found.first]
+        best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
+        narrowed, rises, asked, self.reached = 0, 0, self.asked, -math.inf
+        study = self.study.switched_once()
+        switched = any(mode.settings.topology != "fixed" for mode in self.study.modes.values())
+        waits = switched and self.study.model.stages.topology == "wait_and_see"
+        last, deadline = deadline, 0.5 * (time.monotonic() + deadline) if waits else deadline
+        while True:
+            asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
+            solved = self.solve(asked, starts, deadline, study)
+            self.scenarios = len(scenarios)
+            if solved.answer.x is None:
+                break
+            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+            schedule = self.held(schedule_of(solved.values))
+            most = min(self.asked.alpha_ub, abs(solved.answer.value or 0.0))
+            exact = Recourse(session, decisions, self.found, schedule).reach(self.asked.budget, most)
+            if best is None or exact.alpha > best[0]:
+                best = exact.alpha, decisions, schedule, exact.attack.direction
+            reach, losses = exact, self.study.model.losses
+            if bound_of(self.study) == "linear":  # the adversary of a model is one of its own losses
+                reach = Recourse(session, decisions, self.found, schedule, losses).reach(self.asked.budget, most)
+            rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
+            self.reached = max(self.reached, reach.alpha)
+            session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
+            closed = self.bound - self.reached <= gap * max(self.reached, LEAST_RISE)
+            over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
+            nearest = min(self.distance(reach.attack.direction, scenario) for scenario in scenarios)
+            known = not reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
+            if closed or over or (known and not (self.relaxed and narrowed < NARROWED)):
+                break
+            if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
+                again = self.above(asked, self.reached, rises)
+                if again is None or again == asked:
+                    break
+                asked, narrowed = again, narrowed + 1
+            else:
+                scenarios.append(reach.attack.direction)
+            starts = [decisions.binaries, *starts]
+        if waits:
+            self.bound = math.inf
+            self.solve(dataclasses.replace(self.asked, scenarios=tuple(scenarios)), starts, last)
+        if best is None or best[0] < 0.0:
+            return solved, self.surviving(None)
+        alpha, decisions, self.schedule, self.direction = best
+        left = self.under_all(scenarios, decisions, alpha) or self.surviving(None)
+        if left is not None and bound_of(self.study) == "ac":
+            self.reached = left[1]
+        return solved, left
+
+    def under_all(self, scenarios: Sequence[Direction], decisions: Decisions, promised: float) -> Left | None:
+        """What AC leaves of an alpha at every scenario known, the worst of which decides."""
+        left = self.kept(REDISPATCH, decisions, promised, time.monotonic())
+        for direction in scenarios:
+            if left is None:
+                break
+            worst, self.direction = self.direction, direction
+            run = self.run_at(decisions, left[1])
+            if excess_of(run, self.asked) <= 0.0:
+                self.direction = worst
+            else:
+                left = self.kept(REDISPATCH, decisions, left[1], time.monotonic())
+        return left
+
+    def distance(self, one: Direction, other: Direction) -> float:
+        """Largest difference between the deviations of two directions."""
+        deviations = self.found.uncertainty.deviations
+        return max(
+            float(np.abs(deviations(one, q, c) - deviations(other, q, c)).max())
+            for q, c in self.found.uncertainty.series()
+        )
+
+    def surviving(self, solved: Solved | None) -> Left | None:
+        """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
+        if solved is not None and solved.answer.x is not None:
+            found = self.mended(solved)
+            if found is not None:
+                return found
+        base, plan = self.base, self.base.plan
+        meets = plan.objective is not None and plan.objective <= self.asked.budget * (1.0 + BUDGET_TOLERANCE)
+        if (
+            not meets
+            or base.decisions is None
+            or plan.dispatch is None
+            or plan.ac is None
+            or plan.ac.verdict != "feasible"
+        ):
+            return None
+        run = self.session.dispatch(base.decisions, self.study)
+        own = Run(plan.dispatch, plan.ac, plan.objective or 0.0, run.values if run else {})
+        row = tried_at(plan.decided_by, own, 0.0, alpha=0.0)
+        self.tried.append(dataclasses.replace(row, model_objective=plan.model_objective))
+        return base.decisions, 0.0, own, plan.decided_by
+
+    def mended(self, solved: Solved) -> Left | None:
+        """The largest alpha that survives AC: at the decisions found, or with topology or sites decided anew.
+
+        Anew where AC leaves little of the alpha that the MILP promised; then with exact losses, so that AC agrees.
+        """
+        asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
+        promised = abs(solved.answer.value or 0.0)
+        self.tried.append(self.as_promised(decisions, promised, solved))
+        if self.relaxed:
+            promised = self.modelled(solved) or 0.0
+        best = self.kept(REDISPATCH, decisions, promised, time.monotonic())
+        for step, fix in freed(self.session, decisions).items():
+            if solved.cancelled or enough(asked, promised, best[1] if best is not None else None):
+                break
+            begun = time.monotonic()
+            again = decided_anew(self.session, fix, decisions, asked)
+            if again.answer.x is None:
+                self.tried.append(tried_at(step, None, time.monotonic() - begun))
+                continue
+            found = read_decisions(again.formulation, again.values, again.binaries)
+            own = self.kept(step, found, abs(again.answer.value or 0.0), begun)
+            if own is not None and (best is None or own[1] > best[1]):
+                best = own
+        return best
+
+    def as_promised(self, decisions: Decisions, alpha: float, solved: Solved) -> StepTried:
+        """What AC says of the MILP's own dispatch at the alpha that it promises."""
+        run = self.session.judged(solved, decisions, self.study.realise(self.point(alpha)))
+        survived = alpha if excess_of(run, self.asked) <= 0.0 else None
+        own = tried_at("milp", run, solved.answer.seconds, survived, alpha)
+        return dataclasses.replace(own, model_objective=None)
+
+    def kept(self, step: Step, decisions: Decisions, promised: float, begun: float) -> Left | None:
+        """What survives AC of the decisions of a step, and its record."""
+        survived = self.survive(self.asked, decisions, promised)
+        alpha, run = survived or (None, None)
+        self.tried.append(tried_at(step, run, time.monotonic() - begun, alpha, promised))
+        return (decisions, *survived, step) if survived is not None else None
+
+    def survive(
+        self, asked: Horizon, decisions: Decisions, alpha: float, slope: float | None = None
+    ) -> tuple[float, Run] | None:
+        """What of an alpha survives AC at decisions, with its dispatch; None where none does."""
+        if slope is None:
+            slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
+        return survive(partial(self.run_at, decisions), asked, alpha, slope)
+
+    def run_at(self, decisions: Decisions, alpha: float) -> Run | None:
+        """The dispatch of decisions at the worst point known at a radius."""
+        return self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
+
+    def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
+        """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
+        asked = self.asked
+        forecast = self.session.dispatch(decisions, self.study, self.held(run.schedule))
+        plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
+        fields = self.fields(alpha if matters(self.study, decisions.dg, self.found) else None)
+        fields["objective_forecast"] = forecast.verdict.objective if forecast else None
+        if fields["alpha"] is None:
+            fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
+        else:
+            fields["alpha_limit"] = limit_of(partial(self.run_at, decisions), asked, alpha, run)
+            if asked.sense == "robust" and alpha > 0.0:
+                fields["alpha_floor"] = self.floor(decisions, alpha)
+        warnings = (
+            []
+            if run.verdict.verdict == "feasible"
+            else ["AC power flow does not accept the dispatch at the worst case"]
+        )
+        base_gap = self.base.plan.gap
+        if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
+            warnings.append(
+                f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
+                "alpha may be that of a poor baseline; a longer time limit may find a better one"
+            )
+        if asked.sense == "robust" and fields["alpha"]:
+            fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
+            warnings += broken
+        gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
+        return dataclasses.replace(
+            plan,
+            kind=asked.sense,
+            status=question_status(plan, fields, gap, self.session.asked_gap),
+            dispatch_forecast=forecast.dispatch if forecast else None,
+            ac_forecast=forecast.verdict if forecast else None,
+            model_objective=run.cost,
+            bound=fields["alpha_bound"],
+            gap=gap,
+            redispatched=True,
+            robustness=fields,
+            warnings=tuple(warnings),
+        )
+
+    def fields(self, alpha: float | None) -> dict[str, Any]:
+        """The fields that an info-gap answer adds to a plan."""
+        asked, base = self.asked, self.base.plan
+        bound = self.bound if math.isfinite(self.bound) else None
+        if asked.sense == "robust" and bound is not None:
+            bound = min(bound, asked.alpha_ub)
+        return {
+            "alpha": alpha,
+            "alpha_bound": bound,
+            "alpha_floor": None,
+            "alpha_limit": "budget",
+            "beta": self.beta,
+            "base_objective": base.objective,
+            "base_bound": base.bound,
+            "budget": asked.budget,
+            "objective_forecast": None,
+            "worst_case": self.worst_case(0, None, False, False),
+        }
+
+    def worst_case(self, points: int, costliest: float | None, proven: bool, broken: bool) -> dict[str, Any]:
+        """How the worst case is known, and what the adversary made of it."""
+        return {
+            "corner": justification(self.found, self.asked.sense),
+            "method": method_of(self.found, self.asked.sense),
+            "scenarios": self.scenarios,
+            "vertices_attacked": points,
+            "all_vertices": proven,
+            "costliest_attack": costliest,
+            "broken": broken,
+        }
+
+    def floor(self, decisions: Decisions, alpha: float) -> float | None:
+        """What the plan reaches at ``(1 + beta)`` times the bound of the baseline; None where that is out of reach."""
+        base, asked = self.base.plan, self.asked
+        if base.bound is None or base.objective is None or base.bound_of != "ac":
+            return None
+        budget = asked.budget * base.bound / base.objective if self.beta is not None else None
+        if budget is None:
+            return alpha
+        smaller = dataclasses.replace(asked, budget=budget)
+        if not self.found.corner:
+            reached = Recourse(self.session, decisions, self.found, self.schedule).reach(budget, alpha).alpha
+        else:
+            solved = self.session.decided(decisions, self.study.ask(smaller))
+            reached = abs(solved.answer.value or 0.0) if solved.answer.x is not None else -1.0
+        survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
+        return survived[0] if survived else None
+
+    def attack(
+        self, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Try to break a plan inside its alpha; sites, topology and storage schedule stay."""
+        try:
+            attack = Recourse(self.session, decisions, self.found, self.held(schedule)).attacked(alpha)
+        except SolverError as error:
+            return self.worst_case(0, None, False, False), [f"the adversary did not come to an end: {error}"]
+        broken = attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
+        found = self.worst_case(attack.points, attack.cost, attack.proven, broken)
+        text = (
+            f"THE ROBUST PLAN BREAKS: inside alpha it costs {attack.cost:g}, over {self.asked.budget:g}; "
+            "please report this"
+        )
+        return found, [text] if broken else []
+
+
+def method_of(found: Ambiguity, sense: Sense) -> str:
+    """How the worst case, or the best one, is found."""
+    if found.corner:
+        return "corner"
+    return "column_and_constraint_generation" if sense == "robust" else "decided_with_the_plan"
+
+
+def schedule_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Charging and discharging in the first scenario of a question."""
+    return {
+        name: max(0.0, value)
+        for name, value in values.items()
+        if name.startswith("mode[") and (".p_charge[" in name or ".p_discharge[" in name)
+    }
+
+
+def repeated(start: Mapping[str, float], scenarios: int) -> dict[str, float]:
+    """A start for every scenario alike."""
+    first = {name: value for name, value in start.items() if not name.startswith("further[")}
+    again = {
+        f"further[{s}].{name}": value
+        for s in range(1, scenarios)
+        for name, value in first.items()
+        if name.startswith("mode[")
+    }
+    return first | again
+
+
+def enough(asked: Horizon, promised: float, survived: float | None) -> bool:
+    """Whether AC leaves so much of the promised alpha that it is not worth while to decide anew."""
+    if asked.sense != "robust":
+        return survived is not None
+    return (survived or 0.0) >= KEPT_ALPHA * promised - LITTLE_ALPHA
+
+
+def out_of_reach(asked: Horizon) -> str:
+    """Why an info-gap question has no answer."""
+    physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
+    where = "not even at the forecast" if asked.sense == "robust" else physical
+    return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"

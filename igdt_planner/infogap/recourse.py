@@ -1,0 +1,322 @@
+"""What decided sites, topology and storage schedule cost over the uncertainty set, and an adversary who looks for more.
+
+The cost is that of the least-cost dispatch at each point, which knows the point and nothing of the future beyond the
+schedule. In loads, availabilities and ratings it is convex, so that a vertex of the set is its worst point; in prices
+it is concave, so that cutting planes find its worst point, which need be no vertex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from igdt_planner.formulation.cost import mwh
+from igdt_planner.formulation.solution import Decisions
+from igdt_planner.infogap.peak import Peak, peak
+from igdt_planner.infogap.shapes import Floats, Pair
+from igdt_planner.infogap.uncertainty import ALIKE, Ray, members
+from igdt_planner.infogap.worst_case import Ambiguity
+from igdt_planner.model import Losses, Quantity
+from igdt_planner.session import Session
+from igdt_planner.solver.milp import Options
+from igdt_planner.solver.probe import Points
+from igdt_planner.solver.problem import Index
+from igdt_planner.solver.solve import compiled, held
+from igdt_planner.study import Direction
+
+Slopes = dict[tuple[Quantity, int], Floats]
+"""How the cost changes with every series, per period."""
+
+BREAK = 1e-7
+"""Share of the budget above which a cost counts as over it."""
+STEPS = 40
+"""Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
+STARTS, SAMPLES = 6, 24
+"""Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
+MOST_VERTICES, MOST_VERTICES_PRICED = 256, 32
+"""Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs its prices."""
+PEAK = 1e-7
+"""Share of the cost by which the worst prices may be missed."""
+DIGITS = 9
+"""Digits of a price's deviation."""
+POINT_S = 30.0
+"""Time limit of the dispatch at one point."""
+GAIN = 1e-9
+"""Rise of the cost, as a share, below which a climb ends."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """The costliest point that the adversary found.
+
+    ``direction`` lies in the set; ``around`` is the one whose cost was taken, which may lie a little outside of a ball.
+    """
+
+    direction: Direction
+    around: Direction
+    cost: float
+    points: int
+    proven: bool
+
+
+class Reach(NamedTuple):
+    """How far decisions go: alpha, the worst attack there, whether it holds alpha down, and whether it is proven."""
+
+    alpha: float
+    attack: Attack
+    limited: bool
+    proven: bool
+
+
+class Recourse:
+    """Least cost of decisions at any point of the uncertainty set, with exact losses unless stated."""
+
+    def __init__(
+        self,
+        session: Session,
+        decisions: Decisions,
+        found: Ambiguity,
+        schedule: Mapping[str, float] | None,
+        losses: Losses = "balance",
+    ) -> None:
+        self.session, self.found, self.uncertainty = session, found, found.uncertainty
+        fixed = session.study.decide(decisions.as_fix(session.study), losses)
+        run = session.decided(decisions, session.study, schedule)
+        self.runs = run.answer.x is not None
+        self.members: dict[Quantity, tuple[int, ...]] = {
+            q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
+        }
+        self.keys = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
+        main = compiled(fixed.deviate(frozenset(self.keys)))
+        self.problem = held(main, {**run.binaries, **(schedule or {})})
+        position = {name: n for n, name in enumerate(main.names)}
+        self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
+        choice = session.solver.choice
+        threads = choice.threads if choice.name == "highs" else 1
+        self.options = Options(time_limit_s=POINT_S, threads=threads, seed=choice.seed)
+        self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
+
+    def prices(self, m: object, position: Mapping[str, int]) -> tuple[Index, list[int], Floats]:
+        """Columns of bought power, their periods, and what a unit of them costs at the forecast price."""
+        study = self.session.study
+        columns, periods, costs = [], [], []
+        if "price" in self.uncertainty.shapes and "connected" in study.modes:
+            block = m.mode["connected"]  # type: ignore[attr-defined]
+            weight = study.modes["connected"].settings.weight * sum(
+                term.weight for term in study.model.objective if term.term == "energy_cost"
+            )
+            for i in block.mode.sources:
+                for t, period in study.periods.items():
+                    columns.append(position[block.p_source[i, t].name])
+                    periods.append(t)
+                    costs.append(weight * period.price_per_mwh * mwh(block, t))
+        return np.array(columns, dtype=np.int64), periods, np.array(costs)
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """The adversary's own numbers."""
+        return np.random.default_rng(self.session.study.model.solver.seed)
+
+    def costs(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes]]:
+        """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation.
+
+        Decisions that cannot be run at the forecast cost infinitely much everywhere.
+        """
+        if not self.runs:
+            return np.full(len(directions), np.inf), [self.by_series(np.zeros(len(self.keys)), 0.0 * self.price)] * len(
+                directions
+            )
+        realised = [self.uncertainty.realise(direction, alpha) for direction in directions]
+        factors = np.array([[r.at(*key) for key in self.keys] for r in realised]).reshape(len(realised), -1)
+        rating = np.array([q == "line_rating" for q, _, _ in self.keys], dtype=bool)
+        values = np.where(rating, factors**2, factors) - 1.0
+        dear = np.array([[r.at("price", ALIKE, t) - 1.0 for t in self.priced_t] for r in realised]).reshape(
+            len(realised), -1
+        )
+        costs = self.problem.cost[self.priced] + dear * self.price
+        points = Points(self.problem, self.options, self.columns, values, self.priced, costs)
+        reply = self.session.solver.worker.ask(points)
+        slopes = np.where(rating, 2.0 * factors, 1.0) * reply.gradient
+        return reply.cost, [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
+
+    def by_series(self, slopes: Floats, bought: Floats) -> Slopes:
+        """Slopes of the cost, summed up by series, each of shape (periods,)."""
+        place = {t: n for n, t in enumerate(self.uncertainty.periods)}
+        found: Slopes = {series: np.zeros(len(place)) for series in self.uncertainty.series()}
+        for (q, c, t), value in zip(self.keys, slopes.tolist(), strict=True):
+            found[q, c if (q, c) in found else ALIKE][place[t]] += value
+        for t, value in zip(self.priced_t, (bought * self.price).tolist(), strict=True):
+            found["price", ALIKE][place[t]] += value
+        return found
+
+    def worst(self, alpha: float) -> Attack:
+        """The costliest point at a radius: all extreme points where they are listed, else a climb from several."""
+        rays = self.found.rays
+        return self.climbed(alpha) if rays is None else self.costliest(rays, alpha)
+
+    def attacked(self, alpha: float) -> Attack:
+        """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
+        shapes, own = self.uncertainty.shapes, self.members | {"price": (ALIKE,)}
+        components = {q: all_ if all_ == (ALIKE,) else own[q] for q, all_ in self.uncertainty.components.items()}
+        built = replace(self.uncertainty, components=components)
+        priced = "price" in shapes
+        lists: dict[Quantity, list[Pair] | None] = {q: s.vertices() for q, s in shapes.items() if q != "price"}
+        rays = built.combined(lists, MOST_VERTICES_PRICED if priced else MOST_VERTICES)
+        found = self.climbed(alpha)
+        if rays is None:
+            return found
+        listed = self.costliest(rays, alpha)
+        best = listed if listed.cost > found.cost else found
+        return replace(best, points=found.points + listed.points, proven=listed.proven)
+
+    def costliest(self, rays: Sequence[Ray], alpha: float) -> Attack:
+        """The costliest of directions; where prices deviate, each with the prices that are the worst for it."""
+        if "price" not in self.uncertainty.shapes or (rays and "price" in rays[0][0]):
+            costs, _ = self.costs([around for _, around in rays], alpha)
+            n = int(np.argmax(costs))
+            return Attack(*rays[n], float(costs[n]), len(rays), proven=True)
+        best, points, proven = Attack(*rays[0], -np.inf, 0, proven=True), 0, True
+        for inner, around in rays:
+            prices, top = self.dearest(around, alpha)
+            points, proven = points + top.asked, proven and top.closed
+            if top.value > best.cost:
+                best = Attack({**inner, **prices}, {**around, **prices}, top.value, 0, proven=True)
+        return replace(best, points=points, proven=proven)
+
+    def dearest(self, direction: Direction, alpha: float) -> tuple[Direction, Peak]:
+        """The prices that cost most beside the rest of a direction, and how nearly they are known."""
+        shape = self.uncertainty.shapes["price"]
+        start = np.zeros(len(self.uncertainty.periods))
+
+        def ask(point: Floats) -> tuple[float, Floats]:
+            (cost,), (slopes,) = self.costs([{**direction, **self.price_direction(point)}], alpha)
+            return float(cost), alpha * slopes["price", ALIKE]
+
+        def within(piece: npt.NDArray[np.bool_]) -> Peak:
+            return peak(ask, lambda slope: shape.extreme(np.where(piece, slope, 0.0)), start, PEAK)
+
+        pieces = shape.pieces()
+        peaks = [within(piece) for piece in pieces or [np.ones(len(start), dtype=bool)]]
+        top = max(peaks, key=lambda found: found.value)
+        bound = max(found.bound for found in peaks) if pieces is not None else np.inf
+        asked = sum(found.asked for found in peaks)
+        return self.price_direction(top.point), replace(top, bound=bound, asked=asked)
+
+    def price_direction(self, series: Floats) -> Direction:
+        """A direction of prices alone; what cutting planes leave of rounding is taken away."""
+        return self.uncertainty.direction({("price", ALIKE): np.round(series, DIGITS) + 0.0})
+
+    def climbed(self, alpha: float) -> Attack:
+        """The costliest point that climbs from several directions, and from the costliest sample, lead to."""
+        samples = self.sampled(SAMPLES)
+        values, _ = self.costs(samples, alpha)
+        starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
+        climbs = [self.climb(start, alpha) for start in (*starts, samples[int(np.argmax(values))])]
+        best, cost, _ = max(climbs, key=lambda climb: climb[1])
+        return Attack(best, best, cost, sum(used for *_, used in climbs) + len(samples), proven=False)
+
+    def sampled(self, count: int) -> list[Direction]:
+        """Random directions inside the set."""
+        series = self.uncertainty.sample(self.rng, count)
+        return [self.uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+
+    def random_slopes(self) -> Slopes:
+        """Slopes that lead to a random vertex."""
+        periods = len(self.uncertainty.periods)
+        return {series: self.rng.standard_normal(periods) for series in self.uncertainty.series()}
+
+    def extreme(self, slopes: Slopes) -> Direction:
+        """The direction of the set that goes farthest along slopes."""
+        shapes, series = self.uncertainty.shapes, self.uncertainty.series()
+        return self.uncertainty.direction({(q, c): shapes[q].extreme(slopes[q, c]) for q, c in series})
+
+    def climb(self, start: Direction, alpha: float) -> tuple[Direction, float, int]:
+        """From a direction to costlier ones: to the extreme point that slopes show, prices to the worst beside it."""
+        at, cost, slopes, points = self.with_prices(start, alpha)
+        for _ in range(STEPS):
+            if not np.isfinite(cost):
+                break
+            towards, further, steeper, used = self.with_prices(self.extreme(slopes), alpha)
+            points += used
+            if further <= cost + GAIN * abs(cost):
+                break
+            at, cost, slopes = towards, further, steeper
+        return at, cost, points
+
+    def with_prices(self, direction: Direction, alpha: float) -> tuple[Direction, float, Slopes, int]:
+        """A direction with the worst prices beside the rest of it, its cost, its slopes, and the points asked."""
+        points = 1
+        if "price" in self.uncertainty.shapes:
+            prices, top = self.dearest(direction, alpha)
+            direction, points = {**direction, **prices}, points + top.asked
+        (cost,), (slopes,) = self.costs([direction], alpha)
+        return direction, float(cost), slopes, points
+
+    def reach(self, budget: float, most: float) -> Reach:
+        """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
+
+        Below 0, with an attack at ``most``, where not even the forecast is within the budget, or no end was found.
+        """
+        (forecast,), _ = self.costs([self.found.first], 0.0)
+        if forecast > budget * (1.0 + BREAK):
+            return Reach(-1.0, self.worst(most), limited=True, proven=True)
+        alpha, attack = most, self.worst(most)
+        if attack.cost <= budget * (1.0 + BREAK):
+            return Reach(float(alpha), attack, limited=False, proven=attack.proven)
+        for _ in range(STEPS):
+            alpha = self.along(attack.around, budget, alpha)
+            further = self.worst(alpha)
+            if further.cost <= budget * (1.0 + BREAK):
+                return Reach(float(alpha), attack, limited=True, proven=further.proven)
+            attack = further
+        return Reach(-1.0, attack, limited=True, proven=False)
+
+    def along(self, direction: Direction, budget: float, most: float) -> float:
+        """The largest alpha below ``most`` at which a direction is within the budget: Newton, else by halves."""
+        low, high, alpha = 0.0, most, most
+        for _ in range(STEPS):
+            (cost,), (slopes,) = self.costs([direction], alpha)
+            over = cost - budget
+            if over <= BREAK * abs(budget):
+                low = alpha
+                if over >= -BREAK * abs(budget):
+                    return alpha
+            else:
+                high = alpha
+            slope = self.slope_along(direction, slopes)
+            newton = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
+            alpha = newton if low < newton < high else 0.5 * (low + high)
+            if high - low <= BREAK * max(high, BREAK):
+                break
+        return low
+
+    def needed(self, direction: Direction, budget: float, most: float) -> float:
+        """The smallest alpha up to ``most`` at which a direction comes within the budget; below 0 where none does.
+
+        By Newton steps from the forecast, which a convex cost never takes beyond that alpha; then by halves.
+        """
+        low, high = 0.0, 0.0
+        for _ in range(STEPS):
+            (cost,), (slopes,) = self.costs([direction], high)
+            if cost <= budget * (1.0 + BREAK):
+                break
+            slope = self.slope_along(direction, slopes)
+            if not np.isfinite(cost) or slope >= 0.0 or high >= most:
+                return -1.0
+            low, high = high, float(min(most, high + 1.001 * (budget - cost) / slope))
+        else:
+            return -1.0
+        while high - low > BREAK * max(high, BREAK):
+            (cost,), _ = self.costs([direction], 0.5 * (low + high))
+            low, high = (low, 0.5 * (low + high)) if cost <= budget else (0.5 * (low + high), high)
+        return high
+
+    def slope_along(self, direction: Direction, slopes: Slopes) -> float:
+        """How the cost changes per unit of alpha along a direction."""
+        deviations = self.uncertainty.deviations
+        return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in self.uncertainty.series())

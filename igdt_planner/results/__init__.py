@@ -1,0 +1,1 @@
+"""What results are, and their documents; how they were found is not known here."""

@@ -1,0 +1,117 @@
+"""A decided problem asked at many points: linear programs from one basis, inside the solver process.
+
+Columns of deviation are held where they are asked; their reduced costs say how the cost changes with them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import highspy
+import numpy as np
+
+from igdt_planner.errors import SolverError
+from igdt_planner.solver.milp import LEAST_TOLERANCE, Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.problem import Array, Index, Problem, no_rows, tangents
+
+CONE_TOLERANCE = 1e-8
+"""Loss that one cone may miss, as a share of the cost."""
+TOLERANCE, COARSE = 1e-9, 1e-7
+"""Tolerance of rows and reduced costs, and the one that is asked for at last."""
+ROUNDS = 40
+"""Most rounds of tangents at one point."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points to be asked.
+
+    Attributes
+    ----------
+    problem : Problem or None
+        Its integer columns are held; None asks the problem of the last points again.
+    options : Options
+        Threads, seed, and time limit of one point; a process never changes its number of threads.
+    columns, values : array, shape (deviations,) and (points, deviations)
+        Columns of deviation and where they are held.
+    priced, costs : array, shape (priced,) and (points, priced)
+        Columns whose cost deviates, and their cost.
+    """
+
+    problem: Problem | None
+    options: Options
+    columns: Index
+    values: Array
+    priced: Index
+    costs: Array
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Cost at every point (infinite where the decisions cannot be run), its gradient, and the values priced."""
+
+    cost: Array
+    gradient: Array
+    bought: Array
+
+
+class Probe:
+    """One decided problem in HiGHS, with the tangents of all points asked so far."""
+
+    def __init__(self, problem: Problem, options: Options) -> None:
+        self.problem = problem
+        self.start(options)
+
+    def start(self, options: Options, tolerance: float = TOLERANCE) -> None:
+        """Hold the problem without a basis, and without tangents."""
+        self.highs = to_highs(self.problem, no_rows(len(self.problem.cost)), options, integral=False)
+        set_option(self.highs, "primal_feasibility_tolerance", tolerance)
+        set_option(self.highs, "dual_feasibility_tolerance", tolerance)
+
+    def ask(self, points: Points) -> Reply:
+        """All points, one after another.
+
+        Raises
+        ------
+        SolverError
+            The dispatch at a point overran its time limit, or ended without an answer otherwise.
+        """
+        rows = [self.at(points, n) for n in range(len(points.values))]
+        cost, gradient, bought = (np.array(column) for column in zip(*rows, strict=True))
+        return Reply(cost, gradient, bought)
+
+    def at(self, points: Points, n: int) -> tuple[float, Array, Array]:
+        """Cost, gradient and priced values at one point; asked afresh where what was asked before leads astray."""
+        deadline = time.monotonic() + points.options.time_limit_s
+        for options, tolerance in ((None, TOLERANCE), (points.options, TOLERANCE), (points.options, COARSE)):
+            if options is not None:
+                self.start(replace(options, presolve=tolerance == TOLERANCE), tolerance)
+            found = self.attempt(points, n, deadline)
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                reason = f"overran its time limit of {points.options.time_limit_s:g} s"
+                raise SolverError(f"the dispatch at a point of the uncertainty set {reason}")
+        status = self.highs.modelStatusToString(self.highs.getModelStatus())
+        raise SolverError(f"the dispatch at a point of the uncertainty set ended with {status}")
+
+    def attempt(self, points: Points, n: int, deadline: float) -> tuple[float, Array, Array] | None:
+        """The answer at a point; None where HiGHS has none, or too late."""
+        held, prices = points.values[n], points.costs[n]
+        self.highs.changeColsBounds(len(held), points.columns.astype(np.int32), held, held)
+        if len(prices):
+            self.highs.changeColsCost(len(prices), points.priced.astype(np.int32), prices)
+        for _ in range(ROUNDS):
+            status, x, value = solve_lp(self.highs, deadline)
+            if status == highspy.HighsModelStatus.kInfeasible:
+                return np.inf, np.zeros(len(held)), np.zeros(len(prices))
+            if x is None or time.monotonic() > deadline:
+                return None
+            fresh = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
+            if not len(fresh.lower):
+                break
+            append(self.highs, fresh)
+        assert x is not None
+        reduced = np.array(self.highs.getSolution().col_dual)
+        return value, reduced[points.columns], x[points.priced]

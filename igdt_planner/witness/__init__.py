@@ -1,0 +1,1 @@
+"""What stands beside a robust plan: samples, past errors, other approaches."""

@@ -1,0 +1,255 @@
+"""A robust plan beside its alternatives: what each costs when the forecast is right, wrong and worst."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from igdt_planner.baseline import baseline
+from igdt_planner.budget import exceeds
+from igdt_planner.case import Case, load_case
+from igdt_planner.errors import Finding, InputError
+from igdt_planner.formulation.solution import Decisions, read_decisions
+from igdt_planner.infogap.fixed_plan import held_in
+from igdt_planner.infogap.question import answer, repeated, schedule_of
+from igdt_planner.infogap.recourse import Recourse
+from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner
+from igdt_planner.model import Model, load_model
+from igdt_planner.outcome import blank_plan
+from igdt_planner.plan import Plan, Realisation
+from igdt_planner.results.alternatives_result import Alternatives, Approach
+from igdt_planner.sampled import operate_samples, require_sampling
+from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.study import Direction, Study
+from igdt_planner.witness.evidence import within
+
+ROBUST_SHARE, STATIC_SHARE, STOCHASTIC_SHARE = 0.3, 0.2, 0.25
+"""Shares of the time limit of info-gap, static robust and stochastic plan; the rest is the baseline's."""
+MOST_SCENARIOS = 200
+
+
+def alternatives(
+    case: str | os.PathLike[str] | Mapping[str, Any] | Case,
+    model: str | os.PathLike[str] | Mapping[str, Any] | Model,
+    beta: float = 0.1,
+    *,
+    radius: float | None = None,
+    samples: int = 10_000,
+    scenarios: int = 10,
+    seed: int = 0,
+    time_limit_s: float | None = None,
+    on_event: OnEvent | None = None,
+) -> Alternatives:
+    """Solve a case in four ways and run all plans in the same samples.
+
+    Deterministically, as a two-stage stochastic program, as a static robust problem and by info-gap.
+
+    Parameters
+    ----------
+    case, model, on_event
+        As for :func:`igdt_planner.solve`; the model names what is uncertain.
+    beta : float
+        The budget is ``(1 + beta)`` times the cost of the deterministic plan.
+    radius : float, optional
+        At whose worst corner costs are minimised and compared, and inside which samples are drawn; the alpha of the
+        info-gap plan unless given.
+    scenarios : int
+        Samples over which the stochastic program minimises the mean cost: each is a copy of the problem.
+    samples, seed : int
+        Uniform samples, as those of :func:`igdt_planner.evidence`; the same seed draws the same.
+    time_limit_s : float, optional
+        Of all searches together.
+
+    Raises
+    ------
+    InputError
+        Bad input, or a model whose structure does not justify the corner.
+    """
+    require_numbers(beta, radius, samples, scenarios, seed)
+    with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
+        found = justified(session)
+        base, robust, budget = least_cost_and_largest_alpha(session, beta)
+        radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
+        require_physical(radius, alpha_limit(session.study, found, "robust"))
+        static = static_robust(session, found, radius)
+        drawn = sampled(found, scenarios, seed)
+        stochastic = two_stage(session, [realise(found, at, radius) for at in drawn], starts_of([robust, static, base]))
+        candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
+        plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
+        expected = {name: expected_cost(session, one, found, drawn, radius) for name, one in candidates.items()}
+    rows = [
+        row(name, plan, radius, budget, samples, seed) | {"objective_expected": expected[name]}
+        for name, plan in plans.items()
+    ]
+    return Alternatives(plans, pd.DataFrame(rows, columns=list(Approach.model_fields)), radius, budget, samples, seed)
+
+
+def starts_of(known: Sequence[Candidate]) -> list[Mapping[str, float]]:
+    """Plans for the stochastic program to start from, each set of sites and lines once."""
+    starts = {
+        (k.decisions.dg, k.decisions.ess, repr(k.decisions.open_lines)): k.decisions for k in known if k.decisions
+    }
+    return [decisions.binaries for decisions in starts.values()]
+
+
+def require_numbers(beta: float, radius: float | None, samples: int, scenarios: int, seed: int) -> None:
+    """Refuse numbers that make no sense; all faults at once."""
+    findings = require_sampling(samples, seed)
+    for name, value in (("beta", beta), ("radius", radius)):
+        if value is not None and not 0.0 <= value < math.inf:
+            findings.append(Finding(f"{name} {value:g} must be a number of 0 or more", f"/study/{name}", value))
+    if not 1 <= scenarios <= MOST_SCENARIOS:
+        message = f"scenarios {scenarios} must be 1 to {MOST_SCENARIOS}: each is a copy of the problem"
+        findings.append(Finding(message, "/study/scenarios", scenarios))
+    if findings:
+        raise InputError(findings)
+
+
+def justified(session: Session) -> Ambiguity:
+    """The uncertainty set of a session's study, whose worst corner must be known."""
+    found = ambiguity(session.study, "robust")
+    if not found.corner:
+        message = "costs are compared at the worst corner, and this model's structure justifies none"
+        raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
+    return found
+
+
+def least_cost_and_largest_alpha(session: Session, beta: float) -> tuple[Candidate, Candidate, float]:
+    """The deterministic and the info-gap plan, and the budget that goes from the one to the other."""
+    base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
+    if base.plan.objective is None or base.decisions is None:
+        raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
+    robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
+    session.beta = None
+    return base, robust, (1.0 + beta) * base.plan.objective
+
+
+def require_physical(radius: float, most: float) -> None:
+    """Refuse a radius at which a quantity would leave its physical range."""
+    if radius > most:
+        message = f"radius {radius:g} is beyond {most:g}, where a quantity stands at its physical range"
+        raise InputError.of(message, path="/study/radius", got=radius)
+
+
+def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidate:
+    """Least cost at the worst corner of a radius: what a robust counterpart with a chosen set asks for."""
+    forecast: Study = session.study
+    session.study = forecast.realise(corner(found, radius))
+    try:
+        return baseline(session, STATIC_SHARE)
+    finally:
+        session.study = forecast
+
+
+def sampled(found: Ambiguity, count: int, seed: int) -> list[Direction]:
+    """Random directions inside the set."""
+    uncertainty = found.uncertainty
+    series = uncertainty.sample(np.random.default_rng(seed), count)
+    return [uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+
+
+def realise(found: Ambiguity, direction: Direction, radius: float) -> Realisation:
+    """The point in a direction at a radius."""
+    return found.uncertainty.realise(direction, radius)
+
+
+def expected_cost(
+    session: Session, candidate: Candidate, found: Ambiguity, drawn: Sequence[Direction], radius: float
+) -> float:
+    """Mean cost of a plan over points, each dispatched at least cost; NaN where it cannot be run at one of them."""
+    if candidate.decisions is None or candidate.plan.dispatch is None:
+        return math.nan
+    schedule = held_in(session.study, candidate.plan)
+    costs, _ = Recourse(session, candidate.decisions, found, schedule).costs(drawn, radius)
+    return float(np.mean(costs)) if np.isfinite(costs).all() else math.nan
+
+
+def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[Mapping[str, float]]) -> Candidate:
+    """Least mean cost over some points: sites, topology and schedule before, dispatch after the point is known.
+
+    Its dispatch is the one at the forecast.
+    """
+    begun, study = time.monotonic(), session.study
+    solved = session.solver.solve(
+        study.expect(points),
+        time_limit_s=session.limit(STOCHASTIC_SHARE),
+        gap=session.gap,
+        starts=[repeated(start, len(points)) for start in starts],
+        explore=False,
+        exact=False,
+    )
+    if solved.answer.x is None:
+        return Candidate(blank_plan(study, "solve", solved), None)
+    decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+    run = session.dispatch(decisions, study, schedule_of(solved.values))
+    plan = blank_plan(study, "solve", solved, decisions)
+    if run is not None:
+        plan = dataclasses.replace(
+            plan,
+            status="feasible",
+            objective=run.verdict.objective,
+            model_objective=solved.answer.value,
+            bound=None,
+            dispatch=run.dispatch,
+            dispatch_forecast=run.dispatch,
+            ac=run.verdict,
+            ac_forecast=run.verdict,
+            redispatched=True,
+            decided_by="redispatch",
+        )
+    return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions)
+
+
+def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radius: float) -> Plan:
+    """A plan with its dispatch at the forecast and at the worst corner of a radius, its storage schedule kept.
+
+    The schedule is that of the plan's own dispatch: at the worst corner of the two robust ones.
+    """
+    begun, plan, decisions = time.monotonic(), candidate.plan, candidate.decisions
+    if decisions is None or plan.dispatch is None:
+        return plan
+    schedule = held_in(session.study, plan)
+    ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, found, radius))]
+    seconds = plan.seconds + time.monotonic() - begun
+    return dataclasses.replace(
+        plan,
+        dispatch_forecast=ends[0][0],
+        ac_forecast=ends[0][1],
+        dispatch=ends[1][0],
+        ac=ends[1][1],
+        seconds=seconds,
+    )
+
+
+def worst_of(session: Session, found: Ambiguity, radius: float) -> Study:
+    """The study at the worst corner of a radius."""
+    return session.study.realise(corner(found, radius))
+
+
+def dispatched(session: Session, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None) -> Any:
+    """Dispatch and verdict of decisions, or neither where they cannot be run."""
+    run = session.dispatch(decisions, study, schedule)
+    return (None, None) if run is None else (run.dispatch, run.verdict)
+
+
+def row(name: str, plan: Plan, radius: float, budget: float, samples: int, seed: int) -> dict[str, Any]:
+    """The table's row of one plan; NaN where it has no dispatch."""
+    values: dict[str, Any] = {"approach": name, "solve_s": plan.seconds, "status": plan.status}
+    for key, verdict in (("objective_forecast", plan.ac_forecast), ("objective_worst", plan.ac)):
+        values[key] = math.nan if verdict is None or verdict.objective is None else verdict.objective
+    if plan.dispatch is None or plan.dispatch_forecast is None:
+        return values
+    outcome = operate_samples(plan, within(plan, radius, samples, np.random.default_rng(seed)))
+    return values | {
+        "mean": float(np.mean(outcome.objective)),
+        "q0.95": float(np.quantile(outcome.objective, 0.95)),
+        "share_over_budget": float(exceeds(outcome.objective, budget).mean()),
+        "share_broken": float(outcome.broken.mean()),
+    }
