@@ -38,11 +38,7 @@ class Run:
     @property
     def schedule(self) -> dict[str, float]:
         """Charging and discharging of every ESS: what is decided before the uncertainty is known."""
-        return {
-            name: max(0.0, value)
-            for name, value in self.values.items()
-            if ".p_charge[" in name or ".p_discharge[" in name
-        }
+        return schedule_of(self.values)
 
 
 @dataclass(frozen=True)
@@ -122,6 +118,15 @@ class Session:
         """Least-cost dispatch of decisions at a study's realisation; None where they cannot be run."""
         solved = self.decided(decisions, study, schedule)
         return self.judged(solved, decisions, study) if solved.answer.x is not None else None
+
+
+def schedule_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Charging and discharging in the first scenario of a question."""
+    return {
+        name: max(0.0, value)
+        for name, value in values.items()
+        if name.startswith("mode[") and (".p_charge[" in name or ".p_discharge[" in name)
+    }
 
 
 def require_limits(time_limit_s: float | None, gap: float | None, alpha_gap: float | None = None) -> None:

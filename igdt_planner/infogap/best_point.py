@@ -1,16 +1,26 @@
-"""The best point of an uncertainty set where no corner is known to be it: faces between which it is decided."""
+"""Opportunities where no corner is known to be the best point of the set: it is decided with the plan."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from igdt_planner.formulation.solution import read_decisions
 from igdt_planner.infogap.shapes import Floats
 from igdt_planner.infogap.uncertainty import ALIKE, members
 from igdt_planner.infogap.worst_case import WORSE, Ambiguity
 from igdt_planner.model import AVAILABILITY, Quantity
+from igdt_planner.outcome import bound_of
+from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Deviation, Direction, Study, Within
+
+if TYPE_CHECKING:
+    from igdt_planner.infogap.question import Left, Question
 
 NONE = 1e-9
 """A decided deviation below is none."""
@@ -105,3 +115,53 @@ class BestPoint:
             if tangent is not None:
                 found.append(self.face(quantity, component, *tangent))
         return found
+
+
+def sought(
+    question: Question,
+    study: Study,
+    starts: list[Mapping[str, float]],
+    deadline: float,
+    schedule: Mapping[str, float] | None = None,
+) -> tuple[Solved, float]:
+    """The least alpha at which some point of the set meets the budget: point and plan are decided together.
+
+    Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
+    holds. Infinite where no point of the set does.
+    """
+    best, needed, known = BestPoint(study, question.found), math.inf, BestPoint(study, question.found).faces()
+    kept: Solved | None = None
+    while True:
+        asked = dataclasses.replace(question.asked, scenarios=({},), within=tuple(known), in_few=best.in_few())
+        solved = question.session.solver.solve(
+            study.deviate(best.keys()).ask(asked),
+            time_limit_s=max(1.0, deadline - time.monotonic()),
+            gap=0.5 * question.session.asked_gap,
+            starts=starts,
+            hold=schedule,
+            explore=False,
+        )
+        question.take_bound(asked, solved)
+        if solved.answer.x is None:
+            return kept or solved, needed
+        point = best.read(solved.values)
+        alpha = best.gauge(point)
+        if alpha < needed:
+            kept, needed = solved, alpha
+            question.direction = best.direction(point, alpha) if alpha else question.found.first
+        question.session.on_event({"kind": "incumbent", "alpha": needed, "bound": question.bound})
+        fresh = best.left(point, max(question.bound, 0.0))
+        closed = needed - question.bound <= question.session.asked_gap * needed
+        if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
+            return kept or solved, needed
+        known += fresh
+
+
+def at_best_point(question: Question, solved: Solved, alpha: float) -> Left | None:
+    """What AC leaves of an opportunity, in the direction of the point that was decided with its plan."""
+    if solved.answer.x is None or math.isinf(alpha):
+        return None
+    decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+    left = question.kept("redispatch", decisions, alpha, time.monotonic())
+    question.reached = alpha if bound_of(question.study) == "linear" or left is None else left[1]
+    return left

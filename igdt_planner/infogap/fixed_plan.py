@@ -12,6 +12,7 @@ from typing import Any
 from igdt_planner.ac.check import require_whole
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions
+from igdt_planner.infogap.best_point import sought
 from igdt_planner.infogap.question import Question
 from igdt_planner.infogap.recourse import BREAK, Recourse
 from igdt_planner.infogap.survival import limit_of
@@ -117,7 +118,7 @@ def best_point_of(asked: Question, decisions: Decisions) -> tuple[float, bool]:
     """The least alpha at which a point of the set lets a plan meet the budget; below 0 where none does."""
     deadline = time.monotonic() + asked.session.limit(1.0)
     study = asked.study.decide(decisions.as_fix(asked.study))
-    solved, alpha = asked.sought(study, [decisions.binaries], deadline, asked.schedule)
+    solved, alpha = sought(asked, study, [decisions.binaries], deadline, asked.schedule)
     return (alpha if math.isfinite(alpha) else -1.0), solved.answer.status in ("optimal", "infeasible")
 
 

@@ -5,37 +5,28 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from igdt_planner.errors import InputError, SolverError
 from igdt_planner.formulation.solution import Decisions, read_decisions
-from igdt_planner.infogap.best_point import BestPoint
+from igdt_planner.infogap.best_point import at_best_point, sought
+from igdt_planner.infogap.closing import attained, modelled, narrowed
+from igdt_planner.infogap.generation import generated
 from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
-from igdt_planner.outcome import blank_plan, bound_of, plan_of
+from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
-from igdt_planner.study import Direction, Horizon, Study
+from igdt_planner.study import Horizon, Study
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
-SCENARIOS = 24
-"""Most scenarios that column-and-constraint generation takes up."""
-NARROWED, WIDER = 12, 8.0
-"""Most times that a question is asked again close above what is reached, where products with alpha are relaxed, and by
-what factor the range of alpha grows with every rise."""
-NEAR, SAME = 1e-3, 1e-8
-"""Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
-LEAST_RISE = 1e-4
-"""By what share of alpha, at least, a smaller range begins above what is reached."""
 LOOSE_BASE = 0.33
 """Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
@@ -103,14 +94,14 @@ class Question:
         if self.found.corner:
             solved = self.solve(asked, starts, deadline)
             left = self.surviving(solved)
-            self.reached = self.attained(solved, left)
+            self.reached = attained(self, solved, left)
             if left is not None and not solved.cancelled and self.relaxed:
-                left = self.narrowed(left, deadline)
+                left = narrowed(self, left, deadline)
         elif asked.sense == "opportunity":
-            solved, alpha = self.sought(self.study, starts, deadline)
-            left = self.at_best_point(solved, alpha)
+            solved, alpha = sought(self, self.study, starts, deadline)
+            left = at_best_point(self, solved, alpha)
         else:
-            solved, left = self.generated(starts, deadline)
+            solved, left = generated(self, starts, deadline)
         if left is None:
             blank, fields = blank_plan(self.study, asked.sense, solved), self.fields(None)
             plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
@@ -167,187 +158,6 @@ class Question:
         """The schedule of storage, where it stands before the uncertain values are known."""
         return schedule if self.study.model.stages.storage == "here_and_now" else None
 
-    def above(self, asked: Horizon, reached: float, rises: int) -> Horizon | None:
-        """The question just above what is reached (opportunity: below): exact there, as alpha is held.
-
-        Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
-        way is not gone in small steps. None where the bound leaves no range.
-        """
-        rise = 0.9 * max(self.session.asked_gap, LEAST_RISE)
-        if asked.sense == "opportunity":
-            high, least = reached * (1.0 - rise) - BUDGET_TOLERANCE, self.bound
-            wide = high * rise * WIDER**rises if rises else 0.0
-            return dataclasses.replace(asked, alpha_lb=max(least, high - wide), alpha_ub=high) if high > least else None
-        low = max(0.0, reached) * (1.0 + rise) + BUDGET_TOLERANCE
-        most = min(self.asked.alpha_ub, self.bound)
-        wide = low * rise * WIDER**rises if rises else 0.0
-        return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
-
-    def attained(self, solved: Solved, left: Left | None) -> float:
-        """The alpha of what a solve found in the terms of the bound: what AC leaves, or that of a linear model."""
-        survived = left[1] if left is not None else None
-        alpha = survived if bound_of(self.study) == "ac" else self.modelled(solved)
-        return alpha if alpha is not None else (-math.inf if self.asked.sense == "robust" else math.inf)
-
-    def modelled(self, solved: Solved) -> float | None:
-        """The alpha that a model gives its decisions, with alpha held where the MILP relaxes products with it."""
-        if solved.answer.x is None or not self.relaxed:
-            return abs(solved.answer.value or 0.0) if solved.answer.x is not None else None
-        asked, decisions = self.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
-        recourse = Recourse(self.session, decisions, self.found, None, self.study.model.losses)
-        if asked.sense == "robust":
-            alpha = recourse.reach(asked.budget, asked.alpha_ub).alpha
-        else:
-            alpha = recourse.needed(self.found.first, asked.budget, asked.alpha_ub)
-        return alpha if alpha >= 0.0 else None
-
-    def narrowed(self, left: Left, deadline: float) -> Left:
-        """Ask again for a larger alpha (opportunity: a smaller one) than was reached, until none is found."""
-        rises, side = 0, 1.0 if self.asked.sense == "robust" else -1.0
-        for _ in range(NARROWED):
-            asked = self.above(self.asked, self.reached, rises)
-            if asked is None or time.monotonic() > deadline:
-                break
-            solved = self.solve(asked, [left[0].binaries], deadline)
-            again = self.mended(solved) if solved.answer.x is not None else None
-            if again is not None and side * again[1] > side * left[1]:
-                left = again
-            further = self.attained(solved, again)
-            if side * further > side * self.reached:
-                self.reached, rises = further, rises + 1
-            elif rises:
-                rises = 0
-            else:
-                break
-        return left
-
-    def sought(
-        self,
-        study: Study,
-        starts: list[Mapping[str, float]],
-        deadline: float,
-        schedule: Mapping[str, float] | None = None,
-    ) -> tuple[Solved, float]:
-        """The least alpha at which some point of the set meets the budget: point and plan are decided together.
-
-        Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
-        holds. Infinite where no point of the set does.
-        """
-        best, needed, known = BestPoint(study, self.found), math.inf, BestPoint(study, self.found).faces()
-        kept: Solved | None = None
-        while True:
-            asked = dataclasses.replace(self.asked, scenarios=({},), within=tuple(known), in_few=best.in_few())
-            solved = self.session.solver.solve(
-                study.deviate(best.keys()).ask(asked),
-                time_limit_s=max(1.0, deadline - time.monotonic()),
-                gap=0.5 * self.session.asked_gap,
-                starts=starts,
-                hold=schedule,
-                explore=False,
-            )
-            self.take_bound(asked, solved)
-            if solved.answer.x is None:
-                return kept or solved, needed
-            point = best.read(solved.values)
-            alpha = best.gauge(point)
-            if alpha < needed:
-                kept, needed = solved, alpha
-                self.direction = best.direction(point, alpha) if alpha else self.found.first
-            self.session.on_event({"kind": "incumbent", "alpha": needed, "bound": self.bound})
-            fresh = best.left(point, max(self.bound, 0.0))
-            closed = needed - self.bound <= self.session.asked_gap * needed
-            if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
-                return kept or solved, needed
-            known += fresh
-
-    def at_best_point(self, solved: Solved, alpha: float) -> Left | None:
-        """What AC leaves of an opportunity, in the direction of the point that was decided with its plan."""
-        if solved.answer.x is None or math.isinf(alpha):
-            return None
-        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-        left = self.kept(REDISPATCH, decisions, alpha, time.monotonic())
-        self.reached = alpha if bound_of(self.study) == "linear" or left is None else left[1]
-        return left
-
-    def generated(self, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
-        """Column-and-constraint generation: the MILP over scenarios, the adversary who adds the one that breaks it.
-
-        The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached. Where
-        the topology may wait, one topology for all points reaches alpha, and one for each point bounds it.
-        """
-        session, gap = self.session, self.session.asked_gap
-        scenarios = [self.found.first]
-        best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
-        narrowed, rises, asked, self.reached = 0, 0, self.asked, -math.inf
-        study = self.study.switched_once()
-        switched = any(mode.settings.topology != "fixed" for mode in self.study.modes.values())
-        waits = switched and self.study.model.stages.topology == "wait_and_see"
-        last, deadline = deadline, 0.5 * (time.monotonic() + deadline) if waits else deadline
-        while True:
-            asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
-            solved = self.solve(asked, starts, deadline, study)
-            self.scenarios = len(scenarios)
-            if solved.answer.x is None:
-                break
-            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-            schedule = self.held(schedule_of(solved.values))
-            most = min(self.asked.alpha_ub, abs(solved.answer.value or 0.0))
-            exact = Recourse(session, decisions, self.found, schedule).reach(self.asked.budget, most)
-            if best is None or exact.alpha > best[0]:
-                best = exact.alpha, decisions, schedule, exact.attack.direction
-            reach, losses = exact, self.study.model.losses
-            if bound_of(self.study) == "linear":  # the adversary of a model is one of its own losses
-                reach = Recourse(session, decisions, self.found, schedule, losses).reach(self.asked.budget, most)
-            rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
-            self.reached = max(self.reached, reach.alpha)
-            session.on_event({"kind": "incumbent", "alpha": best[0], "bound": self.bound})
-            closed = self.bound - self.reached <= gap * max(self.reached, LEAST_RISE)
-            over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
-            nearest = min(self.distance(reach.attack.direction, scenario) for scenario in scenarios)
-            known = not reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
-            if closed or over or (known and not (self.relaxed and narrowed < NARROWED)):
-                break
-            if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
-                again = self.above(asked, self.reached, rises)
-                if again is None or again == asked:
-                    break
-                asked, narrowed = again, narrowed + 1
-            else:
-                scenarios.append(reach.attack.direction)
-            starts = [decisions.binaries, *starts]
-        if waits:
-            self.bound = math.inf
-            self.solve(dataclasses.replace(self.asked, scenarios=tuple(scenarios)), starts, last)
-        if best is None or best[0] < 0.0:
-            return solved, self.surviving(None)
-        alpha, decisions, self.schedule, self.direction = best
-        left = self.under_all(scenarios, decisions, alpha) or self.surviving(None)
-        if left is not None and bound_of(self.study) == "ac":
-            self.reached = left[1]
-        return solved, left
-
-    def under_all(self, scenarios: Sequence[Direction], decisions: Decisions, promised: float) -> Left | None:
-        """What AC leaves of an alpha at every scenario known, the worst of which decides."""
-        left = self.kept(REDISPATCH, decisions, promised, time.monotonic())
-        for direction in scenarios:
-            if left is None:
-                break
-            worst, self.direction = self.direction, direction
-            run = self.run_at(decisions, left[1])
-            if excess_of(run, self.asked) <= 0.0:
-                self.direction = worst
-            else:
-                left = self.kept(REDISPATCH, decisions, left[1], time.monotonic())
-        return left
-
-    def distance(self, one: Direction, other: Direction) -> float:
-        """Largest difference between the deviations of two directions."""
-        deviations = self.found.uncertainty.deviations
-        return max(
-            float(np.abs(deviations(one, q, c) - deviations(other, q, c)).max())
-            for q, c in self.found.uncertainty.series()
-        )
-
     def surviving(self, solved: Solved | None) -> Left | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
         if solved is not None and solved.answer.x is not None:
@@ -379,7 +189,7 @@ class Question:
         promised = abs(solved.answer.value or 0.0)
         self.tried.append(self.as_promised(decisions, promised, solved))
         if self.relaxed:
-            promised = self.modelled(solved) or 0.0
+            promised = modelled(self, solved) or 0.0
         best = self.kept(REDISPATCH, decisions, promised, time.monotonic())
         for step, fix in freed(self.session, decisions).items():
             if solved.cancelled or enough(asked, promised, best[1] if best is not None else None):
@@ -533,15 +343,6 @@ def method_of(found: Ambiguity, sense: Sense) -> str:
     if found.corner:
         return "corner"
     return "column_and_constraint_generation" if sense == "robust" else "decided_with_the_plan"
-
-
-def schedule_of(values: Mapping[str, float]) -> dict[str, float]:
-    """Charging and discharging in the first scenario of a question."""
-    return {
-        name: max(0.0, value)
-        for name, value in values.items()
-        if name.startswith("mode[") and (".p_charge[" in name or ".p_discharge[" in name)
-    }
 
 
 def repeated(start: Mapping[str, float], scenarios: int) -> dict[str, float]:

@@ -18,7 +18,7 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.fixed_plan import held_in
-from igdt_planner.infogap.question import answer, repeated, schedule_of
+from igdt_planner.infogap.question import answer, repeated
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner
 from igdt_planner.model import Model, load_model
@@ -26,7 +26,7 @@ from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.results.alternatives_result import Alternatives, Approach
 from igdt_planner.sampled import operate_samples, require_sampling
-from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.session import Candidate, OnEvent, Session, schedule_of
 from igdt_planner.study import Direction, Study
 from igdt_planner.witness.evidence import within
 
