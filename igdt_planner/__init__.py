@@ -20,17 +20,17 @@ from igdt_planner.planner import (
     tradeoff,
     worth_of_one_more,
 )
-from igdt_planner.results.alternatives_result import Alternatives
+from igdt_planner.results.alternatives import Alternatives
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.curve import Curve
 from igdt_planner.results.document import load_plan, plan_from_dict, plan_to_dict, save_plan
 from igdt_planner.results.drivers import Drivers
-from igdt_planner.results.evidence_result import Evidence
+from igdt_planner.results.evidence import Evidence
 from igdt_planner.results.fixed import FixedCurve
 from igdt_planner.results.front import Front, compare_fronts
-from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.results.probabilistic import Probabilistic
 from igdt_planner.results.saved import load_result
-from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 from igdt_planner.witness.alternatives import alternatives
 from igdt_planner.witness.calibration import Calibration, calibrate

@@ -28,7 +28,7 @@ from igdt_planner.results.curve import Curve
 from igdt_planner.results.drivers import Drivers
 from igdt_planner.results.fixed import FixedCurve
 from igdt_planner.results.front import Front
-from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 from igdt_planner.searched import search_plan
 from igdt_planner.session import OnEvent, Session, require_limits

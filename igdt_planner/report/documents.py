@@ -30,16 +30,16 @@ from igdt_planner.report.robustness_text import (
     worth_summary,
 )
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
-from igdt_planner.results.alternatives_result import alternatives_from_dict
+from igdt_planner.results.alternatives import alternatives_from_dict
 from igdt_planner.results.comparison import comparison_from_dict
 from igdt_planner.results.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.results.document import SCHEMA, plan_from_dict
 from igdt_planner.results.drivers import drivers_from_dict
-from igdt_planner.results.evidence_result import evidence_from_dict
+from igdt_planner.results.evidence import evidence_from_dict
 from igdt_planner.results.fixed import fixed_from_dict
 from igdt_planner.results.front import Front, compare_fronts, front_from_dict, fronts_from_dict
-from igdt_planner.results.probabilistic_result import probabilistic_from_dict
-from igdt_planner.results.traded import tradeoff_from_dict
+from igdt_planner.results.probabilistic import probabilistic_from_dict
+from igdt_planner.results.tradeoff import tradeoff_from_dict
 from igdt_planner.results.worth import worth_from_dict
 from igdt_planner.witness.calibration import calibration_from_dict
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from igdt_planner.report.style import BLUE, INK, MUTED, ORANGE, RED, headline, new_figure, styled
-from igdt_planner.results.evidence_result import Evidence
+from igdt_planner.results.evidence import Evidence
 
 BINS = 40
 

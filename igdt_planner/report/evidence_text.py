@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
-from igdt_planner.results.evidence_result import Evidence
-from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.results.evidence import Evidence
+from igdt_planner.results.probabilistic import Probabilistic
 from igdt_planner.witness.calibration import Calibration
 
 EVIDENCE_WORDS = """

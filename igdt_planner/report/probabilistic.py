@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.report.style import BLUE, CYCLE, FAINT, INK, MUTED, headline, new_figure, styled
-from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.results.probabilistic import Probabilistic
 
 BANDS = ((0.01, 0.99, 0.18), (0.05, 0.95, 0.3))
 """Quantiles between which a voltage lies, and how strongly that is shaded."""

@@ -11,14 +11,14 @@ from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
 from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import Tabled, write_csv, write_plan_tables
-from igdt_planner.results.alternatives_result import Alternatives
+from igdt_planner.results.alternatives import Alternatives
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.curve import Curve
 from igdt_planner.results.document import save_plan, to_json
 from igdt_planner.results.drivers import Drivers
 from igdt_planner.results.fixed import FixedCurve
 from igdt_planner.results.front import Front, compare_fronts
-from igdt_planner.results.probabilistic_result import Probabilistic
+from igdt_planner.results.probabilistic import Probabilistic
 from igdt_planner.results.worth import Worth
 from igdt_planner.witness.calibration import Calibration
 

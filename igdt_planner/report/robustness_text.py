@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
-from igdt_planner.results.alternatives_result import Alternatives
+from igdt_planner.results.alternatives import Alternatives
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.drivers import Drivers
 from igdt_planner.results.fixed import FixedCurve
-from igdt_planner.results.traded import Tradeoff
+from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 
 FIXED_WORDS = """

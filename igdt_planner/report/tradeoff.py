@@ -21,7 +21,7 @@ def tradeoff_figure(
     Parameters
     ----------
     table : DataFrame
-        Of :class:`igdt_planner.results.traded.Tradeoff`: ``alpha_<first>, bound_<first>, objective, verdict,
+        Of :class:`igdt_planner.results.tradeoff.Tradeoff`: ``alpha_<first>, bound_<first>, objective, verdict,
         alpha_<second>``.
     together : float, optional
         The alpha of both under equal weights, on the diagonal.

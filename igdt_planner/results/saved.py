@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from igdt_planner.errors import InputError
-from igdt_planner.results.alternatives_result import Alternatives, alternatives_from_dict
+from igdt_planner.results.alternatives import Alternatives, alternatives_from_dict
 from igdt_planner.results.comparison import Comparison, comparison_from_dict
 from igdt_planner.results.curve import Curve, curve_from_dict
 from igdt_planner.results.document import load_document
 from igdt_planner.results.drivers import Drivers, drivers_from_dict
-from igdt_planner.results.evidence_result import Evidence, evidence_from_dict
+from igdt_planner.results.evidence import Evidence, evidence_from_dict
 from igdt_planner.results.fixed import FixedCurve, fixed_from_dict
-from igdt_planner.results.probabilistic_result import Probabilistic, probabilistic_from_dict
-from igdt_planner.results.traded import Tradeoff, tradeoff_from_dict
+from igdt_planner.results.probabilistic import Probabilistic, probabilistic_from_dict
+from igdt_planner.results.tradeoff import Tradeoff, tradeoff_from_dict
 from igdt_planner.results.worth import Worth, worth_from_dict
 from igdt_planner.witness.calibration import Calibration, calibration_from_dict
 

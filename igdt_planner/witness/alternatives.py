@@ -24,7 +24,7 @@ from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, c
 from igdt_planner.model import Model, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
-from igdt_planner.results.alternatives_result import Alternatives, Approach
+from igdt_planner.results.alternatives import Alternatives, Approach
 from igdt_planner.sampled import operate_samples, require_sampling
 from igdt_planner.session import Candidate, OnEvent, Session, schedule_of
 from igdt_planner.study import Direction, Study

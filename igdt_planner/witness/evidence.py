@@ -15,7 +15,7 @@ from igdt_planner.errors import Finding, InputError
 from igdt_planner.infogap.uncertainty import ALIKE, UncertaintySet, set_of
 from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import Plan
-from igdt_planner.results.evidence_result import Evidence, Ray
+from igdt_planner.results.evidence import Evidence, Ray
 from igdt_planner.sampled import Outcome, Samples, availability, deviated, operate_samples, require_sampling
 from igdt_planner.study import resolve
 

@@ -15,7 +15,7 @@ from igdt_planner.ac.violations import TOLERANCE_PU
 from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.model import TERM_UNITS
 from igdt_planner.plan import Plan
-from igdt_planner.results.probabilistic_result import QUANTILES, Probabilistic
+from igdt_planner.results.probabilistic import QUANTILES, Probabilistic
 from igdt_planner.sampled import Outcome, Samples, forecast, operate_samples, require_sampling
 from igdt_planner.witness.stochastic import latin_hypercube
 
