@@ -1,7 +1,7 @@
 """A robust plan beside its alternatives: who is best at what, on four buses."""
 
 import pytest
-from hand import hand
+from hand import hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.plan import Realisation
@@ -56,6 +56,20 @@ def test_document_holds_the_plans(found: ip.Alternatives) -> None:
     assert again.dg.to_dict("records") == found.plans["static robust"].dg.to_dict("records")
     judged = ip.check(again).ac
     assert judged is not None and again.ac is not None and judged.objective == again.ac.objective
+
+
+def test_plans_stand_where_their_numbers_say() -> None:
+    """At another radius than alpha each plan's objective is that of its dispatch there, and says so."""
+    found = ip.alternatives("feeder4", hand("islanded"), 0.2, radius=0.1, samples=20, scenarios=2)
+    for plan in found.plans.values():
+        assert plan.ac is not None and plan.objective == plan.ac.objective
+        assert plan.bound is None and "worst corner of radius 0.1" in plan.warnings[-1]
+
+
+def test_no_alpha_to_compare_at() -> None:
+    harmless = hand("islanded", uncertain("dg_availability", direction="up"))
+    with pytest.raises(ip.InputError, match=r"nothing uncertain touches it\): state a radius"):
+        ip.alternatives("feeder4", harmless, 0.2, samples=20, scenarios=2)
 
 
 def test_bad_numbers_at_once() -> None:

@@ -246,3 +246,22 @@ def test_all_faults_at_once(made: dict[str, Any], tmp_path: Path) -> None:
 
 def test_load_curve_is_the_same_by_its_first_name() -> None:
     assert ip.load_curve is ip.load_result
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 3])
+def test_kind_that_is_no_text(kind: Any, tmp_path: Path) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"schema": "igdt-planner/1", "kind": kind}), encoding="utf-8")
+    with pytest.raises(ip.InputError, match="kind must be one of"):
+        ip.load_result(path)
+
+
+def test_drivers_of_a_quantity_that_rests() -> None:
+    at_rest = {"quantity": "load", "weight": 0.0, "physical_max": 1.5}
+    moving = {"quantity": "dg_availability", "physical_max": 1.5}
+    plan = ip.robust("feeder4", hand("islanded", {"uncertain": [moving, at_rest]}), 0.2)
+    rows = ip.drivers(plan).quantities.set_index("quantity")
+    assert rows.loc["load", "rise_alone"] == 0.0 and np.isnan(rows.loc["load", "alpha_alone"])
+    assert rows.loc["dg_availability", "alpha_alone"] == pytest.approx(plan.robustness["alpha"], rel=2e-3)
+    with pytest.raises(ip.InputError, match="here 1 may: dg_availability"):
+        ip.tradeoff("feeder4", plan.model, 0.2)

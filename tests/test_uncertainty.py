@@ -115,6 +115,33 @@ def test_best_point_of_must_take_dg(must_take: Plan) -> None:
     assert fixed["alpha"][0] == pytest.approx(fields["alpha"], rel=2e-3)
 
 
+@pytest.mark.slow
+def test_bound_of_a_best_point_is_one_at_any_gap() -> None:
+    """A fixed plan needs the same deviation however loosely it is asked; the bound says how loosely that is."""
+    loose, tight = (
+        hand(
+            "connected",
+            {"dg.technologies.0.must_take": True, "solver.gap": gap} | uncertain("dg_availability", shape="energy"),
+        )
+        for gap in (0.2, 1e-4)
+    )
+    plan = ip.solve("feeder4", tight)
+    (exact,) = ip.robustness(plan, [0.1], sense="opportunity").table.to_dict("records")
+    asked = dataclasses.replace(plan, model=loose)
+    (point,) = ip.robustness(asked, [0.1], sense="opportunity").table.to_dict("records")
+    assert point["alpha_bound"] <= exact["alpha"] * (1.0 + 1e-3) and exact["alpha"] <= point["alpha"] * (1.0 + 1e-3)
+    assert point["alpha_bound"] >= point["alpha"] * 0.7
+
+
+def test_a_limit_on_a_term_is_not_the_network() -> None:
+    base = ip.solve("feeder4", hand("switching", {"losses": "balance"})).objective
+    assert base is not None
+    limit = {"term": "losses", "mode": "connected", "at_most": 1.05 * base}
+    plan = ip.robust("feeder4", hand("switching", {"losses": "balance", "limits": [limit]} | uncertain("load")), 0.2)
+    assert plan.robustness["alpha_limit"] == "limits"
+    assert ip.robustness(plan, [0.2]).table["alpha_limit"].tolist() == ["limits"]
+
+
 def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> None:
     plan = asked(*islanded, {"direction": "up"})
     assert plan.robustness["alpha_limit"] == "unbounded"
@@ -357,7 +384,7 @@ def test_adversary_climbs_where_vertices_are_too_many() -> None:
         assert found.doubts and found.rays is None and base.decisions is not None
         recourse = Recourse(session, base.decisions, found, None)
         attack = recourse.worst(0.1)
-        samples, _ = recourse.costs(recourse.sampled(20), 0.1)
+        samples, _ = recourse.costs(found.uncertainty.draw(recourse.rng, 20), 0.1)
         (at_forecast,), _ = recourse.costs([found.first], 0.0)
     assert not attack.proven
     assert attack.cost > samples.max() > at_forecast

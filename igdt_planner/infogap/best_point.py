@@ -85,6 +85,7 @@ class BestPoint:
         for quantity, component in self.series:
             at = self.members[quantity][0] if component == ALIKE else component
             series = np.array([values[f"deviation[{quantity},{at},{t}]"] for t in self.uncertainty.periods])
+            series *= np.array([round(values.get(f"deviates[{quantity},{t}]", 1.0)) for t in self.uncertainty.periods])
             if self.idle(quantity, component, values):
                 found[quantity, component] = np.zeros(len(series))
                 continue
@@ -127,7 +128,7 @@ def sought(
     """The least alpha at which some point of the set meets the budget: point and plan are decided together.
 
     Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
-    holds. Infinite where no point of the set does.
+    that the question takes in holds. Infinite where no point of the set does.
     """
     best, needed, known = BestPoint(study, question.found), math.inf, BestPoint(study, question.found).faces()
     kept: Solved | None = None
@@ -151,7 +152,7 @@ def sought(
             question.direction = best.direction(point, alpha) if alpha else question.found.first
         question.session.on_event({"kind": "incumbent", "alpha": needed, "bound": question.bound})
         fresh = best.left(point, max(question.bound, 0.0))
-        closed = needed - question.bound <= question.session.asked_gap * needed
+        closed = needed < math.inf and needed - question.bound <= question.session.asked_gap * needed
         if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
             return kept or solved, needed
         known += fresh

@@ -6,7 +6,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from igdt_planner.ac.check import require_whole
@@ -15,7 +14,6 @@ from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.best_point import sought
 from igdt_planner.infogap.question import Question
 from igdt_planner.infogap.recourse import BREAK, Recourse
-from igdt_planner.infogap.survival import limit_of
 from igdt_planner.infogap.worst_case import Sense, ambiguity, justification, matters, question_of
 from igdt_planner.model import Site
 from igdt_planner.plan import Plan
@@ -90,24 +88,26 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
         return row | ({"alpha_limit": "unbounded"} if cost <= horizon.budget * (1.0 + BREAK) else {})
     if horizon.sense == "robust":
         reached, attack, _, proven = recourse.reach(horizon.budget, horizon.alpha_ub)
-        asked.direction = attack.direction
+        asked.direction, bound = attack.direction, reached
     elif found.corner:
         reached, proven = recourse.needed(found.first, horizon.budget, horizon.alpha_ub), True
+        bound = reached
     else:
         reached, proven = best_point_of(asked, decisions)
+        bound = min(asked.bound, reached)
     row["all_vertices"] = proven
     if reached < 0.0:
         return row
     (forecast,), _ = recourse.costs([asked.direction], 0.0)
     slope = max(abs(horizon.budget - forecast), 1e-6 * horizon.budget) / max(reached, 1e-6)
     survived = asked.survive(horizon, decisions, reached, slope)
-    row["alpha_bound"] = reached if proven else None
+    row["alpha_bound"] = bound if proven else None
     if survived is None:
         return row | {"verdict": "violated"}
     alpha, run = survived
     return row | {
         "alpha": alpha,
-        "alpha_limit": limit_of(partial(asked.run_at, decisions), horizon, alpha, run),
+        "alpha_limit": asked.limit(decisions, alpha, run),
         "objective": run.verdict.objective,
         "model_objective": run.cost,
         "verdict": run.verdict.verdict,
@@ -115,11 +115,13 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
 
 
 def best_point_of(asked: Question, decisions: Decisions) -> tuple[float, bool]:
-    """The least alpha at which a point of the set lets a plan meet the budget; below 0 where none does."""
+    """The least alpha at which a point of the set lets a plan meet the budget, below 0 where none does; if proven."""
     deadline = time.monotonic() + asked.session.limit(1.0)
     study = asked.study.decide(decisions.as_fix(asked.study))
     solved, alpha = sought(asked, study, [decisions.binaries], deadline, asked.schedule)
-    return (alpha if math.isfinite(alpha) else -1.0), solved.answer.status in ("optimal", "infeasible")
+    if math.isinf(alpha):
+        return -1.0, solved.answer.status == "infeasible"
+    return alpha, alpha - asked.bound <= asked.session.asked_gap * alpha
 
 
 def decisions_in(study: Study, plan: Plan) -> Decisions:

@@ -54,7 +54,8 @@ def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked
         return "cancelled"
     if plan.ac is None or plan.ac.verdict != "feasible":
         return "feasible"
-    none_there = plan.kind == "robust" and (fields["alpha_bound"] or math.inf) <= LEAST_ALPHA
+    farthest = fields["alpha_bound"] if plan.kind == "robust" else fields["alpha"]
+    none_there = farthest is not None and farthest <= LEAST_ALPHA
     at_end = plan.kind == "robust" and fields["alpha_limit"] == "physical"
     proven = fields["alpha"] is None or at_end or none_there or (gap is not None and gap <= asked_gap)
     if fields["worst_case"]["broken"]:

@@ -16,7 +16,7 @@ from igdt_planner.infogap.closing import attained, modelled, narrowed
 from igdt_planner.infogap.generation import generated
 from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
-from igdt_planner.infogap.survival import BUDGET_TOLERANCE, excess_of, limit_of, survive
+from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
@@ -227,9 +227,15 @@ class Question:
             slope = max(abs(asked.budget - (self.base.plan.objective or 0.0)), 1e-6) / max(alpha, 1e-6)
         return survive(partial(self.run_at, decisions), asked, alpha, slope)
 
-    def run_at(self, decisions: Decisions, alpha: float) -> Run | None:
+    def run_at(self, decisions: Decisions, alpha: float, study: Study | None = None) -> Run | None:
         """The dispatch of decisions at the worst point known at a radius."""
-        return self.session.dispatch(decisions, self.study.realise(self.point(alpha)), self.schedule)
+        return self.session.dispatch(decisions, (study or self.study).realise(self.point(alpha)), self.schedule)
+
+    def limit(self, decisions: Decisions, alpha: float, run: Run) -> Limit:
+        """What ends the alpha of decisions, which run like this there."""
+        without = self.study.model.model_copy(update={"limits": ()})
+        unlimited = partial(self.run_at, decisions, study=dataclasses.replace(self.study, model=without))
+        return limit_of(partial(self.run_at, decisions), unlimited, self.asked, alpha, run)
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
@@ -241,7 +247,7 @@ class Question:
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
         else:
-            fields["alpha_limit"] = limit_of(partial(self.run_at, decisions), asked, alpha, run)
+            fields["alpha_limit"] = self.limit(decisions, alpha, run)
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
         warnings = (

@@ -213,17 +213,12 @@ class Recourse:
 
     def climbed(self, alpha: float) -> Attack:
         """The costliest point that climbs from several directions, and from the costliest sample, lead to."""
-        samples = self.sampled(SAMPLES)
+        samples = self.uncertainty.draw(self.rng, SAMPLES)
         values, _ = self.costs(samples, alpha)
         starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
         climbs = [self.climb(start, alpha) for start in (*starts, samples[int(np.argmax(values))])]
         best, cost, _ = max(climbs, key=lambda climb: climb[1])
         return Attack(best, best, cost, sum(used for *_, used in climbs) + len(samples), proven=False)
-
-    def sampled(self, count: int) -> list[Direction]:
-        """Random directions inside the set."""
-        series = self.uncertainty.sample(self.rng, count)
-        return [self.uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
 
     def random_slopes(self) -> Slopes:
         """Slopes that lead to a random vertex."""

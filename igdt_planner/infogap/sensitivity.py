@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ from igdt_planner.case import Case, case_to_dict, load_case
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.infogap.fixed_plan import alone, decisions_in, fixed_curve, held_in
 from igdt_planner.infogap.recourse import Recourse
-from igdt_planner.infogap.worst_case import ambiguity
+from igdt_planner.infogap.worst_case import ambiguity, at_rest
 from igdt_planner.model import Model
 from igdt_planner.plan import Plan
 from igdt_planner.results.drivers import QUANTITIES, TERMS, Drivers
 from igdt_planner.session import Session
+from igdt_planner.study import resolve
 
 
 def drivers_of(plan: Plan) -> Drivers:
@@ -32,7 +34,11 @@ def drivers_of(plan: Plan) -> Drivers:
             "drivers are those of a robust plan with an alpha above 0", path="/study/plan", got=plan.kind
         )
     rows = []
+    still = at_rest(resolve(plan.case, plan.model))
     for quantity in [entry.quantity for entry in plan.model.uncertain]:
+        if quantity in still:
+            rows.append((quantity, math.nan, plan.ac_forecast.objective, 0.0))
+            continue
         single = alone(plan, quantity)
         reached = fixed_curve(single, [0.0], budget, "robust", None).table["alpha"].iloc[0]
         with Session(single.case, single.model, None, None, None) as session:

@@ -21,7 +21,7 @@ LEAST_STEP = 1e-6
 SPENT = 1e-6
 """Share of the budget that is left where it counts as spent."""
 
-Limit = Literal["budget", "network", "physical", "unbounded"]
+Limit = Literal["budget", "limits", "network", "physical", "unbounded"]
 """What ends alpha; unbounded where nothing uncertain touches a plan."""
 
 RunAt = Callable[[float], Run | None]
@@ -82,17 +82,22 @@ def closer(run_at: RunAt, asked: Horizon, kept: tuple[float, Run], lost: tuple[f
     return kept
 
 
-def limit_of(run_at: RunAt, asked: Horizon, alpha: float, run: Run) -> Limit:
+def limit_of(run_at: RunAt, unlimited_at: RunAt, asked: Horizon, alpha: float, run: Run) -> Limit:
     """What keeps a robust alpha, at which decisions run like this, from being larger.
 
-    The network, where cost is left and yet no dispatch a little further on keeps voltages and ratings.
+    The network, where cost is left and yet no dispatch a little further on keeps voltages and ratings; the model's own
+    limits on terms, where one would but for these, as ``unlimited_at`` says.
     """
     if alpha >= asked.alpha_ub * (1.0 - 1e-9):
         return "physical"
     if asked.sense == "opportunity" or -excess_of(run, asked) <= SPENT * asked.budget:
         return "budget"
     beyond = min(asked.alpha_ub, (1.0 + 2.0 * ALPHA_TOLERANCE) * alpha + 2.0 * LEAST_STEP)
-    return "network" if math.isinf(excess_of(run_at(beyond), asked)) else "budget"
+    if math.isfinite(excess_of(run_at(beyond), asked)):
+        return "budget"
+    free = unlimited_at(beyond)
+    kinds = {violation.kind for violation in free.verdict.violations} if free is not None else set()
+    return "limits" if kinds == {"term_limit"} else "network"
 
 
 def excess_of(run: Run | None, asked: Horizon) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.question import answer
-from igdt_planner.infogap.worst_case import ambiguity
+from igdt_planner.infogap.worst_case import ambiguity, at_rest
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -25,10 +25,11 @@ def require_two(study: Study, points: int) -> None:
     ------
     InputError
     """
-    entries = [entry for entry in study.model.uncertain if entry.weight]
-    if len(entries) != 2 or len(study.model.uncertain) != 2:
-        message = f"a trade-off is one between two uncertain quantities with a weight; the model has {len(entries)}"
-        raise InputError.of(message, path="/model/uncertain", got=len(entries))
+    moving = [entry.quantity for entry in study.model.uncertain if entry.quantity not in at_rest(study)]
+    if len(moving) != 2 or len(study.model.uncertain) != 2:
+        names = f": {', '.join(moving)}" if moving else ""
+        message = f"a trade-off is one between two uncertain quantities that may deviate; here {len(moving)} may{names}"
+        raise InputError.of(message, path="/model/uncertain", got=len(moving))
     if not 2 <= points <= MOST_POINTS:
         message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
         raise InputError.of(message, path="/study/points", got=points)

@@ -87,6 +87,11 @@ class UncertaintySet:
         """Random deviations inside the set by series, each of shape (count, periods)."""
         return {(q, c): self.shapes[q].sample(rng, count) for q, c in self.series()}
 
+    def draw(self, rng: np.random.Generator, count: int) -> list[Direction]:
+        """Random directions inside the set."""
+        series = self.sample(rng, count)
+        return [self.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
+
     def realise(self, direction: Direction, alpha: float, at: Realisation = FORECAST) -> Realisation:
         """The point at ``alpha`` along a direction; what would leave its physical range stands at the end of it.
 

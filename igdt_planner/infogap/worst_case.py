@@ -80,7 +80,7 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
         message = "the weights of all uncertain quantities are 0: nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
     uncertainty, power, price = set_of(study), power_faults(study), price_faults(study)
-    if not any(reach.any() for shape in uncertainty.shapes.values() for reach in shape.reach()):
+    if len(at_rest(study)) == len(uncertainty.shapes):
         message = "the uncertainty set is a point: psi, down and up of all quantities are 0, so nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0")
     side = 1.0 if sense == "robust" else -1.0
@@ -104,6 +104,12 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
         if multiplied:
             raise InputError([*doubts, no_corner(multiplied[0])])
     return found
+
+
+def at_rest(study: Study) -> list[Quantity]:
+    """Uncertain quantities that cannot deviate: their weight, or all that their shape allows, is 0."""
+    shapes = set_of(study).shapes
+    return [quantity for quantity, shape in shapes.items() if not any(reach.any() for reach in shape.reach())]
 
 
 def no_corner(quantity: Quantity) -> Finding:
@@ -235,6 +241,13 @@ REASONS: dict[Quantity, str] = {
     "price": "nothing can be sold",
     "line_rating": "a lower rating only takes choices away",
 }
+GAINS: dict[Quantity, str] = {
+    "dg_availability": "curtailable DG: more of it only adds choices",
+    "pv": "curtailable PV: more of it only adds choices",
+    "wind": "curtailable wind: more of it only adds choices",
+    "line_rating": "a higher rating only adds choices",
+}
+"""Reasons in the words of an opportunity, where they differ."""
 SHORT: dict[Quantity, str] = {
     "dg_availability": "DG",
     "pv": "PV",
@@ -255,7 +268,8 @@ def justification(found: Ambiguity, sense: Sense) -> str:
     words = [f"{SHORT.get(q, q)} {'up' if side * WORSE[q] > 0.0 else 'down'}" for q in moved]
     if not moved:
         return "no quantity deviates to the side that costs more"
-    reasons = "; ".join(dict.fromkeys(REASONS[quantity] for quantity in moved))
+    why = REASONS if sense == "robust" else REASONS | GAINS
+    reasons = "; ".join(dict.fromkeys(why[quantity] for quantity in moved))
     if found.corner:
         return f"corner ({', '.join(words)}), justified: {reasons}"
     if sense == "opportunity":

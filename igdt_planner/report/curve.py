@@ -87,7 +87,10 @@ def curve_figure(
         _draw(axes, points, GREEN, "--", "opportuneness: needed for a windfall")
     points = pd.concat([line.points for line in drawn], ignore_index=True)
     axes.set_xlabel(f"acceptable cost, {unit}" if unit else "acceptable cost")
-    axes.set_ylabel("alpha: largest deviation from the forecast")
+    names = [
+        w for w, known in (("survived", robust is not None or fixed), ("needed", opportunity is not None)) if known
+    ]
+    axes.set_ylabel(f"alpha: deviation from the forecast that is {' or '.join(names)}")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     _finish(axes, points, drawn)
     label_ends(axes, ends)

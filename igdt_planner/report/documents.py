@@ -59,7 +59,7 @@ def report_document(document: Mapping[str, Any], folder: Path) -> tuple[str, lis
     InputError
         When the document is damaged, or of an unknown kind.
     """
-    kind = document.get("kind")
+    kind = str(document.get("kind"))
     if document.get("schema") == SCHEMA and "open_lines" not in document and kind not in REPORTS:
         message = f"a document of kind {kind} cannot be drawn: report draws plans, and kinds {', '.join(REPORTS)}"
         raise InputError.of(message, path="/kind", got=kind)
@@ -74,7 +74,7 @@ def curves_summary(curves: Mapping[str, Curve]) -> str:
     for curve in curves.values():
         texts.append(summary(curve.baseline))
         if curve.plans:
-            texts += [summary(pictured(curve)), curve_summary(curve.table)]
+            texts += [summary(pictured(curve)), curve_summary(curve.table, kind=curve.sense)]
     return "\n\n".join(text.rstrip() for text in texts) + "\n"
 
 

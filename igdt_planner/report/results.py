@@ -62,7 +62,7 @@ def report_plan(plan: Plan, folder: Path, name: str | None = None) -> list[Path]
 def report_curve(curve: Curve, folder: Path) -> list[Path]:
     """Write a curve: baseline and one plan a beta as JSON, the table as CSV, the curve, and pictures of two plans.
 
-    The robust plan pictured is the one at beta 0.1, else the first above 0, else the first.
+    The plan pictured beside the baseline is the one at beta 0.1, else the first above 0, else the first.
     """
     from igdt_planner.report import figures  # matplotlib is slow to load
 
@@ -70,11 +70,11 @@ def report_curve(curve: Curve, folder: Path) -> list[Path]:
     written.append(write_whole(folder / "curve.json", to_json(curve.to_dict()).encode()))
     written += report_plan(curve.baseline, folder, "baseline")
     for plan in curve.plans:
-        written.append(save_plan(plan, folder / f"robust_beta_{plan.robustness['beta']:g}.json"))
+        written.append(save_plan(plan, folder / f"{curve.sense}_beta_{plan.robustness['beta']:g}.json"))
     if curve.plans:
         written.append(write_csv(curve.table, folder / "curve.csv"))
         written.append(figures.save_png(curve.plot(), folder / "curve.png"))
-        written += report_plan(pictured(curve), folder, "robust")
+        written += report_plan(pictured(curve), folder, curve.sense)
     return written
 
 

@@ -10,10 +10,16 @@ from igdt_planner.results.fixed import FixedCurve
 from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 
-FIXED_WORDS = """
-alpha      what the plan survives as it stands (opportunity: what it needs), confirmed by AC power flow; empty where the
-           plan is over the budget at the forecast already
-"""
+FIXED_WORDS = {
+    "robust": """
+alpha      what the plan survives as it stands, confirmed by AC power flow; empty where it is over the budget at the
+           forecast already
+""",
+    "opportunity": """
+alpha      what the plan needs as it stands, confirmed by AC power flow; empty where no deviation within physical ranges
+           brings its cost down to the budget
+""",
+}
 MEASURES = ("objective_forecast", "objective_worst", "objective_expected", "mean", "q0.95")
 ALTERNATIVES_WORDS = """
 worst      at the worst corner of the radius               expected      mean over the points of the stochastic
@@ -26,7 +32,8 @@ def fixed_summary(curve: FixedCurve) -> str:
     """The curve of one plan as it stands."""
     unit = curve.plan.model.unit
     title = f"{curve.sense} curve of one plan of {plain(curve.plan.case.name)}, model {plain(curve.plan.model.name)}"
-    head = [title, "-" * len(title), f"worst case: {plain(curve.worst_case)}"]
+    case = "worst case" if curve.sense == "robust" else "best case"
+    head = [title, "-" * len(title), f"{case}: {plain(curve.worst_case)}"]
     head.append(f"base objective {number(curve.base_objective)} {unit}")
     titles = ("beta", f"budget, {unit}", "alpha", "limited by", f"cost there, {unit}", "AC")
     rows = [
@@ -40,7 +47,7 @@ def fixed_summary(curve: FixedCurve) -> str:
         )
         for row in curve.table.itertuples()
     ]
-    return "\n".join(head) + "\n\n" + grid([titles, *rows], left=(3, 5)) + FIXED_WORDS
+    return "\n".join(head) + "\n\n" + grid([titles, *rows], left=(3, 5)) + FIXED_WORDS[curve.sense]
 
 
 def comparison_summary(found: Comparison) -> str:

@@ -30,6 +30,7 @@ STATUS_WORDS = {
     "failed": "the solver failed",
 }
 LIMIT_WORDS = {
+    "limits": "limits: cost is left, but a little further on the model's limits on terms are left",
     "network": "network: cost is left, but a little further on no dispatch keeps voltages and ratings",
     "physical": "physical: a quantity stands at its physical range",
     "unbounded": "unbounded: nothing uncertain touches this plan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -47,6 +47,11 @@ class Curve(Saved):
     plans: tuple[Plan, ...]
 
     @property
+    def sense(self) -> Literal["robust", "opportunity"]:
+        """What its plans answer."""
+        return "opportunity" if any(plan.kind == "opportunity" for plan in self.plans) else "robust"
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status.
 
@@ -75,7 +80,7 @@ class Curve(Saved):
         from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
 
         model = self.baseline.model
-        averse = all(plan.kind == "robust" for plan in self.plans)
+        averse = self.sense == "robust"
         windfall = opportunity.table if opportunity is not None else None
         tables = (self.table, windfall) if averse else (None, self.table)
         title = "Robustness curve" if averse else "Opportuneness curve"

@@ -225,7 +225,7 @@ class PlanDocument(Part):
     alpha: Number = None
     alpha_bound: Number = None
     alpha_floor: Number = None
-    alpha_limit: Literal["budget", "network", "physical", "unbounded"] | None = None
+    alpha_limit: Literal["budget", "limits", "network", "physical", "unbounded"] | None = None
     beta: Number = None
     base_objective: Number = None
     base_bound: Number = None

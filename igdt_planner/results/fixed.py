@@ -64,7 +64,7 @@ class FixedCurve(Saved):
         title = "Robustness of one plan as it stands" if robust else "Opportuneness of one plan as it stands"
         tables = (self.table, None) if robust else (None, self.table)
         case = self.worst_case.split(", justified")[0].split(":")[0]
-        words = f"{self.plan.case.name}, {self.plan.model.name}; worst case: {case}"
+        words = f"{self.plan.case.name}, {self.plan.model.name}; {'worst' if robust else 'best'} case: {case}"
         return curve_figure(*tables, unit=self.plan.model.unit, title=title, subtitle=words)
 
     def to_dict(self) -> dict[str, Any]:

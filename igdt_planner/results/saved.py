@@ -48,7 +48,7 @@ def load_result(path: str | os.PathLike[str]) -> Result:
     """
     document = load_document(path)
     kind = document.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         message = f"{os.fspath(path)}: its kind must be one of {', '.join(KINDS)}"
         hint = "ip.load_plan reads plans" if "open_lines" in document else ""
         raise InputError.of(message, path="/kind", got=kind, hint=hint)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
+from pydantic import Field
 
 from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
@@ -74,9 +75,9 @@ class Tradeoff(Saved):
 class TradeoffDocument(Part):
     """What the document of a trade-off holds; its points by the quantities of the baseline."""
 
-    beta: float
+    beta: Annotated[float, Field(ge=0.0)]
     baseline: dict[str, Any]
-    points: list[dict[str, Any]]
+    points: Annotated[list[dict[str, Any]], Field(min_length=1)]
 
 
 def point_of(first: str, second: str) -> type[Part]:

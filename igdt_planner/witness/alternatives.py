@@ -16,7 +16,7 @@ from igdt_planner.baseline import baseline
 from igdt_planner.budget import exceeds
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.formulation.solution import Decisions, read_decisions
+from igdt_planner.formulation.solution import read_decisions
 from igdt_planner.infogap.fixed_plan import held_in
 from igdt_planner.infogap.question import answer, repeated
 from igdt_planner.infogap.recourse import Recourse
@@ -76,19 +76,38 @@ def alternatives(
     with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
         found = justified(session)
         base, robust, budget = least_cost_and_largest_alpha(session, beta)
-        radius = float(robust.plan.robustness.get("alpha") or 0.0) if radius is None else radius
+        radius = alpha_of(robust.plan) if radius is None else radius
         require_physical(radius, alpha_limit(session.study, found, "robust"))
         static = static_robust(session, found, radius)
-        drawn = sampled(found, scenarios, seed)
-        stochastic = two_stage(session, [realise(found, at, radius) for at in drawn], starts_of([robust, static, base]))
+        drawn = found.uncertainty.draw(np.random.default_rng(seed), scenarios)
+        points = [found.uncertainty.realise(direction, radius) for direction in drawn]
+        stochastic = two_stage(session, points, starts_of([robust, static, base]))
         candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
         plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
         expected = {name: expected_cost(session, one, found, drawn, radius) for name, one in candidates.items()}
     rows = [
-        row(name, plan, radius, budget, samples, seed) | {"objective_expected": expected[name]}
+        row(name, plan, radius, budget, samples, seed)
+        | {"objective_expected": expected[name], "status": candidates[name].plan.status}
         for name, plan in plans.items()
     ]
     return Alternatives(plans, pd.DataFrame(rows, columns=list(Approach.model_fields)), radius, budget, samples, seed)
+
+
+def alpha_of(plan: Plan) -> float:
+    """The alpha of the info-gap plan, at which all plans are compared where no radius is stated.
+
+    Raises
+    ------
+    InputError
+        There is no such plan, or no alpha ends it.
+    """
+    alpha = plan.robustness.get("alpha")
+    if alpha is None:
+        unbounded = plan.robustness.get("alpha_limit") == "unbounded"
+        why = "nothing uncertain touches it" if unbounded else plan.explanation or plan.status
+        message = f"the info-gap plan has no alpha to compare at ({why}): state a radius"
+        raise InputError.of(message, path="/study/radius")
+    return float(alpha)
 
 
 def starts_of(known: Sequence[Candidate]) -> list[Mapping[str, float]]:
@@ -148,18 +167,6 @@ def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidat
         session.study = forecast
 
 
-def sampled(found: Ambiguity, count: int, seed: int) -> list[Direction]:
-    """Random directions inside the set."""
-    uncertainty = found.uncertainty
-    series = uncertainty.sample(np.random.default_rng(seed), count)
-    return [uncertainty.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
-
-
-def realise(found: Ambiguity, direction: Direction, radius: float) -> Realisation:
-    """The point in a direction at a radius."""
-    return found.uncertainty.realise(direction, radius)
-
-
 def expected_cost(
     session: Session, candidate: Candidate, found: Ambiguity, drawn: Sequence[Direction], radius: float
 ) -> float:
@@ -210,38 +217,38 @@ def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[
 def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radius: float) -> Plan:
     """A plan with its dispatch at the forecast and at the worst corner of a radius, its storage schedule kept.
 
-    The schedule is that of the plan's own dispatch: at the worst corner of the two robust ones.
+    The schedule is that of the plan's own dispatch: at the worst corner of the two robust ones. Objective and verdict
+    are those at the worst corner, of which nothing is proven; a robust plan of that alpha stays as it is.
     """
     begun, plan, decisions = time.monotonic(), candidate.plan, candidate.decisions
-    if decisions is None or plan.dispatch is None:
+    if decisions is None or plan.dispatch is None or plan.robustness.get("alpha") == radius:
         return plan
     schedule = held_in(session.study, plan)
-    ends = [dispatched(session, decisions, at, schedule) for at in (session.study, worst_of(session, found, radius))]
-    seconds = plan.seconds + time.monotonic() - begun
+    forecast = session.dispatch(decisions, session.study, schedule)
+    worst = session.dispatch(decisions, session.study.realise(corner(found, radius)), schedule)
+    words = f"dispatched at the worst corner of radius {radius:g}, for comparison with other plans"
     return dataclasses.replace(
         plan,
-        dispatch_forecast=ends[0][0],
-        ac_forecast=ends[0][1],
-        dispatch=ends[1][0],
-        ac=ends[1][1],
-        seconds=seconds,
+        status="feasible" if worst is not None else "no_plan",
+        objective=worst.verdict.objective if worst is not None else None,
+        model_objective=worst.cost if worst is not None else None,
+        bound=None,
+        gap=None,
+        dispatch=worst.dispatch if worst is not None else None,
+        ac=worst.verdict if worst is not None else None,
+        dispatch_forecast=forecast.dispatch if forecast is not None else None,
+        ac_forecast=forecast.verdict if forecast is not None else None,
+        redispatched=True,
+        decided_by="redispatch",
+        steps=(),
+        warnings=(*plan.warnings, words),
+        seconds=plan.seconds + time.monotonic() - begun,
     )
-
-
-def worst_of(session: Session, found: Ambiguity, radius: float) -> Study:
-    """The study at the worst corner of a radius."""
-    return session.study.realise(corner(found, radius))
-
-
-def dispatched(session: Session, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None) -> Any:
-    """Dispatch and verdict of decisions, or neither where they cannot be run."""
-    run = session.dispatch(decisions, study, schedule)
-    return (None, None) if run is None else (run.dispatch, run.verdict)
 
 
 def row(name: str, plan: Plan, radius: float, budget: float, samples: int, seed: int) -> dict[str, Any]:
     """The table's row of one plan; NaN where it has no dispatch."""
-    values: dict[str, Any] = {"approach": name, "solve_s": plan.seconds, "status": plan.status}
+    values: dict[str, Any] = {"approach": name, "solve_s": plan.seconds}
     for key, verdict in (("objective_forecast", plan.ac_forecast), ("objective_worst", plan.ac)):
         values[key] = math.nan if verdict is None or verdict.objective is None else verdict.objective
     if plan.dispatch is None or plan.dispatch_forecast is None:
