@@ -25,6 +25,7 @@ def test_each_is_best_at_what_it_asks_for(found: ip.Alternatives) -> None:
     assert worst["info-gap"] <= found.budget * (1 + 1e-6) < worst["deterministic"]
 
 
+@pytest.mark.slow
 def test_stochastic_plan_is_the_best_on_average_in_islands() -> None:
     found = ip.alternatives("feeder4", hand("islanded"), 0.3, samples=50)
     expected = found.table.set_index("approach")["objective_expected"]
@@ -58,6 +59,7 @@ def test_document_holds_the_plans(found: ip.Alternatives) -> None:
     assert judged is not None and again.ac is not None and judged.objective == again.ac.objective
 
 
+@pytest.mark.slow
 def test_plans_stand_where_their_numbers_say() -> None:
     """At another radius than alpha each plan's objective is that of its dispatch there, and says so."""
     found = ip.alternatives("feeder4", hand("islanded"), 0.2, radius=0.1, samples=20, scenarios=2)
@@ -66,6 +68,7 @@ def test_plans_stand_where_their_numbers_say() -> None:
         assert plan.bound is None and "worst corner of radius 0.1" in plan.warnings[-1]
 
 
+@pytest.mark.slow
 def test_no_alpha_to_compare_at() -> None:
     harmless = hand("islanded", uncertain("dg_availability", direction="up"))
     with pytest.raises(ip.InputError, match=r"nothing uncertain touches it\): state a radius"):

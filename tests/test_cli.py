@@ -96,6 +96,7 @@ def test_folder_of_a_case_and_settings(cli: Cli) -> None:
     assert plan.document["model"]["dg"]["technologies"][0]["p_mw"] == 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "budget"), [("robust", 0.002875), ("opportunity", 0.0019375)])
 def test_questions(cli: Cli, command: str, budget: float) -> None:
     by_budget = cli(command, "feeder4", CONNECTED, "--budget", budget, "--json")

@@ -79,7 +79,11 @@ def require_contains(answer: Any, wanted: Any, where: str = "") -> None:
         assert answer == wanted, where
 
 
-@pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.stem)
+SLOW = ("comparison", "tradeoff", "worth", "sweep")
+STORED = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in REQUESTS]
+
+
+@pytest.mark.parametrize("path", STORED)
 def test_stored_requests_keep_their_answers(path: Path) -> None:
     kept = json.loads(path.read_text(encoding="utf-8"))
     require_contains(answered(kept["request"]), kept["answer"])

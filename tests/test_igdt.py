@@ -120,6 +120,7 @@ def test_floor_is_what_the_proven_bound_would_buy() -> None:
     assert 0.0 < fields["alpha_floor"] <= fields["alpha"] <= fields["alpha_bound"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sense", ["robust", "opportunity"])
 def test_weight_scales_alpha(sense: str) -> None:
     """A quantity that deviates twice as much per unit of alpha reaches the budget at half of it."""

@@ -145,6 +145,7 @@ def test_plans_of_a_search_front_are_judged_like_any_plan() -> None:
     assert not dominated(front.points, front.points).any()
 
 
+@pytest.mark.slow
 def test_front_over_both_modes_by_milp() -> None:
     """Where the search has no say, the MILP finds the range itself."""
     from hand import hand

@@ -66,6 +66,7 @@ def test_every_kind_is_asked_to_come_back() -> None:
     assert set(MAKE) == set(KINDS) - {"sweep", "robustness", "comparison"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKE)
 def test_results_come_back_from_their_files(kind: str, made: dict[str, Any], tmp_path: Path) -> None:
     result = made[kind]
@@ -78,6 +79,7 @@ def test_results_come_back_from_their_files(kind: str, made: dict[str, Any], tmp
     assert table.columns.tolist() == result.table.columns.tolist() and len(table) == len(result.table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKE)
 def test_report_says_and_draws_a_saved_result(
     kind: str,
@@ -256,6 +258,7 @@ def test_kind_that_is_no_text(kind: Any, tmp_path: Path) -> None:
         ip.load_result(path)
 
 
+@pytest.mark.slow
 def test_drivers_of_a_quantity_that_rests() -> None:
     at_rest = {"quantity": "load", "weight": 0.0, "physical_max": 1.5}
     moving = {"quantity": "dg_availability", "physical_max": 1.5}

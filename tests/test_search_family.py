@@ -246,6 +246,7 @@ def test_hybrid_places_generators_and_switches_together(units: int, most_kw: flo
 # Verbs
 
 
+@pytest.mark.slow
 def test_search_is_dispatched_and_judged_like_any_plan() -> None:
     plan = ip.search("ieee33", with_dg(2), evaluations=3000, seed=1)
     assert plan.kind == "search" and plan.status == "feasible"

@@ -54,6 +54,7 @@ def scip_objective(formulation: Any) -> float:
     return float(pyo.value(formulation.model.objective))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_check_against_scip(name: str) -> None:
     pytest.importorskip("pyscipopt")

@@ -113,6 +113,7 @@ def test_files_cut_off_are_solved_anew(peace: tuple[Path, ip.Curve], tmp_path: P
     assert results(folder) == results(peace[0])
 
 
+@pytest.mark.slow
 def test_failure_is_a_result_and_is_tried_again(peace: tuple[Path, ip.Curve], tmp_path: Path) -> None:
     folder, closed = copied(peace[0], tmp_path), ThreadPoolExecutor(1)
     closed.shutdown()
@@ -197,6 +198,7 @@ def test_two_coordinators_on_one_store(peace: tuple[Path, ip.Curve], tmp_path: P
     assert results(folder) == results(peace[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [False, True], ids=["here", "by an executor"])
 def test_interrupt_ends_with_what_is_there(peace: tuple[Path, ip.Curve], tmp_path: Path, spread: bool) -> None:
     """Interrupted when one beta is done and another begun or waited for: what is done stays, in curve and store."""
