@@ -116,6 +116,7 @@ def words_on(figure: Any) -> list[str]:
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
+@pytest.mark.slow
 def test_worth_by_hand(made: dict[str, Any]) -> None:
     """SOURCE.md (d): 0.504 MWh are left for 11.2 MWh per unit of alpha; storage is not what is short."""
     worth = made["worth"]
@@ -135,11 +136,13 @@ def test_a_study_without_a_plan_has_no_worth_and_is_drawn_all_the_same() -> None
     assert words_on(worth.plot()).count("no alpha") == 2
 
 
+@pytest.mark.slow
 def test_trade_off_is_drawn_with_the_alpha_of_both(made: dict[str, Any]) -> None:
     words = words_on(made["tradeoff"].plot(together=0.02))
     assert "feeder4, hand_islanded: 28 % of extra cost" in words and "both alike: alpha 0.02" in words
 
 
+@pytest.mark.slow
 def test_a_term_of_no_mode_is_drawn_by_its_name(made: dict[str, Any]) -> None:
     drivers: Drivers = made["drivers"]
     rows = [("losses", "connected", "MWh", 1.0, 1.0, 2.0, 1.0), ("investment_cost", None, "USD", 1.0, 3.0, 3.0, 0.0)]
@@ -147,6 +150,7 @@ def test_a_term_of_no_mode_is_drawn_by_its_name(made: dict[str, Any]) -> None:
     assert {"losses, connected", "investment_cost"} <= set(words_on(figure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(MAKE) - {"calibration", "alternatives"}))
 def test_the_picture_of_a_loaded_result_is_the_same(kind: str, made: dict[str, Any], tmp_path: Path) -> None:
     back = ip.load_result(made[kind].save(tmp_path / "result.json"))
@@ -155,6 +159,7 @@ def test_the_picture_of_a_loaded_result_is_the_same(kind: str, made: dict[str, A
     assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_loaded_evidence_finds_what_it_found(made: dict[str, Any], robust: Plan, tmp_path: Path) -> None:
     """Also what has no AC solution, for which JSON has no number."""
     found = made["evidence"]
@@ -224,6 +229,7 @@ DAMAGED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "damage", "path"), DAMAGED, ids=[f"{kind} {path}" for kind, _, path in DAMAGED])
 def test_damaged_documents_name_the_field(
     kind: str, damage: Callable[[dict[str, Any]], object], path: str, made: dict[str, Any], tmp_path: Path
@@ -236,6 +242,7 @@ def test_damaged_documents_name_the_field(
     assert [finding.path for finding in refused.value.findings] == [path]
 
 
+@pytest.mark.slow
 def test_all_faults_at_once(made: dict[str, Any], tmp_path: Path) -> None:
     document = copy.deepcopy(made["tradeoff"].to_dict())
     put("points/0/objective", "dear")(document)
