@@ -462,3 +462,15 @@ def test_faults_in_words(name: str) -> None:
     case, model, word = FAULTS[name]
     with pytest.raises(ip.InputError, match=word):
         resolve(ip.load_case(case), model)
+
+
+def test_nothing_survived_under_an_open_bound_is_not_proven() -> None:
+    """Cut off before column-and-constraint generation has an answer, the baseline survives 0, and more may be there."""
+    few = {"shape": "budgeted", "gamma": 1, "physical_max": 1.5}
+    model = hand("islanded", {"uncertain": [few | {"quantity": name} for name in ("dg_availability", "load")]})
+    with Session(ip.load_case("feeder4"), model, None, None, None) as session:
+        base = baseline(session)
+        session.time_limit_s = 0.01
+        plan = answer(session, "robust", 0.2, None, base, (), 0.5).plan
+    assert plan.robustness["alpha"] == 0.0 and plan.robustness["alpha_bound"] > 0.01
+    assert plan.status == "feasible" and plan.gap is None

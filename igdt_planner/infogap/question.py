@@ -242,6 +242,7 @@ class Question:
         asked = self.asked
         forecast = self.session.dispatch(decisions, self.study, self.held(run.schedule))
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
+        plan = dataclasses.replace(plan, kind=asked.sense)
         fields = self.fields(alpha if matters(self.study, decisions.dg, self.found) else None)
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
@@ -267,7 +268,6 @@ class Question:
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
         return dataclasses.replace(
             plan,
-            kind=asked.sense,
             status=question_status(plan, fields, gap, self.session.asked_gap),
             dispatch_forecast=forecast.dispatch if forecast else None,
             ac_forecast=forecast.verdict if forecast else None,
