@@ -59,7 +59,8 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
             reach = Recourse(session, decisions, question.found, schedule, losses).reach(question.asked.budget, most)
         rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
         question.reached = max(question.reached, reach.alpha)
-        session.on_event({"kind": "incumbent", "alpha": best[0], "bound": question.bound})
+        if best[0] >= 0.0:
+            session.on_event({"kind": "incumbent", "alpha": best[0], "bound": question.bound})
         closed = question.bound - question.reached <= gap * max(question.reached, LEAST_RISE)
         over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
         nearest = min(distance(question, reach.attack.direction, scenario) for scenario in scenarios)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.question import answer
-from igdt_planner.infogap.worst_case import ambiguity, at_rest
+from igdt_planner.infogap.worst_case import ambiguity, at_rest, why_no_corner
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -33,8 +33,10 @@ def require_two(study: Study, points: int) -> None:
     if not 2 <= points <= MOST_POINTS:
         message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
         raise InputError.of(message, path="/study/points", got=points)
-    if not ambiguity(study, "robust").corner:
-        raise InputError.of("a trade-off needs quantities whose worst case is a corner", path="/model/uncertain")
+    found = ambiguity(study, "robust")
+    if not found.corner:
+        message = f"a trade-off needs quantities whose worst case is a corner: {why_no_corner(found)}"
+        raise InputError.of(message, path="/model/uncertain")
 
 
 def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> pd.DataFrame:
@@ -57,7 +59,8 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     first, second = study.model.uncertain
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * (base.plan.objective or 0.0)
-    most = reached(session, second, None, 0.0, budget, base, share)["alpha"]
+    alone = reached(session, second, None, 0.0, budget, base, share)
+    most = alone["alpha"]
     if most is None:
         message = f"{second.quantity} alone never reaches the budget: there is nothing to trade"
         raise InputError.of(message, path="/model/uncertain/1", got=second.quantity)
@@ -65,6 +68,8 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     for n in range(points):
         epsilon = most * n / (points - 1)
         found = reached(session, first, second, epsilon, budget, base, share)
+        if n == points - 1 and found["alpha"] is None:  # the plan that took the second quantity so far is one
+            found |= {"alpha": 0.0, "objective": alone["objective"], "verdict": alone["verdict"]}
         names = {"alpha": f"alpha_{first.quantity}", "bound": f"bound_{first.quantity}"}
         rows.append({names.get(k, k): v for k, v in found.items()} | {f"alpha_{second.quantity}": epsilon})
     return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))

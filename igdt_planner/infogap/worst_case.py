@@ -112,6 +112,18 @@ def at_rest(study: Study) -> list[Quantity]:
     return [quantity for quantity, shape in shapes.items() if not any(reach.any() for reach in shape.reach())]
 
 
+def why_no_corner(found: Ambiguity) -> str:
+    """Why no corner is known to be the worst, in words."""
+    if found.doubts:
+        return found.doubts[0].message
+    several = [
+        f"{shape.entry.shape} of {quantity}" for quantity, shape in found.uncertainty.shapes.items() if shape.common
+    ]
+    return (
+        f"shape {', '.join(several)} has more than one extreme point; fractional, envelope, interval and slope have one"
+    )
+
+
 def no_corner(quantity: Quantity) -> Finding:
     """Why an opportunity whose best point is decided with the plan is not answered."""
     message = (
@@ -267,7 +279,7 @@ def justification(found: Ambiguity, sense: Sense) -> str:
             moved.append(quantity)
     words = [f"{SHORT.get(q, q)} {'up' if side * WORSE[q] > 0.0 else 'down'}" for q in moved]
     if not moved:
-        return "no quantity deviates to the side that costs more"
+        return f"no quantity deviates to the side that costs {'more' if sense == 'robust' else 'less'}"
     why = REASONS if sense == "robust" else REASONS | GAINS
     reasons = "; ".join(dict.fromkeys(why[quantity] for quantity in moved))
     if found.corner:

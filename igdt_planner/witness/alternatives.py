@@ -20,7 +20,7 @@ from igdt_planner.formulation.solution import read_decisions
 from igdt_planner.infogap.fixed_plan import held_in
 from igdt_planner.infogap.question import answer, repeated
 from igdt_planner.infogap.recourse import Recourse
-from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner
+from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner, why_no_corner
 from igdt_planner.model import Model, load_model
 from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
@@ -135,7 +135,7 @@ def justified(session: Session) -> Ambiguity:
     """The uncertainty set of a session's study, whose worst corner must be known."""
     found = ambiguity(session.study, "robust")
     if not found.corner:
-        message = "costs are compared at the worst corner, and this model's structure justifies none"
+        message = f"costs are compared at the worst corner, and none is known: {why_no_corner(found)}"
         raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
     return found
 
