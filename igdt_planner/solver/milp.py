@@ -45,6 +45,8 @@ ROOT_TIME = 0.3
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 ROUNDS = 60
 """Most rounds of tangents at one LP."""
+BROKEN = 1e-6
+"""Violation of a row above which a plan of a large program, asked for its cost alone, is dropped."""
 PATIENCE, PROGRESS = 4, 0.5
 """Rounds of tangents, and the share that the loss still missed has to fall to within them."""
 ENOUGH = 0.9
@@ -232,6 +234,8 @@ def refine(
         cuts = tangents(held, near, -np.inf)
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
+        return None, np.inf, added
+    if not options.exact and worst_violation(held, x) > BROKEN:
         return None, np.inf, added
     if options.exact and floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
         x = linearised(held, x, options, deadline)
