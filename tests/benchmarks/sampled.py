@@ -61,6 +61,7 @@ def alternatives(share: float) -> list[Measure]:
                 ("objective_forecast", "MWh"),
                 ("objective_worst", "MWh"),
                 ("mean", "MWh"),
+                ("objective_expected", "MWh"),
                 ("q0.95", "MWh"),
                 ("share_over_budget", ""),
                 ("share_broken", ""),
