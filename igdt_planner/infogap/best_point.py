@@ -130,8 +130,8 @@ def sought(
     Faces of balls are taken in where the point found leaves them; fewer faces ask for less alpha, so that the bound
     that the question takes in holds. Infinite where no point of the set does.
     """
-    best, needed, known = BestPoint(study, question.found), math.inf, BestPoint(study, question.found).faces()
-    kept: Solved | None = None
+    best = BestPoint(study, question.found)
+    needed, known, kept = math.inf, best.faces(), None
     while True:
         asked = dataclasses.replace(question.asked, scenarios=({},), within=tuple(known), in_few=best.in_few())
         solved = question.session.solver.solve(
@@ -145,12 +145,15 @@ def sought(
         question.take_bound(asked, solved)
         if solved.answer.x is None:
             return kept or solved, needed
+        if math.isinf(question.bound):
+            question.bound = 0.0  # the solver had no time for a bound, but no opportunity needs less
         point = best.read(solved.values)
         alpha = best.gauge(point)
         if alpha < needed:
             kept, needed = solved, alpha
             question.direction = best.direction(point, alpha) if alpha else question.found.first
-        question.session.on_event({"kind": "incumbent", "alpha": needed, "bound": question.bound})
+        if needed < math.inf:
+            question.session.on_event({"kind": "incumbent", "alpha": needed, "bound": question.bound})
         fresh = best.left(point, max(question.bound, 0.0))
         closed = needed < math.inf and needed - question.bound <= question.session.asked_gap * needed
         if closed or not fresh or solved.cancelled or time.monotonic() > deadline:
