@@ -124,17 +124,18 @@ def median_losses_kw(name: str, algorithm: str, evaluations: int, seed: int) -> 
 def losses_of_seeds(name: str, evaluations: int, seeds: range) -> dict[str, list[float]]:
     """What every seed of every algorithm ends at, kW, on all cores.
 
-    Rows of all seeds take hours, so that each algorithm is stored when it is through; what was stored with this very
-    search is not run again.
+    Rows of all seeds take hours, so that each seed is stored when it is through; what was stored with this very search
+    is not run again.
     """
     path, search_digest = RESULTS / f"medians_{name}_{evaluations}_seeds.json", digest("igdt_planner/search", "cases")
-    known = read(path)
-    found = dict(known["losses_kw"]) if known.get("search") == search_digest and len(seeds) == MEDIAN_SEEDS else {}
+    known, whole = read(path), len(seeds) == MEDIAN_SEEDS
+    found: dict[str, list[float]] = dict(known["losses_kw"]) if whole and known.get("search") == search_digest else {}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for algorithm in ALGORITHMS:
-            if algorithm not in found:
-                found[algorithm] = list(pool.map(partial(median_losses_kw, name, algorithm, evaluations), seeds))
-                if len(seeds) == MEDIAN_SEEDS:
+            losses = found.setdefault(algorithm, [])
+            for loss in pool.map(partial(median_losses_kw, name, algorithm, evaluations), seeds[len(losses) :]):
+                losses.append(loss)
+                if whole:
                     write(path, {"search": search_digest, "losses_kw": found})
     return found
 
