@@ -21,6 +21,7 @@ from igdt_planner.planner import (
     worth_of_one_more,
 )
 from igdt_planner.results.alternatives import Alternatives
+from igdt_planner.results.calibration import Calibration
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.curve import Curve
 from igdt_planner.results.document import load_plan, plan_from_dict, plan_to_dict, save_plan
@@ -33,7 +34,7 @@ from igdt_planner.results.saved import load_result
 from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 from igdt_planner.witness.alternatives import alternatives
-from igdt_planner.witness.calibration import Calibration, calibrate
+from igdt_planner.witness.calibration import calibrate
 from igdt_planner.witness.evidence import evidence
 from igdt_planner.witness.probabilistic import Stochastic, probabilistic
 from igdt_planner.witness.stochastic import (

@@ -125,7 +125,7 @@ class Study:
     ``dg`` and ``ess`` map candidate sites (bus, technology name) to technologies. ``realisation`` scales the forecasts;
     ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about, or an
     opportunity decides: quantity, component and period, whose deviation (of a rating, of its square) is a column of its
-    own. Over ``samples`` the mean cost is minimised, each as likely as any other.
+    own. Over ``samples`` the mean cost is minimised, each as likely as any other, or the largest where ``costliest``.
     """
 
     case: Case
@@ -141,6 +141,7 @@ class Study:
     horizon: Horizon | None = None
     deviating: frozenset[Deviation] = frozenset()
     samples: tuple[Realisation, ...] = ()
+    costliest: bool = False
 
     @property
     def substations(self) -> frozenset[int]:
@@ -167,6 +168,10 @@ class Study:
     def expect(self, samples: Sequence[Realisation]) -> Study:
         """The same study over samples of the uncertain quantities: a two-stage stochastic program."""
         return dataclasses.replace(self, samples=tuple(samples), horizon=None)
+
+    def withstand(self, samples: Sequence[Realisation]) -> Study:
+        """The same study at the costliest of some points: what a static robust plan is asked for."""
+        return dataclasses.replace(self, samples=tuple(samples), horizon=None, costliest=True)
 
     def decide(self, fix: Fix, losses: Losses = "balance") -> Study:
         """The same study with decisions fixed, ready for re-dispatch; with the AC-tight loss model unless stated.

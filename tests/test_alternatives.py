@@ -1,12 +1,14 @@
 """A robust plan beside its alternatives: who is best at what, on four buses."""
 
+from typing import Any
+
 import pytest
 from hand import hand, uncertain
 
 import igdt_planner as ip
 from igdt_planner.plan import Realisation
 from igdt_planner.session import Session
-from igdt_planner.witness.alternatives import two_stage
+from igdt_planner.witness.two_stage import two_stage
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def test_two_stage_plan_by_hand() -> None:
     """Charge c before, ``max(0, c - 2 - 7 d) + 3 - 7 d - 0.6 c`` not served after: least on average at c = 2."""
     points = [Realisation(dg_availability=1.0 + d) for d in (-0.1, 0.0, 0.1)]
     with Session(ip.load_case("feeder4"), hand("islanded"), None, None, None) as session:
-        plan = two_stage(session, points, []).plan
+        plan = two_stage(session, points, [], 1.0).plan
     assert plan.model_objective == pytest.approx((3.2 + 1.8 + 1.1) / 3, rel=1e-3)
     assert plan.dispatch is not None and plan.dispatch.ess["p_charge_mw"].iloc[0] == pytest.approx(2.0, rel=1e-3)
 
@@ -65,7 +67,28 @@ def test_plans_stand_where_their_numbers_say() -> None:
     found = ip.alternatives("feeder4", hand("islanded"), 0.2, radius=0.1, samples=20, scenarios=2)
     for plan in found.plans.values():
         assert plan.ac is not None and plan.objective == plan.ac.objective
-        assert plan.bound is None and "worst corner of radius 0.1" in plan.warnings[-1]
+        assert plan.bound is None and "worst point of radius 0.1" in plan.warnings[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        uncertain("dg_availability", "load", shape="budgeted", gamma=1),
+        uncertain("dg_availability") | {"dg.technologies.0.must_take": True},
+    ],
+    ids=["budgeted", "must take"],
+)
+def test_without_a_corner_the_costliest_point_takes_its_place(settings: dict[str, Any]) -> None:
+    """At a radius of alpha the least cost at the worst point is the budget, which the info-gap plan just keeps."""
+    found = ip.alternatives("feeder4", hand("islanded", settings), 0.2, samples=50, scenarios=2)
+    table = found.table.set_index("approach")
+    assert found.plans["info-gap"].robustness["worst_case"]["method"] == "column_and_constraint_generation"
+    worst = table["objective_worst"]
+    assert worst["static robust"] == pytest.approx(found.budget, rel=2e-3)
+    assert worst["info-gap"] <= found.budget * (1 + 1e-6)
+    assert worst["deterministic"] >= found.budget * (1 - 2e-3)
+    assert (table["q0.95"] <= worst * (1 + 1e-2)).all()
 
 
 @pytest.mark.slow

@@ -37,6 +37,8 @@ MUST_NOT_IMPORT = {
     "witness/evidence": ("formulation", "solver", "search", "pyomo"),
     "witness/probabilistic": ("formulation", "solver", "search", "pyomo"),
     "witness/stochastic": ("case", "plan", "study", "formulation", "solver", "search", "ac"),
+    "request": ("planner", "contract", "cli"),
+    "question_checks": ("planner", "contract", "cli"),
     "planner": ("contract", "cli"),
     "contract": ("cli",),
 }

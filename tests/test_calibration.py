@@ -19,6 +19,7 @@ from igdt_planner.cli import app
 from igdt_planner.infogap.shapes import Shape
 from igdt_planner.model import Model, Uncertain
 from igdt_planner.plan import Plan, Realisation
+from igdt_planner.report.calibration import held
 from igdt_planner.report.evidence_text import calibration_summary
 from igdt_planner.witness.calibration import needed_alpha, worse_sides
 
@@ -157,7 +158,20 @@ def test_day_of_every_shape_by_hand(name: str, tmp_path: Path) -> None:
     assert json.loads((found.save(tmp_path / "c.json")).read_text())["alphas"][-1]["alpha"] == (
         pytest.approx(both) if np.isfinite(both) else None
     )
-    assert (calibration_summary(found).split()[-2] == "none") == (name == "budgeted")
+    told_so = "load: 1 of 2 days lie inside no alpha" in calibration_summary(found)
+    assert (calibration_summary(found).split()[-2] == "none") == told_so == (name == "budgeted")
+
+
+def test_the_picture_of_a_calibration_stops_where_no_alpha_holds(tmp_path: Path) -> None:
+    """Of three days one deviates in more periods than the shape lets deviate."""
+    found = ip.calibrate(told(tmp_path / "h.csv", DAY, (0.1, 0.0, 0.0), (0.0, 0.0, 0.0)), shaped("budgeted"))
+    assert found.table["days_beyond_all"].tolist() == [1, 1]
+    for needed in (found.days["needed_alpha"], found.days["needed_alpha_worse"]):
+        shares, alphas = held(needed.to_numpy(float), 0.5)
+        assert len(alphas) == len(shares) + 1 and alphas[-1] == 0.5
+        assert shares[-1] == pytest.approx(np.isfinite(needed).mean())
+    words = [text.get_text() for text in found.plot().texts]
+    assert any(text.startswith("3 days of load") for text in words)
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -328,6 +328,25 @@ def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     assert front["verdict"].tolist() == ["feasible"] * 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"dg.technologies.0.must_take": True}])
+def test_points_of_a_trade_off_without_a_corner_are_questions_with_weights(settings: dict[str, Any]) -> None:
+    """What survives ``x`` of DG beside ``y`` of load reaches alpha 1 where ``x`` and ``y`` are the weights."""
+    few = {"shape": "budgeted", "gamma": 1}
+    model = hand("islanded", uncertain("dg_availability", "load", **few) | settings)
+    found = ip.tradeoff("feeder4", model, 0.28, points=3)
+    assert found.table["verdict"].tolist() == ["feasible"] * 3
+    assert found.table["objective"].tolist() == pytest.approx([found.budget] * 3, rel=2e-3)
+    x, bound, y = (
+        found.table.loc[1, name] for name in ("alpha_dg_availability", "bound_dg_availability", "alpha_load")
+    )
+    weights = {"uncertain.0.weight": x, "uncertain.1.weight": y}
+    plan = ip.robust("feeder4", override(model, weights), budget=found.budget)
+    assert plan.robustness["worst_case"]["method"] == "column_and_constraint_generation"
+    assert plan.robustness["alpha"] == pytest.approx(1.0, rel=2e-3)
+    assert 0.0 < x <= bound <= 1.01 * x
+
+
 @pytest.mark.parametrize(
     "verb", [ip.check, ip.drivers, lambda plan: ip.robustness(plan, [0.1]), lambda plan: ip.compare([plan], [0.1])]
 )

@@ -14,7 +14,7 @@ from hand import hand, inline
 
 import igdt_planner as ip
 from igdt_planner.cli import main
-from igdt_planner.contract import TAKES
+from igdt_planner.request import TAKES
 
 REQUESTS = sorted(Path(__file__).with_name("requests").glob("*.json"))
 FIELDS = {"schema", "id", "version", "status", "request", "runs", "result", "warnings", "error"}

@@ -129,6 +129,7 @@ ROWS = {
     "G12": "deviation_where best_point",
     "G13": "few_deviate best_point",
     "G14": "deviation_product best_point",
+    "G15": "below_costliest costliest",
 }
 """Tag: component, and the tiny studies whose rows stand in its golden file."""
 
@@ -155,7 +156,7 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
     names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "best_point")
-    names += ("scenarios",)
+    names += ("scenarios", "costliest")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
     assert {path.stem for path in GOLDEN.glob("*.lp")} == set(ROWS)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import igdt_planner as ip
 from igdt_planner.cli import app, main
-from igdt_planner.contract import TAKES
+from igdt_planner.request import TAKES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -396,6 +396,16 @@ def test_legend_of_a_curve_says_what_is_drawn_and_nothing_else() -> None:
     assert legend_of(curve_figure(None, None, {"today": sound})) == ["between plan and proven bound"]
 
 
+def test_a_curve_marks_costs_that_have_no_alpha_or_no_limit() -> None:
+    sound = curve_table().assign(verdict="feasible", alpha_limit=["budget", "budget", "budget", "unbounded"])
+    sound.loc[[0, 3], ["alpha", "alpha_bound"]] = None
+    figure = curve_figure(sound)
+    assert legend_of(figure)[:3][1:] == ["no alpha at this cost", "alpha without limit"]
+    marks = {line.get_label(): line.get_xdata() for line in figure.axes[0].lines}
+    assert list(marks["no alpha at this cost"]) == [1.44]
+    assert list(marks["alpha without limit"]) == pytest.approx([1.728])
+
+
 def test_a_table_that_is_no_trade_off_is_refused() -> None:
     with pytest.raises(InputError, match="not a table of a trade-off"):
         tradeoff_figure(curve_table())

@@ -3,7 +3,7 @@
 import json
 from importlib.resources import files
 
-from igdt_planner.contract import request_schema
+from igdt_planner.request import request_schema
 
 
 def test_shipped_schema_is_the_generated_one():

@@ -11,7 +11,7 @@ import typer
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.worst_case import Sense
-from igdt_planner.planner import MOST_BETAS
+from igdt_planner.question_checks import MOST_BETAS
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name, case folder or MATPOWER file")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="shipped model name or TOML file")]

@@ -15,10 +15,11 @@ def largest_factor(study: Study, quantity: Quantity) -> float:
     entry = study.uncertain(quantity)
     if entry is not None and any(key[0] == quantity for key in study.deviating):
         return entry.physical_max
+    realised = max(largest(getattr(at, quantity), 1.0) for at in study.samples or (study.realisation,))
     if study.horizon is None:
-        return max(largest(getattr(at, quantity), 1.0) for at in study.samples or (study.realisation,))
+        return realised
     steepest = max(largest(scenario.get(quantity, 0.0), 0.0) for scenario in study.horizon.scenarios)
-    return largest(getattr(study.realisation, quantity), 1.0) + max(0.0, steepest) * study.horizon.alpha_ub
+    return realised + max(0.0, steepest) * study.horizon.alpha_ub
 
 
 def largest(values: Factors, default: float) -> float:

@@ -219,13 +219,19 @@ def same_schedule(b: Any, bus: int, tech: str, t: int, way: str) -> Any:
 
 
 def add_objective(m: Any, costs: list[tuple[Any, Any]]) -> None:
-    """Minimise the mean cost, or put it under the budget in every scenario (container and cost) and move alpha."""
-    horizon = m.study.horizon
-    if horizon is None:
+    """Minimise the mean or the largest of the costs (container, cost), or put all under the budget and move alpha."""
+    if m.study.horizon is None and not m.study.costliest:
         m.objective = pyo.Objective(expr=sum(cost for _, cost in costs) / len(costs))
         return
     for container, cost in costs:
         container.cost = pyo.Expression(expr=cost)
+    if m.study.costliest:
+        m.costliest = pyo.Var()
+        for container, _ in costs:
+            container.below_costliest = pyo.Constraint(rule=below_costliest)
+        m.objective = pyo.Objective(expr=m.costliest)
+        return
+    for container, _ in costs:
         container.within_budget = pyo.Constraint(rule=within_budget)
     m.objective = pyo.Objective(rule=radius)
 
@@ -233,6 +239,11 @@ def add_objective(m: Any, costs: list[tuple[Any, Any]]) -> None:
 def within_budget(container: Any) -> Any:
     """(G5) ``cost <= budget``. Enforced over: scenarios."""
     return container.cost <= container.model().study.horizon.budget
+
+
+def below_costliest(container: Any) -> Any:
+    """(G15) ``cost <= costliest``, which is minimised in place of the mean. Enforced over: samples."""
+    return container.cost <= container.model().costliest
 
 
 def radius(m: Any) -> Any:

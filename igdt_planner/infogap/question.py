@@ -18,6 +18,7 @@ from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.model import Quantity
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
@@ -45,8 +46,11 @@ def answer(
     base: Candidate,
     pool: Iterable[Candidate],
     share: float,
+    held: Mapping[Quantity, float] | None = None,
 ) -> Candidate:
     """Answer a question in a share of the time limit, from the baseline and plans of other betas.
+
+    Quantities that are ``held`` deviate within that radius, whatever alpha is.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def answer(
         budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
     assert budget is not None
     session.beta = beta
-    found = ambiguity(session.study, sense)
+    found = ambiguity(session.study, sense, held)
     return Question(session, question_of(session.study, found, sense, budget), found, beta, base).answer(pool, share)
 
 
@@ -122,7 +126,7 @@ class Question:
         """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
         session, alone = self.session, len(asked.scenarios) == 1
         solved = session.solver.solve(
-            (study or self.study).ask(asked),
+            self.posed(asked, study or self.study),
             time_limit_s=max(1.0, deadline - time.monotonic()),
             gap=session.gap,
             starts=[repeated(start, len(asked.scenarios)) for start in starts],
@@ -133,6 +137,15 @@ class Question:
             session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
         self.take_bound(asked, solved)
         return solved
+
+    def posed(self, asked: Horizon, study: Study) -> Study:
+        """The study that asks a question; what has a radius of its own is realised there in every scenario."""
+        uncertainty = self.found.uncertainty
+        if not uncertainty.held:
+            return study.ask(asked)
+        points = tuple(uncertainty.realise(scenario, 0.0, study.realisation) for scenario in asked.scenarios)
+        moving = tuple(uncertainty.moving(scenario) for scenario in asked.scenarios)
+        return dataclasses.replace(study, samples=points).ask(dataclasses.replace(asked, scenarios=moving))
 
     def take_bound(self, asked: Horizon, solved: Solved) -> None:
         """Take in what a question over a range of alpha says of all alphas: the sets are nested."""

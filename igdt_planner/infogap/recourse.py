@@ -195,7 +195,7 @@ class Recourse:
 
         def ask(point: Floats) -> tuple[float, Floats]:
             (cost,), (slopes,) = self.costs([{**direction, **self.price_direction(point)}], alpha)
-            return float(cost), alpha * slopes["price", ALIKE]
+            return float(cost), self.uncertainty.held.get("price", alpha) * slopes["price", ALIKE]
 
         def within(piece: npt.NDArray[np.bool_]) -> Peak:
             return peak(ask, lambda slope: shape.extreme(np.where(piece, slope, 0.0)), start, PEAK)
@@ -255,10 +255,10 @@ class Recourse:
     def reach(self, budget: float, most: float) -> Reach:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
-        Below 0, with an attack at ``most``, where not even the forecast is within the budget, or no end was found.
+        Below 0, with an attack at ``most``, where not even alpha 0 is within the budget, or no end was found.
         """
-        (forecast,), _ = self.costs([self.found.first], 0.0)
-        if forecast > budget * (1.0 + BREAK):
+        at_zero = self.worst(0.0).cost if self.uncertainty.held else self.costs([self.found.first], 0.0)[0][0]
+        if at_zero > budget * (1.0 + BREAK):
             return Reach(-1.0, self.worst(most), limited=True, proven=True)
         alpha, attack = most, self.worst(most)
         if attack.cost <= budget * (1.0 + BREAK):
@@ -314,4 +314,5 @@ class Recourse:
     def slope_along(self, direction: Direction, slopes: Slopes) -> float:
         """How the cost changes per unit of alpha along a direction."""
         deviations = self.uncertainty.deviations
-        return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in self.uncertainty.series())
+        moving = [(q, c) for q, c in self.uncertainty.series() if q not in self.uncertainty.held]
+        return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in moving)

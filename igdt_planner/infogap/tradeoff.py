@@ -9,7 +9,7 @@ import pandas as pd
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.question import answer
-from igdt_planner.infogap.worst_case import ambiguity, at_rest, why_no_corner
+from igdt_planner.infogap.worst_case import ambiguity, at_rest
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -19,7 +19,7 @@ MOST_POINTS = 1000
 
 
 def require_two(study: Study, points: int) -> None:
-    """Refuse a model without two uncertain quantities whose worst case is a corner, and too few points.
+    """Refuse a model without two uncertain quantities that may deviate, and too few points.
 
     Raises
     ------
@@ -33,17 +33,13 @@ def require_two(study: Study, points: int) -> None:
     if not 2 <= points <= MOST_POINTS:
         message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
         raise InputError.of(message, path="/study/points", got=points)
-    found = ambiguity(study, "robust")
-    if not found.corner:
-        message = f"a trade-off needs quantities whose worst case is a corner: {why_no_corner(found)}"
-        raise InputError.of(message, path="/model/uncertain")
 
 
 def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> pd.DataFrame:
     """The front between the alphas of a model's two quantities, by the epsilon-constraint method.
 
-    The second quantity is held at its worst within an alpha, from 0 to what it reaches alone; beside it the first one's
-    alpha is made as large as the budget allows.
+    The second quantity is held within an alpha, from 0 to what it reaches alone; beside it the first one's alpha is
+    made as large as the budget allows.
 
     Returns
     -------
@@ -84,16 +80,23 @@ def reached(
     base: Candidate,
     share: float,
 ) -> dict[str, Any]:
-    """Alpha of one quantity, its bound, and the AC verdict, with another one held at its worst within ``epsilon``."""
-    whole = session.study
+    """Alpha of one quantity, its bound, and the AC verdict, with another one held within ``epsilon``.
+
+    Where the worst point of both is a corner, the other one stands at its own, else anywhere within its own set.
+    """
+    whole, within = session.study, None
     session.tangents["robust"] = None
     try:
         if held is not None:
-            point = ambiguity(only(whole, held.quantity), "robust")
-            session.study = whole.realise(point.uncertainty.realise(point.first, epsilon))
             base = Candidate(dataclasses.replace(base.plan, dispatch=None), base.decisions)  # judged at the forecast
-        session.study = only(session.study, asked.quantity)
-        plan = answer(session, "robust", None, budget, base, (), share).plan
+        if held is None:
+            session.study = only(whole, asked.quantity)
+        elif ambiguity(whole, "robust").corner:
+            point = ambiguity(only(whole, held.quantity), "robust")
+            session.study = only(whole.realise(point.uncertainty.realise(point.first, epsilon)), asked.quantity)
+        else:
+            within = {held.quantity: epsilon}
+        plan = answer(session, "robust", None, budget, base, (), share, within).plan
     finally:
         session.study = whole
     verdict = plan.ac.verdict if plan.ac is not None else "not_checked"

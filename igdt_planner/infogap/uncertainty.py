@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -33,11 +33,14 @@ class UncertaintySet:
         Shape by quantity.
     components : mapping
         By quantity the buses or lines that deviate on their own; ``(-1,)`` where all deviate alike.
+    held : mapping
+        By quantity a radius that is its own; alpha is that of the others.
     """
 
     periods: tuple[int, ...]
     shapes: Mapping[Quantity, Shape]
     components: Mapping[Quantity, tuple[int, ...]]
+    held: Mapping[Quantity, float] = field(default_factory=dict)
 
     def series(self) -> list[tuple[Quantity, int]]:
         """Every series that deviates on its own: quantity and component."""
@@ -92,6 +95,10 @@ class UncertaintySet:
         series = self.sample(rng, count)
         return [self.direction({key: rows[n] for key, rows in series.items()}) for n in range(count)]
 
+    def moving(self, direction: Direction) -> Direction:
+        """What of a direction goes on with alpha."""
+        return {quantity: values for quantity, values in direction.items() if quantity not in self.held}
+
     def realise(self, direction: Direction, alpha: float, at: Realisation = FORECAST) -> Realisation:
         """The point at ``alpha`` along a direction; what would leave its physical range stands at the end of it.
 
@@ -100,11 +107,12 @@ class UncertaintySet:
         factors: dict[str, Factors] = {}
         for quantity, shape in self.shapes.items():
             most, values = shape.entry.physical_max, direction.get(quantity, 0.0)
+            radius = self.held.get(quantity, alpha)
             if isinstance(values, float | int):
-                factors[quantity] = float(min(max(0.0, 1.0 + values * alpha), most))
+                factors[quantity] = float(min(max(0.0, 1.0 + values * radius), most))
             else:
                 factors[quantity] = shortened(
-                    {k: float(min(max(0.0, 1.0 + v * alpha), most)) for k, v in values.items()}
+                    {k: float(min(max(0.0, 1.0 + v * radius), most)) for k, v in values.items()}
                 )
         return dataclasses.replace(at, **factors)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,8 +64,10 @@ class Ambiguity:
         return not self.doubts and not self.priced and self.rays is not None and len(self.rays) == 1
 
 
-def ambiguity(study: Study, sense: Sense) -> Ambiguity:
+def ambiguity(study: Study, sense: Sense, held: Mapping[Quantity, float] | None = None) -> Ambiguity:
     """The uncertainty set of a study and its worst directions (for an opportunity its best ones).
+
+    Quantities that are ``held`` have that radius, whatever alpha is.
 
     Raises
     ------
@@ -79,7 +82,8 @@ def ambiguity(study: Study, sense: Sense) -> Ambiguity:
     if not any(entry.weight for entry in study.model.uncertain):
         message = "the weights of all uncertain quantities are 0: nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
-    uncertainty, power, price = set_of(study), power_faults(study), price_faults(study)
+    uncertainty = dataclasses.replace(set_of(study), held=held or {})
+    power, price = power_faults(study), price_faults(study)
     if len(at_rest(study)) == len(uncertainty.shapes):
         message = "the uncertainty set is a point: psi, down and up of all quantities are 0, so nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0")
@@ -110,18 +114,6 @@ def at_rest(study: Study) -> list[Quantity]:
     """Uncertain quantities that cannot deviate: their weight, or all that their shape allows, is 0."""
     shapes = set_of(study).shapes
     return [quantity for quantity, shape in shapes.items() if not any(reach.any() for reach in shape.reach())]
-
-
-def why_no_corner(found: Ambiguity) -> str:
-    """Why no corner is known to be the worst, in words."""
-    if found.doubts:
-        return found.doubts[0].message
-    several = [
-        f"{shape.entry.shape} of {quantity}" for quantity, shape in found.uncertainty.shapes.items() if shape.common
-    ]
-    return (
-        f"shape {', '.join(several)} has more than one extreme point; fractional, envelope, interval and slope have one"
-    )
 
 
 def no_corner(quantity: Quantity) -> Finding:
@@ -159,6 +151,8 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
     limits = []
     side = 1.0 if sense == "robust" else -1.0
     for quantity, shape in found.uncertainty.shapes.items():
+        if quantity in found.uncertainty.held:
+            continue
         down, up = (float(reach.max(initial=0.0)) for reach in shape.reach())
         towards = 0.0 if quantity in found.doubted else side * WORSE[quantity]
         if down and towards <= 0.0:
@@ -316,4 +310,4 @@ def matters(study: Study, built: Iterable[Site], found: Ambiguity) -> bool:
     moving = {
         q for q, c in uncertainty.series() if q in found.doubted or uncertainty.deviations(found.first, q, c).any()
     }
-    return any(touches[quantity] for quantity in moving)
+    return any(touches[quantity] for quantity in moving - uncertainty.held.keys())

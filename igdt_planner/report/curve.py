@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from igdt_planner.report.marks import ROW, label_ends, mark_crossings
 from igdt_planner.report.style import BLUE, CYCLE, GREEN, INK, MUTED, RED, headline, new_figure, styled
-from igdt_planner.report.views import curve_view
+from igdt_planner.report.views import curve_view, unanswered
 
 ENVELOPE = "#6b7785"
 FIXED = tuple(colour for colour in CYCLE if colour not in (BLUE, GREEN, RED))
@@ -24,9 +24,14 @@ DOT = 3.0 / 72.0
 """Inches from the middle of a dot to its edge: an interval that is shorter hides beneath it."""
 
 
-class Drawn(NamedTuple):
-    """Points that have been drawn, their colour, and whether there is a shaded area between them."""
+MARK_STEP = 0.035
+"""Between marks of several curves at one budget, as a share of the height of the axes."""
 
+
+class Drawn(NamedTuple):
+    """Points that have been drawn, rows that have none, their colour, and whether there is a shaded area between."""
+
+    unanswered: pd.DataFrame
     points: pd.DataFrame
     colour: str
     shaded: bool
@@ -73,17 +78,17 @@ def curve_figure(
     drawn: list[Drawn] = []
     if robust is not None:
         points, colour = curve_view(robust), ENVELOPE if fixed else BLUE
-        drawn.append(Drawn(points, colour, _shade(axes, points, colour, rising=True)))
+        drawn.append(Drawn(unanswered(robust), points, colour, _shade(axes, points, colour, rising=True)))
         name = "robustness: survived for certain (at the points)" if not fixed else "plans chosen anew"
         _draw(axes, points, colour, "-", name)
     ends = []
     for (name, table), own in zip((fixed or {}).items(), cycle(FIXED), strict=False):
-        drawn.append(Drawn(curve_view(table), own, False))
+        drawn.append(Drawn(unanswered(table), curve_view(table), own, False))
         _draw(axes, drawn[-1].points, own, "-")
         ends.append((name, drawn[-1].points, own))
     if opportunity is not None:
         points = curve_view(opportunity)
-        drawn.append(Drawn(points, GREEN, _shade(axes, points, GREEN, rising=False)))
+        drawn.append(Drawn(unanswered(opportunity), points, GREEN, _shade(axes, points, GREEN, rising=False)))
         _draw(axes, points, GREEN, "--", "opportuneness: needed for a windfall")
     points = pd.concat([line.points for line in drawn], ignore_index=True)
     axes.set_xlabel(f"acceptable cost, {unit}" if unit else "acceptable cost")
@@ -92,6 +97,7 @@ def curve_figure(
     ]
     axes.set_ylabel(f"alpha: deviation from the forecast that is {' or '.join(names)}")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    _mark_unanswered(axes, drawn)
     _finish(axes, points, drawn)
     label_ends(axes, ends)
     mark_crossings(axes, marked, unit)
@@ -124,6 +130,19 @@ def _draw(axes: Axes, points: pd.DataFrame, colour: str, dashes: str, label: str
     if label and known.any():
         line, dot = dashes if known.sum() > 1 else "none", "o" if (known & sound).any() else "none"
         axes.plot([], [], color=colour, ls=line, lw=1.8, marker=dot, ms=6, mec="white", label=label)
+
+
+def _mark_unanswered(axes: Axes, drawn: Sequence[Drawn]) -> None:
+    """Marks at the lower edge where no alpha is within the budget, at the upper one where nothing limits it."""
+    for label, marker, unlimited in (("no alpha at this cost", "x", False), ("alpha without limit", "^", True)):
+        for place, line in enumerate(drawn, start=1):
+            budget = line.unanswered.loc[line.unanswered["unlimited"] == unlimited, "budget"]
+            if budget.empty:
+                continue
+            height = np.full(len(budget), 1.0 - MARK_STEP * place if unlimited else MARK_STEP * place)
+            style = {"color": line.colour, "ls": "none", "marker": marker, "ms": 5, "zorder": 4}
+            axes.plot(budget, height, transform=axes.get_xaxis_transform(), label=label, **style)
+            label = ""
 
 
 def _finish(axes: Axes, points: pd.DataFrame, drawn: Sequence[Drawn]) -> None:

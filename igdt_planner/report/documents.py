@@ -31,6 +31,7 @@ from igdt_planner.report.robustness_text import (
 )
 from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
 from igdt_planner.results.alternatives import alternatives_from_dict
+from igdt_planner.results.calibration import calibration_from_dict
 from igdt_planner.results.comparison import comparison_from_dict
 from igdt_planner.results.curve import Curve, curve_from_dict, curves_from_dict
 from igdt_planner.results.document import SCHEMA, plan_from_dict
@@ -41,7 +42,6 @@ from igdt_planner.results.front import Front, compare_fronts, front_from_dict, f
 from igdt_planner.results.probabilistic import probabilistic_from_dict
 from igdt_planner.results.tradeoff import tradeoff_from_dict
 from igdt_planner.results.worth import worth_from_dict
-from igdt_planner.witness.calibration import calibration_from_dict
 
 
 def report_document(document: Mapping[str, Any], folder: Path) -> tuple[str, list[Path]]:

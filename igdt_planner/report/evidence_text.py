@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
+from igdt_planner.results.calibration import Calibration
 from igdt_planner.results.evidence import Evidence
 from igdt_planner.results.probabilistic import Probabilistic
-from igdt_planner.witness.calibration import Calibration
 
 EVIDENCE_WORDS = """
 radius     multiple of alpha at which the rays near the worst case are looked at
@@ -52,6 +52,12 @@ def calibration_summary(found: Calibration) -> str:
     if found.alpha is not None:
         lines.append(f"alpha = {found.alpha:.4g} held on {percent(found.share_of_days_held)} of past days")
     lines += [f"not told of: {plain(name)}, left out of every number" for name in found.missing]
+    lines += [
+        f"{plain(row.quantity)}: {row.days_beyond_all} of {row.days} days lie inside no alpha; they are off to a side,"
+        " or in more periods, than its shape has"
+        for row in found.table[found.table["quantity"] != "all"].itertuples()
+        if row.days_beyond_all
+    ]
     titles = ("quantity", "errors", "inside", "times", "inside", "days", "inside", "held")
     rows = [
         (

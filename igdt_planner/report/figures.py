@@ -1,5 +1,7 @@
 """Every picture, and how it is written to a file."""
 
+from igdt_planner.report.alternatives import alternatives_figure
+from igdt_planner.report.calibration import calibration_figure
 from igdt_planner.report.curve import curve_figure
 from igdt_planner.report.dispatch import dispatch_figure
 from igdt_planner.report.drivers import drivers_figure
@@ -14,6 +16,8 @@ from igdt_planner.report.voltage import voltage_figure
 from igdt_planner.report.worth import worth_figure
 
 __all__ = [
+    "alternatives_figure",
+    "calibration_figure",
     "curve_figure",
     "dispatch_figure",
     "drivers_figure",

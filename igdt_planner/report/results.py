@@ -12,6 +12,7 @@ from igdt_planner.report.base import base_state
 from igdt_planner.report.files import write_whole
 from igdt_planner.report.tables import Tabled, write_csv, write_plan_tables
 from igdt_planner.results.alternatives import Alternatives
+from igdt_planner.results.calibration import Calibration
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.curve import Curve
 from igdt_planner.results.document import save_plan, to_json
@@ -20,7 +21,6 @@ from igdt_planner.results.fixed import FixedCurve
 from igdt_planner.results.front import Front, compare_fronts
 from igdt_planner.results.probabilistic import Probabilistic
 from igdt_planner.results.worth import Worth
-from igdt_planner.witness.calibration import Calibration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,15 +128,13 @@ def report_fronts(fronts: Sequence[Front], folder: Path) -> list[Path]:
 
 
 def report_calibration(found: Calibration, folder: Path) -> list[Path]:
-    """Write a calibration: as JSON, and as CSV its shares and the alphas that would have held."""
-    written = [found.save(folder / "calibration.json"), found.save(folder / "calibration.csv")]
-    return [*written, write_csv(found.alphas, folder / "calibration_alphas.csv")]
+    """Write a calibration: as JSON, as CSV its shares and the alphas that would have held, and its picture."""
+    return [*report_table(found, folder, "calibration"), write_csv(found.alphas, folder / "calibration_alphas.csv")]
 
 
 def report_alternatives(found: Alternatives, folder: Path) -> list[Path]:
-    """Write alternatives: as JSON, as CSV, and each plan as JSON."""
-    written = [found.save(folder / "alternatives.json"), found.save(folder / "alternatives.csv")]
-    return [*written, *save_plans(found.plans, folder)]
+    """Write alternatives: as JSON, as CSV, their picture, and each plan as JSON."""
+    return [*report_table(found, folder, "alternatives"), *save_plans(found.plans, folder)]
 
 
 def report_probabilistic(found: Probabilistic, folder: Path) -> list[Path]:

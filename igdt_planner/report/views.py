@@ -231,3 +231,11 @@ def curve_view(table: pd.DataFrame) -> pd.DataFrame:
     points["low"], points["high"] = ends.min(axis=1), ends.max(axis=1)
     shown: pd.DataFrame = points[points["budget"].notna() & points["low"].notna()]
     return shown.sort_values("budget", ignore_index=True)
+
+
+def unanswered(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a curve with a budget and neither alpha nor bound: ``budget, unlimited`` (nothing uncertain matters)."""
+    limits = table.get("alpha_limit", pd.Series(index=table.index, dtype=object))
+    rows = pd.DataFrame({"budget": pd.to_numeric(table["budget"]), "unlimited": limits.eq("unbounded")})
+    known = np.isfinite(table[["alpha", "alpha_bound"]].apply(pd.to_numeric, errors="coerce").astype(float)).any(axis=1)
+    return rows[rows["budget"].notna() & ~known]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,6 +14,9 @@ from igdt_planner.report.tables import Saved
 from igdt_planner.results.document import SCHEMA, clean, plan_to_dict, records
 from igdt_planner.results.document_schema import Number, Part, shape_of
 from igdt_planner.results.result_document import plans_at, require_result, rows_as_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Approach = shape_of(
     "Approach",
@@ -41,12 +44,12 @@ class Alternatives(Saved):
     ----------
     plans : mapping of str to Plan
         ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost over a few points like them, a
-        two-stage program), ``static robust`` (least cost at the worst corner of the radius) and ``info-gap`` (largest
+        two-stage program), ``static robust`` (least cost at the worst point of the radius) and ``info-gap`` (largest
         alpha within the budget). Each has its dispatch at the forecast and at the worst
         corner of the radius; none where there is no such dispatch.
     table : DataFrame
         ``approach, objective_forecast, objective_worst, objective_expected, mean, q0.95, share_over_budget,
-        share_broken, solve_s, status``: cost by AC at the forecast and at the worst corner of the radius; mean cost of
+        share_broken, solve_s, status``: cost by AC at the forecast and at the worst point of the radius; mean cost of
         the points of the stochastic program, each dispatched at least cost; mean, quantile and share over budget of
         samples inside the radius, run by the policy of :mod:`igdt_planner.sampled.policy`; share of them that leave a
         limit.
@@ -66,6 +69,12 @@ class Alternatives(Saved):
     def unit(self) -> str:
         """Unit of all costs."""
         return next(iter(self.plans.values())).model.unit
+
+    def plot(self) -> Figure:
+        """Cost of every plan at the forecast, in the samples and at the worst point, and the budget."""
+        from igdt_planner.report.alternatives import alternatives_figure  # matplotlib is slow to load
+
+        return alternatives_figure(self)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document; the runs are plan documents."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from igdt_planner.errors import InputError
 from igdt_planner.results.alternatives import Alternatives, alternatives_from_dict
+from igdt_planner.results.calibration import Calibration, calibration_from_dict
 from igdt_planner.results.comparison import Comparison, comparison_from_dict
 from igdt_planner.results.curve import Curve, curve_from_dict
 from igdt_planner.results.document import load_document
@@ -17,7 +18,6 @@ from igdt_planner.results.fixed import FixedCurve, fixed_from_dict
 from igdt_planner.results.probabilistic import Probabilistic, probabilistic_from_dict
 from igdt_planner.results.tradeoff import Tradeoff, tradeoff_from_dict
 from igdt_planner.results.worth import Worth, worth_from_dict
-from igdt_planner.witness.calibration import Calibration, calibration_from_dict
 
 Result = (
     Curve | FixedCurve | Comparison | Tradeoff | Drivers | Worth | Evidence | Calibration | Alternatives | Probabilistic

@@ -16,19 +16,19 @@ from igdt_planner.baseline import baseline
 from igdt_planner.budget import exceeds
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import Finding, InputError
-from igdt_planner.formulation.solution import read_decisions
+from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.fixed_plan import held_in
-from igdt_planner.infogap.question import answer, repeated
+from igdt_planner.infogap.question import answer
 from igdt_planner.infogap.recourse import Recourse
-from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner, why_no_corner
+from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner
 from igdt_planner.model import Model, load_model
-from igdt_planner.outcome import blank_plan
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.results.alternatives import Alternatives, Approach
 from igdt_planner.sampled import operate_samples, require_sampling
-from igdt_planner.session import Candidate, OnEvent, Session, schedule_of
-from igdt_planner.study import Direction, Study
+from igdt_planner.session import Candidate, OnEvent, Session
+from igdt_planner.study import Direction
 from igdt_planner.witness.evidence import within
+from igdt_planner.witness.two_stage import static_robust, two_stage
 
 ROBUST_SHARE, STATIC_SHARE, STOCHASTIC_SHARE = 0.3, 0.2, 0.25
 """Shares of the time limit of info-gap, static robust and stochastic plan; the rest is the baseline's."""
@@ -58,8 +58,9 @@ def alternatives(
     beta : float
         The budget is ``(1 + beta)`` times the cost of the deterministic plan.
     radius : float, optional
-        At whose worst corner costs are minimised and compared, and inside which samples are drawn; the alpha of the
-        info-gap plan unless given.
+        At whose worst point costs are minimised and compared, and inside which samples are drawn; the alpha of the
+        info-gap plan unless given. The worst point is the corner, where the model's structure justifies one, else the
+        costliest that the adversary finds for each plan.
     scenarios : int
         Samples over which the stochastic program minimises the mean cost: each is a copy of the problem.
     samples, seed : int
@@ -70,18 +71,18 @@ def alternatives(
     Raises
     ------
     InputError
-        Bad input, or a model whose structure does not justify the corner.
+        Bad input, or no deterministic plan to compare with.
     """
     require_numbers(beta, radius, samples, scenarios, seed)
     with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
-        found = justified(session)
+        found = ambiguity(session.study, "robust")
         base, robust, budget = least_cost_and_largest_alpha(session, beta)
         radius = alpha_of(robust.plan) if radius is None else radius
         require_physical(radius, alpha_limit(session.study, found, "robust"))
-        static = static_robust(session, found, radius)
+        static = static_robust(session, found, radius, starts_of([robust, base]), STATIC_SHARE)
         drawn = found.uncertainty.draw(np.random.default_rng(seed), scenarios)
         points = [found.uncertainty.realise(direction, radius) for direction in drawn]
-        stochastic = two_stage(session, points, starts_of([robust, static, base]))
+        stochastic = two_stage(session, points, starts_of([robust, static, base]), STOCHASTIC_SHARE)
         candidates = {"deterministic": base, "stochastic": stochastic, "static robust": static, "info-gap": robust}
         plans = {name: at_both_ends(session, candidate, found, radius) for name, candidate in candidates.items()}
         expected = {name: expected_cost(session, one, found, drawn, radius) for name, one in candidates.items()}
@@ -131,15 +132,6 @@ def require_numbers(beta: float, radius: float | None, samples: int, scenarios: 
         raise InputError(findings)
 
 
-def justified(session: Session) -> Ambiguity:
-    """The uncertainty set of a session's study, whose worst corner must be known."""
-    found = ambiguity(session.study, "robust")
-    if not found.corner:
-        message = f"costs are compared at the worst corner, and none is known: {why_no_corner(found)}"
-        raise InputError([Finding(message, "/model/uncertain"), *found.doubts])
-    return found
-
-
 def least_cost_and_largest_alpha(session: Session, beta: float) -> tuple[Candidate, Candidate, float]:
     """The deterministic and the info-gap plan, and the budget that goes from the one to the other."""
     base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
@@ -157,16 +149,6 @@ def require_physical(radius: float, most: float) -> None:
         raise InputError.of(message, path="/study/radius", got=radius)
 
 
-def static_robust(session: Session, found: Ambiguity, radius: float) -> Candidate:
-    """Least cost at the worst corner of a radius: what a robust counterpart with a chosen set asks for."""
-    forecast: Study = session.study
-    session.study = forecast.realise(corner(found, radius))
-    try:
-        return baseline(session, STATIC_SHARE)
-    finally:
-        session.study = forecast
-
-
 def expected_cost(
     session: Session, candidate: Candidate, found: Ambiguity, drawn: Sequence[Direction], radius: float
 ) -> float:
@@ -178,55 +160,21 @@ def expected_cost(
     return float(np.mean(costs)) if np.isfinite(costs).all() else math.nan
 
 
-def two_stage(session: Session, points: Sequence[Realisation], starts: Sequence[Mapping[str, float]]) -> Candidate:
-    """Least mean cost over some points: sites, topology and schedule before, dispatch after the point is known.
-
-    Its dispatch is the one at the forecast.
-    """
-    begun, study = time.monotonic(), session.study
-    solved = session.solver.solve(
-        study.expect(points),
-        time_limit_s=session.limit(STOCHASTIC_SHARE),
-        gap=session.gap,
-        starts=[repeated(start, len(points)) for start in starts],
-        explore=False,
-        exact=False,
-    )
-    if solved.answer.x is None:
-        return Candidate(blank_plan(study, "solve", solved), None)
-    decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-    run = session.dispatch(decisions, study, schedule_of(solved.values))
-    plan = blank_plan(study, "solve", solved, decisions)
-    if run is not None:
-        plan = dataclasses.replace(
-            plan,
-            status="feasible",
-            objective=run.verdict.objective,
-            model_objective=solved.answer.value,
-            bound=None,
-            dispatch=run.dispatch,
-            dispatch_forecast=run.dispatch,
-            ac=run.verdict,
-            ac_forecast=run.verdict,
-            redispatched=True,
-            decided_by="redispatch",
-        )
-    return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions)
-
-
 def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radius: float) -> Plan:
-    """A plan with its dispatch at the forecast and at the worst corner of a radius, its storage schedule kept.
+    """A plan with its dispatch at the forecast and at its worst point of a radius, its storage schedule kept.
 
-    The schedule is that of the plan's own dispatch: at the worst corner of the two robust ones. Objective and verdict
-    are those at the worst corner, of which nothing is proven; a robust plan of that alpha stays as it is.
+    The schedule is that of the plan's own dispatch: at the worst point of the two robust ones. Objective and verdict
+    are those at the worst point, of which nothing is proven; a robust plan of that alpha stays as it is.
     """
     begun, plan, decisions = time.monotonic(), candidate.plan, candidate.decisions
     if decisions is None or plan.dispatch is None or plan.robustness.get("alpha") == radius:
         return plan
     schedule = held_in(session.study, plan)
     forecast = session.dispatch(decisions, session.study, schedule)
-    worst = session.dispatch(decisions, session.study.realise(corner(found, radius)), schedule)
-    words = f"dispatched at the worst corner of radius {radius:g}, for comparison with other plans"
+    worst = session.dispatch(
+        decisions, session.study.realise(worst_point(session, decisions, found, schedule, radius)), schedule
+    )
+    words = f"dispatched at the worst point of radius {radius:g}, for comparison with other plans"
     return dataclasses.replace(
         plan,
         status="feasible" if worst is not None else "no_plan",
@@ -244,6 +192,15 @@ def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radiu
         warnings=(*plan.warnings, words),
         seconds=plan.seconds + time.monotonic() - begun,
     )
+
+
+def worst_point(
+    session: Session, decisions: Decisions, found: Ambiguity, schedule: Mapping[str, float] | None, radius: float
+) -> Realisation:
+    """The corner of a radius, or the costliest point that the adversary finds for decisions."""
+    if found.corner:
+        return corner(found, radius)
+    return found.uncertainty.realise(Recourse(session, decisions, found, schedule).worst(radius).direction, radius)
 
 
 def row(name: str, plan: Plan, radius: float, budget: float, samples: int, seed: int) -> dict[str, Any]:

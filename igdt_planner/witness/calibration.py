@@ -7,12 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
 
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import Finding, InputError
@@ -21,10 +20,7 @@ from igdt_planner.infogap.worst_case import WORSE, corner_faults
 from igdt_planner.interchange.history import read_history
 from igdt_planner.model import Model, Quantity, Uncertain, load_model
 from igdt_planner.plan import Plan
-from igdt_planner.report.tables import Saved
-from igdt_planner.results.document import SCHEMA, clean, records
-from igdt_planner.results.document_schema import Number, Part
-from igdt_planner.results.result_document import require_result, rows_as_table
+from igdt_planner.results.calibration import ERROR_COLUMNS, SERIES_COLUMNS, Calibration
 from igdt_planner.study import resolve
 
 Floats = npt.NDArray[np.float64]
@@ -32,116 +28,8 @@ Floats = npt.NDArray[np.float64]
 Named = tuple[str, Quantity, str]
 """Day, quantity and component of a series of errors."""
 
-SERIES_COLUMNS = ["day", "quantity", "component", "needed_alpha", "needed_alpha_worse"]
-ERROR_COLUMNS = ["time", *SERIES_COLUMNS[:3], "error", *SERIES_COLUMNS[3:]]
-SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-"""Shares of days for which the alpha that would have held on them is told."""
 INSIDE = 1e-9
 """By how much rounding may carry an error at the very edge beyond alpha."""
-
-
-class Share(Part):
-    """What lies inside alpha, of one quantity or of all."""
-
-    quantity: str
-    errors: int
-    share_inside: Number
-    times: int
-    share_times_inside: Number
-    days: int
-    share_days_inside: Number
-    share_days_held: Number
-
-
-class Needed(Part):
-    """The alpha that holds a share of the days; null where none does."""
-
-    share_of_days: float
-    alpha: Number
-    alpha_worse: Number
-
-
-@dataclass(frozen=True)
-class Calibration(Saved):
-    """How alpha compares with past errors of the forecast.
-
-    Attributes
-    ----------
-    alpha : float or None
-        Radius that is judged; None where none was given.
-    table : DataFrame
-        ``quantity, errors, share_inside, times, share_times_inside, days, share_days_inside, share_days_held``, by
-        quantity and jointly; the last row is all quantities together. Shares that lie inside alpha: of single errors,
-        of times and of days at which all of them are inside, and of days on which none is beyond alpha to the worse
-        side. NaN without an alpha; shares of errors and times also where a shape binds the periods of a day together.
-    alphas : DataFrame
-        ``share_of_days, alpha, alpha_worse``: the smallest alpha that would have held on at least that share; infinite
-        where none does.
-    missing : tuple of str
-        Uncertain quantities of the model that the history does not tell of: they are left out of every number.
-    errors : DataFrame
-        ``time, day, quantity, component, error, needed_alpha, needed_alpha_worse``: relative error of every row, the
-        smallest alpha whose set contains it, and the same where only errors to the worse side count. NaN where the
-        shape of the quantity binds the periods of a day together: there no error has an alpha of its own.
-    series : DataFrame
-        ``day, quantity, component, needed_alpha, needed_alpha_worse``: the smallest alpha whose set contains all errors
-        of a component on a day; infinite where none does. Errors and series are empty where the calibration was read
-        from its document, which leaves them out; all else is there.
-    """
-
-    alpha: float | None
-    table: pd.DataFrame
-    alphas: pd.DataFrame
-    missing: tuple[str, ...]
-    errors: pd.DataFrame
-    series: pd.DataFrame
-
-    @property
-    def days(self) -> pd.DataFrame:
-        """``day, needed_alpha, needed_alpha_worse``: the smallest alpha that held all day, for all quantities."""
-        return largest(self.series, "day")
-
-    @property
-    def share_of_days_held(self) -> float | None:
-        """Share of past days on which nothing was further off to the worse side than alpha."""
-        return None if self.alpha is None else float(self.table["share_days_held"].iloc[-1])
-
-    def to_dict(self) -> dict[str, Any]:
-        """One JSON document."""
-        return clean(
-            {
-                "schema": SCHEMA,
-                "kind": "calibration",
-                "alpha": self.alpha,
-                "share_of_days_held": self.share_of_days_held,
-                "missing": list(self.missing),
-                "shares": records(self.table),
-                "alphas": records(self.alphas),
-            }
-        )
-
-
-class CalibrationDocument(Part):
-    """What its document holds; all else in it follows from these."""
-
-    alpha: Number
-    missing: list[str]
-    shares: Annotated[list[Share], Field(min_length=1)]
-    alphas: list[Needed]
-
-
-def calibration_from_dict(document: Mapping[str, Any]) -> Calibration:
-    """A calibration from its JSON document: all but the single errors and series.
-
-    Raises
-    ------
-    InputError
-        When the document is not one of this schema.
-    """
-    require_result(document, "calibration", CalibrationDocument)
-    shares, alphas = rows_as_table(document["shares"], Share), rows_as_table(document["alphas"], Needed)
-    nothing = (pd.DataFrame(columns=columns) for columns in (ERROR_COLUMNS, SERIES_COLUMNS))
-    return Calibration(document["alpha"], shares, alphas.fillna(np.inf), tuple(document["missing"]), *nothing)
 
 
 def calibrate(
@@ -199,7 +87,7 @@ def calibrate(
     errors, series = held_against(rows, days, worse_sides(plan))
     told = set(rows["quantity"])
     missing = tuple(name for name in days if name not in told)
-    return Calibration(alpha, shares_of(errors, series, alpha), alphas_of(series), missing, errors, series)
+    return Calibration(alpha, shares_of(errors, series, alpha), largest(series, "day"), missing, errors, series)
 
 
 def shares_of(errors: pd.DataFrame, series: pd.DataFrame, alpha: float | None) -> pd.DataFrame:
@@ -224,17 +112,8 @@ def shares_row(name: str, errors: pd.DataFrame, series: pd.DataFrame, alpha: flo
         "days": len(days),
         "share_days_inside": covered(days["needed_alpha"], alpha),
         "share_days_held": covered(days["needed_alpha_worse"], alpha),
+        "days_beyond_all": int(np.isinf(days["needed_alpha"]).sum()),
     }
-
-
-def alphas_of(series: pd.DataFrame) -> pd.DataFrame:
-    """The smallest alpha that would have held on at least each share of days."""
-    days, rows = largest(series, "day"), []
-    for share in SHARES:
-        place = math.ceil(share * len(days) - 1e-9) - 1
-        least = [np.sort(days[name].to_numpy(float))[place] for name in ("needed_alpha", "needed_alpha_worse")]
-        rows.append((share, *map(float, least)))
-    return pd.DataFrame(rows, columns=list(Needed.model_fields))
 
 
 @dataclass(frozen=True)

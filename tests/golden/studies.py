@@ -8,6 +8,7 @@ from typing import Any
 
 from igdt_planner.case import Case, load_case
 from igdt_planner.model import Model
+from igdt_planner.plan import FORECAST, Realisation
 from igdt_planner.study import Horizon, Study, Within, resolve
 
 HALF_BASE_CURRENT_KA = 5.0 / (math.sqrt(3.0) * 10.0)
@@ -187,12 +188,14 @@ MODELS = {
 
 
 def tiny(name: str) -> Study:
-    """One of the tiny studies of ``MODELS``, or ``opportunity``, ``best_point`` or ``scenarios``."""
+    """One of the tiny studies of ``MODELS``, or ``opportunity``, ``best_point``, ``scenarios`` or ``costliest``."""
     if name == "best_point":
         deviating = frozenset(key for face in BEST_POINT.within for key in face.factors)
         return study(CASE, DECIDED).deviate(deviating).ask(BEST_POINT)
     if name == "opportunity":
         return study(CASE, ROBUST).ask(BEST_CORNER)
+    if name == "costliest":
+        return study(CASE, SCENARIOS).withstand([FORECAST, Realisation(price=1.5)])
     if name == "scenarios":
         return study(CASE, SCENARIOS).ask(BOTH_WAYS)
     plain = study(FED_TWICE if name == "two_sources" else CASE, MODELS[name])
