@@ -1,11 +1,10 @@
 """A robust plan beside its alternatives: who is best at what, on four buses."""
 
-from typing import Any
-
 import pytest
 from hand import hand, uncertain
 
 import igdt_planner as ip
+from igdt_planner.model import Model
 from igdt_planner.plan import Realisation
 from igdt_planner.session import Session
 from igdt_planner.witness.two_stage import two_stage
@@ -72,16 +71,16 @@ def test_plans_stand_where_their_numbers_say() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings",
+    "model",
     [
-        uncertain("dg_availability", "load", shape="budgeted", gamma=1),
-        uncertain("dg_availability") | {"dg.technologies.0.must_take": True},
+        hand("islanded", uncertain("dg_availability", "load", shape="budgeted", gamma=1)),
+        hand("connected", uncertain("dg_availability") | {"dg.technologies.0.must_take": True}),
     ],
     ids=["budgeted", "must take"],
 )
-def test_without_a_corner_the_costliest_point_takes_its_place(settings: dict[str, Any]) -> None:
+def test_without_a_corner_the_costliest_point_takes_its_place(model: Model) -> None:
     """At a radius of alpha the least cost at the worst point is the budget, which the info-gap plan just keeps."""
-    found = ip.alternatives("feeder4", hand("islanded", settings), 0.2, samples=50, scenarios=2)
+    found = ip.alternatives("feeder4", model, 0.2, samples=50, scenarios=2)
     table = found.table.set_index("approach")
     assert found.plans["info-gap"].robustness["worst_case"]["method"] == "column_and_constraint_generation"
     worst = table["objective_worst"]

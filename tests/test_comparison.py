@@ -14,7 +14,7 @@ from test_igdt import stated
 
 import igdt_planner as ip
 from igdt_planner.infogap.fixed_plan import rising
-from igdt_planner.model import override
+from igdt_planner.model import Model, override
 from igdt_planner.plan import Plan
 from igdt_planner.results.comparison import crossings
 
@@ -328,12 +328,14 @@ def test_trade_off_by_hand_ends_at_the_alphas_of_each_alone() -> None:
     assert front["verdict"].tolist() == ["feasible"] * 3
 
 
+FEW = hand("islanded", uncertain("dg_availability", "load", shape="budgeted", gamma=1))
+UNWANTED = hand("connected", uncertain("dg_availability", "load") | {"dg.technologies.0.must_take": True})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {"dg.technologies.0.must_take": True}])
-def test_points_of_a_trade_off_without_a_corner_are_questions_with_weights(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("model", [FEW, UNWANTED], ids=["budgeted", "must take"])
+def test_points_of_a_trade_off_without_a_corner_are_questions_with_weights(model: Model) -> None:
     """What survives ``x`` of DG beside ``y`` of load reaches alpha 1 where ``x`` and ``y`` are the weights."""
-    few = {"shape": "budgeted", "gamma": 1}
-    model = hand("islanded", uncertain("dg_availability", "load", **few) | settings)
     found = ip.tradeoff("feeder4", model, 0.28, points=3)
     assert found.table["verdict"].tolist() == ["feasible"] * 3
     assert found.table["objective"].tolist() == pytest.approx([found.budget] * 3, rel=2e-3)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.question import answer
-from igdt_planner.infogap.worst_case import ambiguity, at_rest
+from igdt_planner.infogap.worst_case import ambiguity, at_rest, corner
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -55,7 +56,7 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     first, second = study.model.uncertain
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * (base.plan.objective or 0.0)
-    alone = reached(session, second, None, 0.0, budget, base, share)
+    alone = reached(session, second, {}, budget, base, share)
     most = alone["alpha"]
     if most is None:
         message = f"{second.quantity} alone never reaches the budget: there is nothing to trade"
@@ -63,39 +64,33 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     rows = []
     for n in range(points):
         epsilon = most * n / (points - 1)
-        found = reached(session, first, second, epsilon, budget, base, share)
-        if n == points - 1 and found["alpha"] is None:  # the plan that took the second quantity so far is one
-            found |= {"alpha": 0.0, "objective": alone["objective"], "verdict": alone["verdict"]}
+        found = reached(session, first, {second.quantity: epsilon} if epsilon else {}, budget, base, share)
+        if found["objective"] is None:  # the plan that takes the second quantity farthest is one
+            cost = alone["objective"] if n == points - 1 else None
+            found |= {"alpha": 0.0, "objective": cost, "verdict": alone["verdict"]}
         names = {"alpha": f"alpha_{first.quantity}", "bound": f"bound_{first.quantity}"}
         rows.append({names.get(k, k): v for k, v in found.items()} | {f"alpha_{second.quantity}": epsilon})
     return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))
 
 
 def reached(
-    session: Session,
-    asked: Uncertain,
-    held: Uncertain | None,
-    epsilon: float,
-    budget: float,
-    base: Candidate,
-    share: float,
+    session: Session, asked: Uncertain, held: Mapping[Quantity, float], budget: float, base: Candidate, share: float
 ) -> dict[str, Any]:
-    """Alpha of one quantity, its bound, and the AC verdict, with another one held within ``epsilon``.
+    """Alpha of one quantity, its bound, and the AC verdict, with the other one at the forecast or held within a radius.
 
-    Where the worst point of both is a corner, the other one stands at its own, else anywhere within its own set.
+    Where the worst point of both is a corner, the one held stands at its own, else anywhere within its own set.
     """
     whole, within = session.study, None
     session.tangents["robust"] = None
     try:
-        if held is not None:
+        if held:
             base = Candidate(dataclasses.replace(base.plan, dispatch=None), base.decisions)  # judged at the forecast
-        if held is None:
-            session.study = only(whole, asked.quantity)
-        elif ambiguity(whole, "robust").corner:
-            point = ambiguity(only(whole, held.quantity), "robust")
-            session.study = only(whole.realise(point.uncertainty.realise(point.first, epsilon)), asked.quantity)
+        if held and not ambiguity(whole, "robust").corner:
+            within = held
         else:
-            within = {held.quantity: epsilon}
+            for quantity, radius in held.items():
+                session.study = whole.realise(corner(ambiguity(only(whole, quantity), "robust"), radius))
+            session.study = only(session.study, asked.quantity)
         plan = answer(session, "robust", None, budget, base, (), share, within).plan
     finally:
         session.study = whole

@@ -34,11 +34,11 @@ def alternatives_figure(found: Alternatives, title: str = "A robust plan beside 
     Figure
     """
     names = found.table["approach"].tolist()
-    rows, height = np.arange(len(names)), 2.2 + ROW * len(names)
+    rows, height = np.arange(len(names)), 1.9 + ROW * len(names)
     figure = new_figure(7.6, height)
-    axes = figure.add_axes((0.17, 1.35 / height, 0.79, ROW * len(names) / height))
+    axes = figure.add_axes((0.17, 1.05 / height, 0.79, ROW * len(names) / height))
     costs = found.table[list(MARKS)].to_numpy(float)
-    for row, own in zip(rows, costs, strict=True):
+    for row, own in enumerate(costs):
         known = own[np.isfinite(own)]
         if len(known):
             axes.hlines(row, known.min(), known.max(), color=MUTED, lw=1.0, alpha=0.5, zorder=1)
@@ -51,6 +51,6 @@ def alternatives_figure(found: Alternatives, title: str = "A robust plan beside 
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"cost by AC power flow, {found.unit}")
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (ROW * len(names))), ncols=3, fontsize=8)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.21, -0.48 / (ROW * len(names))), ncols=3, fontsize=8)
     headline(figure, title, f"{found.samples:,} samples inside radius {found.radius:.4g}, seed {found.seed}")
     return figure

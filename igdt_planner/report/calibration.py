@@ -26,8 +26,8 @@ def calibration_figure(found: Calibration, title: str = "What alpha held of the 
     -------
     Figure
     """
-    figure = new_figure(7.6, 4.4)
-    axes = figure.add_axes((0.095, 0.27, 0.875, 0.53))
+    figure = new_figure(7.6, 4.0)
+    axes = figure.add_axes((0.095, 0.24, 0.875, 0.56))
     both, worse = (found.days[name].to_numpy(float) for name in ("needed_alpha", "needed_alpha_worse"))
     finite = np.concatenate([both, worse])[np.isfinite(np.concatenate([both, worse]))]
     end = 1.08 * max([*finite.tolist(), found.alpha or 0.0]) or 1.0
@@ -42,7 +42,7 @@ def calibration_figure(found: Calibration, title: str = "What alpha held of the 
     axes.set_xlim(0.0, end)
     axes.set_ylim(-0.02, 1.04)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel("alpha: deviation from the forecast")
+    axes.set_xlabel("alpha")
     axes.set_ylabel("share of past days")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.2), ncols=2, fontsize=8)
     headline(figure, title, subtitle)

@@ -24,7 +24,7 @@ DOT = 3.0 / 72.0
 """Inches from the middle of a dot to its edge: an interval that is shorter hides beneath it."""
 
 
-MARK_STEP = 0.035
+MARK_STEP = 0.02
 """Between marks of several curves at one budget, as a share of the height of the axes."""
 
 
@@ -140,8 +140,8 @@ def _mark_unanswered(axes: Axes, drawn: Sequence[Drawn]) -> None:
             if budget.empty:
                 continue
             height = np.full(len(budget), 1.0 - MARK_STEP * place if unlimited else MARK_STEP * place)
-            style = {"color": line.colour, "ls": "none", "marker": marker, "ms": 5, "zorder": 4}
-            axes.plot(budget, height, transform=axes.get_xaxis_transform(), label=label, **style)
+            edge = axes.get_xaxis_transform()
+            axes.plot(budget, height, marker, color=line.colour, ms=5, zorder=4, label=label, transform=edge)
             label = ""
 
 

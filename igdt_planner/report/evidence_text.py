@@ -52,12 +52,11 @@ def calibration_summary(found: Calibration) -> str:
     if found.alpha is not None:
         lines.append(f"alpha = {found.alpha:.4g} held on {percent(found.share_of_days_held)} of past days")
     lines += [f"not told of: {plain(name)}, left out of every number" for name in found.missing]
-    lines += [
-        f"{plain(row.quantity)}: {row.days_beyond_all} of {row.days} days lie inside no alpha; they are off to a side,"
-        " or in more periods, than its shape has"
-        for row in found.table[found.table["quantity"] != "all"].itertuples()
-        if row.days_beyond_all
-    ]
+    single = found.table[found.table["quantity"] != "all"]
+    for quantity, beyond, count in single[["quantity", "days_beyond_all", "days"]].itertuples(index=False):
+        if beyond:
+            why = "they are off to a side, or in more periods, than its shape has"
+            lines.append(f"{plain(quantity)}: {beyond} of {count} days lie inside no alpha; {why}")
     titles = ("quantity", "errors", "inside", "times", "inside", "days", "inside", "held")
     rows = [
         (

@@ -238,4 +238,5 @@ def unanswered(table: pd.DataFrame) -> pd.DataFrame:
     limits = table.get("alpha_limit", pd.Series(index=table.index, dtype=object))
     rows = pd.DataFrame({"budget": pd.to_numeric(table["budget"]), "unlimited": limits.eq("unbounded")})
     known = np.isfinite(table[["alpha", "alpha_bound"]].apply(pd.to_numeric, errors="coerce").astype(float)).any(axis=1)
-    return rows[rows["budget"].notna() & ~known]
+    shown: pd.DataFrame = rows[rows["budget"].notna() & ~known]
+    return shown

@@ -65,7 +65,7 @@ def generated(session: Session, found: Ambiguity, radius: float, starts: Starts,
         attack = Recourse(session, decisions, found, schedule).worst(radius)
         if best is None or attack.cost < best[0]:
             best = attack.cost, solved, decisions
-        closed = attack.cost <= (solved.answer.value or 0.0) * (1.0 + session.gap)
+        closed = attack.cost <= (solved.answer.value or 0.0) * (1.0 + session.asked_gap)
         if closed or len(directions) == MOST_POINTS or attack.direction in directions or time.monotonic() > deadline:
             break
         directions.append(attack.direction)
