@@ -223,10 +223,10 @@ def test_what_is_no_request_at_all(request_: object) -> None:
     assert faults(request_)
 
 
-def test_corner_that_is_not_justified_is_bad_input() -> None:
+def test_trade_off_of_one_quantity_is_bad_input() -> None:
     request = stored("tradeoff")
-    request["model"]["inline"]["dg"]["technologies"][0]["must_take"] = True
-    assert "whose worst case is a corner" in faults(request)["/model/uncertain"]
+    del request["model"]["inline"]["uncertain"][1]
+    assert "between two uncertain quantities" in faults(request)["/model/uncertain"]
 
 
 def test_sweep_of_opportunities() -> None:
