@@ -52,8 +52,7 @@ def static_robust(session: Session, found: Ambiguity, radius: float, starts: Sta
 def generated(session: Session, found: Ambiguity, radius: float, starts: Starts, share: float) -> Candidate:
     """Least cost at the costliest point known, to which the adversary adds until the plan costs no more anywhere."""
     begun, study = time.monotonic(), session.study.switched_once()
-    deadline, waits = begun + session.limit(share), study.model.stages.storage == "wait_and_see"
-    directions = [found.first]
+    deadline, directions = begun + session.limit(share), [found.first]
     best: tuple[float, Solved, Decisions] | None = None
     while True:
         points = [found.uncertainty.realise(direction, radius) for direction in directions]
@@ -61,12 +60,12 @@ def generated(session: Session, found: Ambiguity, radius: float, starts: Starts,
         decisions = decisions_of(solved)
         if decisions is None:
             break
-        schedule = None if waits else schedule_of(solved.values)
-        attack = Recourse(session, decisions, found, schedule).worst(radius)
+        attack = Recourse(session, decisions, found, held(study, solved)).worst(radius)
         if best is None or attack.cost < best[0]:
             best = attack.cost, solved, decisions
         closed = attack.cost <= (solved.answer.value or 0.0) * (1.0 + session.asked_gap)
-        if closed or len(directions) == MOST_POINTS or attack.direction in directions or time.monotonic() > deadline:
+        over = solved.cancelled or time.monotonic() > deadline or len(directions) == MOST_POINTS
+        if closed or over or attack.direction in directions:
             break
         directions.append(attack.direction)
         starts = [decisions.binaries, *starts]
@@ -92,11 +91,16 @@ def decisions_of(solved: Solved) -> Decisions | None:
     return None if solved.answer.x is None else read_decisions(solved.formulation, solved.values, solved.binaries)
 
 
+def held(study: Study, solved: Solved) -> Mapping[str, float] | None:
+    """The schedule of storage that was found, where it stands before the uncertain values are known."""
+    return schedule_of(solved.values) if study.model.stages.storage == "here_and_now" else None
+
+
 def at_forecast(session: Session, solved: Solved, decisions: Decisions | None, begun: float) -> Candidate:
     """The plan of decisions, dispatched at the forecast."""
     study = session.study
     plan = blank_plan(study, "solve", solved, decisions)
-    run = session.dispatch(decisions, study, schedule_of(solved.values)) if decisions is not None else None
+    run = session.dispatch(decisions, study, held(study, solved)) if decisions is not None else None
     if run is not None:
         plan = dataclasses.replace(
             plan,
