@@ -11,7 +11,7 @@ from igdt_planner.ac.check import check
 from igdt_planner.baseline import baseline
 from igdt_planner.dominance import Floats
 from igdt_planner.epsilon import keeps, trace
-from igdt_planner.errors import Finding, InputError, SolverError, nearest
+from igdt_planner.errors import Finding, InputError, SolverError, is_whole, nearest
 from igdt_planner.model import TERM_UNITS, Model, Term, TermLimit
 from igdt_planner.outcome import relative_gap
 from igdt_planner.plan import Plan, Status
@@ -231,14 +231,14 @@ def require(objectives: Sequence[str], method: str, points: int, evaluations: in
     if method not in METHODS:
         message = f"there is no method {method!r}; known are {', '.join(METHODS)}"
         findings.append(Finding(message, "/study/method", method, hint=nearest(method, METHODS)))
-    if points < 2 or points ** max(1, len(objectives) - 1) > MOST_POINTS:
+    if not is_whole(points) or points < 2 or points ** max(1, len(objectives) - 1) > MOST_POINTS:
         message = f"points {points}: at least 2 a limited objective, and at most {MOST_POINTS} limits in all"
         findings.append(Finding(message, "/study/points", points))
-    if evaluations < 1:
+    if not is_whole(evaluations) or evaluations < 1:
         message = f"evaluations {evaluations}: at least one AC power flow is needed"
         findings.append(Finding(message, "/study/evaluations", evaluations))
-    if seed < 0:
-        findings.append(Finding(f"seed {seed} must be 0 or more", "/options/seed", seed))
+    if not is_whole(seed) or seed < 0:
+        findings.append(Finding(f"seed {seed} must be a whole number of 0 or more", "/options/seed", seed))
     if findings:
         raise InputError(findings)
     if method == "nsga2":

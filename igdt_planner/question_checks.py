@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence, Sized
-from numbers import Real
 
-from igdt_planner.errors import Finding, InputError
+from igdt_planner.errors import Finding, InputError, is_number
 from igdt_planner.plan import Plan
 from igdt_planner.results.comparison import RESERVED
 from igdt_planner.results.curve import Curve
@@ -92,11 +91,6 @@ def differences(one: Plan, other: Plan) -> list[str]:
         "uncertain quantities": (one.model.uncertain, other.model.uncertain),
     }
     return [what for what, (own, its) in compared.items() if own != its]
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a real number, of Python or of numpy; true and false are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def require_grid(betas: Sequence[float], *, single: bool = False) -> None:

@@ -101,3 +101,6 @@ def test_bad_numbers_at_once() -> None:
     with pytest.raises(ip.InputError) as refused:
         ip.alternatives("feeder4", hand("connected"), -0.1, radius=-1.0, samples=0)
     assert [finding.path for finding in refused.value.findings] == ["/study/samples", "/study/beta", "/study/radius"]
+    with pytest.raises(ip.InputError) as refused:
+        ip.alternatives("feeder4", hand("connected"), "x", samples=1.5, scenarios=True)  # type: ignore[arg-type]
+    assert [finding.path for finding in refused.value.findings] == ["/study/samples", "/study/beta", "/study/scenarios"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hand import REFERENCE, hand, uncertain
+from hand import REFERENCE, hand, inline, uncertain
 from test_igdt import stated
 
 import igdt_planner as ip
@@ -347,6 +347,39 @@ def test_points_of_a_trade_off_without_a_corner_are_questions_with_weights(model
     assert plan.robustness["worst_case"]["method"] == "column_and_constraint_generation"
     assert plan.robustness["alpha"] == pytest.approx(1.0, rel=2e-3)
     assert 0.0 < x <= bound <= 1.01 * x
+
+
+@pytest.mark.slow
+def test_trade_off_of_a_quantity_that_does_no_harm_has_no_limit() -> None:
+    """More DG takes nothing away, however much of the load deviates."""
+    up, few = {"quantity": "dg_availability", "direction": "up"}, {"quantity": "load", "shape": "budgeted", "gamma": 1}
+    found = ip.tradeoff("feeder4", hand("islanded", {"uncertain": [up, few]}), 0.28, points=3).table
+    assert found[["alpha_dg_availability", "bound_dg_availability"]].isna().all(axis=None)
+    assert found["verdict"].tolist() == ["feasible"] * 3 and found["alpha_load"].iloc[-1] > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [{}, {"shape": "budgeted", "gamma": 1}], ids=["corner", "no corner"])
+def test_trade_off_with_what_the_network_ends(shape: dict[str, Any]) -> None:
+    """A rating costs nothing until it binds: beside any price it goes as far, to the last point, and prices cost."""
+    case = inline()
+    case["profile"] = [row | {"price_per_mwh": price} for row, price in zip(case["profile"], (40.0, 60.0), strict=True)]
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "EUR", "losses": "balance"}
+    two = {"uncertain": [{"quantity": "line_rating"}, {"quantity": "price"} | shape]}
+    found = ip.tradeoff(case, hand("connected", two | cost), 0.3, points=3)
+    assert found.table["alpha_line_rating"].tolist() == pytest.approx([0.80627] * 3, rel=2e-3)
+    base = found.baseline.objective or 0.0
+    assert found.table["objective"].tolist() == pytest.approx([base, 1.15 * base, 1.3 * base], rel=2e-3)
+
+
+def test_trade_off_needs_a_cost_and_whole_points() -> None:
+    with pytest.raises(ip.InputError, match=r"2 to 1000 points, got 2\.5"):
+        ip.tradeoff("feeder4", BOTH, 0.28, points=2.5)  # type: ignore[arg-type]
+    case = inline()
+    case["profile"] = [row | {"price_per_mwh": 40.0} for row in case["profile"]]
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "dg.technologies.0.p_mw": 9.0, "unit": "EUR"}
+    with pytest.raises(ip.InputError, match="a relative budget needs a positive one"):
+        ip.tradeoff(case, hand("connected", uncertain("price", "dg_availability") | cost), 0.1, points=2)
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,8 @@ def test_inputs_that_the_plan_does_not_have(plan: Plan) -> None:
     with pytest.raises(ip.InputError) as refused:
         ip.probabilistic(plan, inputs, 0, -1)
     assert [str(finding) for finding in refused.value.findings] == [
-        "samples is 0, must lie between 1 and 1000000",
-        "seed is -1, must be 0 or more",
+        "samples is 0, must be a whole number between 1 and 1000000",
+        "seed is -1, must be a whole number of 0 or more",
         "load stands twice",
         "load at bus 99: the case has no such bus",
         "dg at bus 1: the plan has no DG there",

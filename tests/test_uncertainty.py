@@ -474,3 +474,19 @@ def test_nothing_survived_under_an_open_bound_is_not_proven() -> None:
         plan = answer(session, "robust", 0.2, None, base, (), 0.5).plan
     assert plan.robustness["alpha"] == 0.0 and plan.robustness["alpha_bound"] > 0.01
     assert plan.status == "feasible" and plan.gap is None
+
+
+@pytest.mark.slow
+def test_objective_is_the_worst_cost_where_the_network_ends_alpha() -> None:
+    """Lower ratings end alpha and cost nothing; what costs most within it are prices, which end nothing."""
+    case = inline()
+    case["profile"] = [row | {"price_per_mwh": price} for row, price in zip(case["profile"], (40.0, 60.0), strict=True)]
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "EUR", "losses": "balance"}
+    few = {"quantity": "price", "shape": "budgeted", "gamma": 1, "weight": 0.1}
+    model = hand("connected", {"uncertain": [{"quantity": "line_rating"}, few]} | cost)
+    plan = ip.robust(case, model, 0.3)
+    assert plan.robustness["alpha_limit"] == "network" and plan.objective is not None
+    assert plan.objective == pytest.approx(plan.robustness["worst_case"]["costliest_attack"], rel=1e-4)
+    fixed = ip.robustness(plan, [0.3]).table.iloc[0]
+    assert fixed["alpha_limit"] == "network" and fixed["objective"] == pytest.approx(plan.objective, rel=1e-4)
+    assert fixed["alpha"] == pytest.approx(plan.robustness["alpha"], rel=2e-3)

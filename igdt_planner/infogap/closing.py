@@ -24,18 +24,19 @@ LEAST_RISE = 1e-4
 """By what share of alpha, at least, a smaller range begins above what is reached."""
 
 
-def above(question: Question, asked: Horizon, reached: float, rises: int) -> Horizon | None:
+def above(question: Question, asked: Horizon, reached: float, rises: int, stuck: int) -> Horizon | None:
     """The question just above what is reached (opportunity: below): exact there, as alpha is held.
 
     Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
-    way is not gone in small steps. None where the bound leaves no range.
+    way is not gone in small steps; where the solver is stuck, because what it tolerates is more than the rise, it
+    begins farther above. None where the bound leaves no range.
     """
-    rise = 0.9 * max(question.session.asked_gap, LEAST_RISE)
+    rise = 0.9 * max(question.session.asked_gap, LEAST_RISE) * WIDER**stuck
     if asked.sense == "opportunity":
         high, least = reached * (1.0 - rise) - BUDGET_TOLERANCE, question.bound
         wide = high * rise * WIDER**rises if rises else 0.0
         return dataclasses.replace(asked, alpha_lb=max(least, high - wide), alpha_ub=high) if high > least else None
-    low = max(0.0, reached) * (1.0 + rise) + BUDGET_TOLERANCE
+    low = max(0.0, reached) + rise * max(LEAST_RISE, reached) + BUDGET_TOLERANCE
     most = min(question.asked.alpha_ub, question.bound)
     wide = low * rise * WIDER**rises if rises else 0.0
     return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
@@ -63,9 +64,9 @@ def modelled(question: Question, solved: Solved) -> float | None:
 
 def narrowed(question: Question, left: Left, deadline: float) -> Left:
     """Ask again for a larger alpha (opportunity: a smaller one) than was reached, until none is found."""
-    rises, side = 0, 1.0 if question.asked.sense == "robust" else -1.0
+    rises, stuck, side = 0, 0, 1.0 if question.asked.sense == "robust" else -1.0
     for _ in range(NARROWED):
-        asked = above(question, question.asked, question.reached, rises)
+        asked = above(question, question.asked, question.reached, rises, stuck)
         if asked is None or time.monotonic() > deadline:
             break
         solved = question.solve(asked, [left[0].binaries], deadline)
@@ -78,5 +79,5 @@ def narrowed(question: Question, left: Left, deadline: float) -> Left:
         elif rises:
             rises = 0
         else:
-            break
+            stuck += 1
     return left

@@ -12,7 +12,8 @@ from igdt_planner.ac.check import require_whole
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.best_point import sought
-from igdt_planner.infogap.question import Question
+from igdt_planner.infogap.generation import at_costliest
+from igdt_planner.infogap.question import REDISPATCH, Left, Question
 from igdt_planner.infogap.recourse import BREAK, Recourse
 from igdt_planner.infogap.worst_case import Sense, ambiguity, justification, matters, question_of
 from igdt_planner.model import Site
@@ -102,9 +103,12 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     slope = max(abs(horizon.budget - forecast), 1e-6 * horizon.budget) / max(reached, 1e-6)
     survived = asked.survive(horizon, decisions, reached, slope)
     row["alpha_bound"] = bound if proven else None
-    if survived is None:
+    left: Left | None = (decisions, *survived, REDISPATCH) if survived is not None else None
+    if left is not None and horizon.sense == "robust" and not found.corner:
+        left = at_costliest(asked, left)
+    if left is None:
         return row | {"verdict": "violated"}
-    alpha, run = survived
+    _, alpha, run, _ = left
     return row | {
         "alpha": alpha,
         "alpha_limit": asked.limit(decisions, alpha, run),

@@ -13,7 +13,7 @@ import numpy as np
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.closing import LEAST_RISE, NARROWED, above
 from igdt_planner.infogap.recourse import Recourse
-from igdt_planner.infogap.survival import excess_of
+from igdt_planner.infogap.survival import SPENT, excess_of
 from igdt_planner.outcome import bound_of
 from igdt_planner.session import schedule_of
 from igdt_planner.solver.solve import Solved
@@ -37,7 +37,7 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
     session, gap = question.session, question.session.asked_gap
     scenarios = [question.found.first]
     best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
-    narrowed, rises, asked, question.reached = 0, 0, question.asked, -math.inf
+    narrowed, rises, stuck, asked, question.reached = 0, 0, 0, question.asked, -math.inf
     study = question.study.switched_once()
     switched = any(mode.settings.topology != "fixed" for mode in question.study.modes.values())
     waits = switched and question.study.model.stages.topology == "wait_and_see"
@@ -47,7 +47,14 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
         solved = question.solve(asked, starts, deadline, study)
         question.scenarios = len(scenarios)
         if solved.answer.x is None:
-            break
+            stuck += 1
+            again = (
+                above(question, asked, question.reached, rises, stuck) if solved.answer.status == "no_plan" else None
+            )
+            if again is None or not 0 < narrowed < NARROWED or solved.cancelled or time.monotonic() > deadline:
+                break
+            asked, narrowed = again, narrowed + 1
+            continue
         decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
         schedule = question.held(schedule_of(solved.values))
         most = min(question.asked.alpha_ub, abs(solved.answer.value or 0.0))
@@ -68,8 +75,11 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
         if closed or over or (known and not (question.relaxed and narrowed < NARROWED)):
             break
         if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
-            again = above(question, asked, question.reached, rises)
-            if again is None or again == asked:
+            again = above(question, asked, question.reached, rises, stuck)
+            if again == asked:
+                stuck += 1
+                again = above(question, asked, question.reached, rises, stuck)
+            if again is None:
                 break
             asked, narrowed = again, narrowed + 1
         else:
@@ -82,6 +92,8 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
         return solved, question.surviving(None)
     alpha, decisions, question.schedule, question.direction = best
     left = under_all(question, scenarios, decisions, alpha) or question.surviving(None)
+    if left is not None:
+        left = at_costliest(question, left)
     if left is not None and bound_of(question.study) == "ac":
         question.reached = left[1]
     return solved, left
@@ -100,6 +112,20 @@ def under_all(question: Question, scenarios: Sequence[Direction], decisions: Dec
         else:
             left = question.kept("redispatch", decisions, left[1], time.monotonic())
     return left
+
+
+def at_costliest(question: Question, left: Left) -> Left | None:
+    """The same at the point that costs most at its alpha, where the network and not the budget ends it."""
+    decisions, alpha, run, step = left
+    asked, limiting = question.asked, question.direction
+    if -excess_of(run, asked) <= SPENT * asked.budget:
+        return left
+    question.direction = Recourse(question.session, decisions, question.found, question.schedule).worst(alpha).direction
+    dearer = question.run_at(decisions, alpha)
+    if excess_of(dearer, asked) > 0.0:
+        return question.kept("redispatch", decisions, alpha, time.monotonic())
+    question.limiting = limiting
+    return decisions, alpha, dearer or run, step
 
 
 def distance(question: Question, one: Direction, other: Direction) -> float:

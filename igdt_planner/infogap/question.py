@@ -24,7 +24,7 @@ from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
-from igdt_planner.study import Horizon, Study
+from igdt_planner.study import Direction, Horizon, Study
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
@@ -79,6 +79,7 @@ class Question:
     def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
         self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
         self.found, self.direction = found, found.first
+        self.limiting: Direction | None = None
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound = 1, math.inf
         self.reached = 0.0
@@ -245,10 +246,13 @@ class Question:
         return self.session.dispatch(decisions, (study or self.study).realise(self.point(alpha)), self.schedule)
 
     def limit(self, decisions: Decisions, alpha: float, run: Run) -> Limit:
-        """What ends the alpha of decisions, which run like this there."""
+        """What ends the alpha of decisions, which run like this there; asked where the network ends it, if it may."""
         without = self.study.model.model_copy(update={"limits": ()})
         unlimited = partial(self.run_at, decisions, study=dataclasses.replace(self.study, model=without))
-        return limit_of(partial(self.run_at, decisions), unlimited, self.asked, alpha, run)
+        costliest, self.direction = self.direction, self.limiting or self.direction
+        found = limit_of(partial(self.run_at, decisions), unlimited, self.asked, alpha, run)
+        self.direction = costliest
+        return found
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""

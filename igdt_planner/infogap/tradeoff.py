@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from igdt_planner.errors import InputError
+from igdt_planner.errors import InputError, is_whole
 from igdt_planner.infogap.question import answer
-from igdt_planner.infogap.worst_case import ambiguity, at_rest, corner
+from igdt_planner.infogap.survival import ALPHA_TOLERANCE
+from igdt_planner.infogap.worst_case import alpha_limit, ambiguity, at_rest, corner
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -31,7 +32,7 @@ def require_two(study: Study, points: int) -> None:
         names = f": {', '.join(moving)}" if moving else ""
         message = f"a trade-off is one between two uncertain quantities that may deviate; here {len(moving)} may{names}"
         raise InputError.of(message, path="/model/uncertain", got=len(moving))
-    if not 2 <= points <= MOST_POINTS:
+    if not is_whole(points) or not 2 <= points <= MOST_POINTS:
         message = f"a trade-off has 2 to {MOST_POINTS} points, got {points}"
         raise InputError.of(message, path="/study/points", got=points)
 
@@ -39,8 +40,8 @@ def require_two(study: Study, points: int) -> None:
 def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> pd.DataFrame:
     """The front between the alphas of a model's two quantities, by the epsilon-constraint method.
 
-    The second quantity is held within an alpha, from 0 to what it reaches alone; beside it the first one's alpha is
-    made as large as the budget allows.
+    The second quantity is held within an alpha, from 0 to a thousandth short of what it reaches alone, where the whole
+    budget would hang on rounding; beside it the first one's alpha is made as large as the budget allows.
 
     Returns
     -------
@@ -50,24 +51,30 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     Raises
     ------
     InputError
-        The second quantity alone never reaches the budget.
+        The baseline costs nothing, or the second quantity alone has no largest alpha.
     """
-    study = session.study
+    study, objective = session.study, base.plan.objective
+    if objective is None or objective <= 0.0:
+        message = f"the baseline objective is {objective}: a relative budget needs a positive one"
+        raise InputError.of(message, path="/study/beta", got=objective)
     first, second = study.model.uncertain
     share = 1.0 / (points + 1)
-    budget = (1.0 + beta) * (base.plan.objective or 0.0)
+    budget = (1.0 + beta) * objective
     alone = reached(session, second, {}, budget, base, share)
-    most = alone["alpha"]
-    if most is None:
-        message = f"{second.quantity} alone never reaches the budget: there is nothing to trade"
+    if alone["alpha"] is None:
+        why = "never reaches the budget" if alone["objective"] is not None else "has no plan that was found"
+        message = f"{second.quantity} alone {why}: there is nothing to trade"
         raise InputError.of(message, path="/model/uncertain/1", got=second.quantity)
+    most = (1.0 - ALPHA_TOLERANCE) * alone["alpha"]
+    harmless = alpha_limit(study, ambiguity(only(study, first.quantity), "robust"), "robust") == 0.0
     rows = []
     for n in range(points):
         epsilon = most * n / (points - 1)
         found = reached(session, first, {second.quantity: epsilon} if epsilon else {}, budget, base, share)
         if found["objective"] is None:  # the plan that takes the second quantity farthest is one
-            cost = alone["objective"] if n == points - 1 else None
-            found |= {"alpha": 0.0, "objective": cost, "verdict": alone["verdict"]}
+            found |= {"alpha": None if harmless else 0.0, "verdict": alone["verdict"]}
+        if harmless:
+            found["bound"] = None
         names = {"alpha": f"alpha_{first.quantity}", "bound": f"bound_{first.quantity}"}
         rows.append({names.get(k, k): v for k, v in found.items()} | {f"alpha_{second.quantity}": epsilon})
     return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))

@@ -50,7 +50,7 @@ def alternatives_figure(found: Alternatives, title: str = "A robust plan beside 
     axes.set_yticks(rows, names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"cost by AC power flow, {found.unit}")
+    axes.set_xlabel(f"cost, {found.unit}")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.21, -0.48 / (ROW * len(names))), ncols=3, fontsize=8)
     headline(figure, title, f"{found.samples:,} samples inside radius {found.radius:.4g}, seed {found.seed}")
     return figure

@@ -31,7 +31,9 @@ def calibration_figure(found: Calibration, title: str = "What alpha held of the 
     both, worse = (found.days[name].to_numpy(float) for name in ("needed_alpha", "needed_alpha_worse"))
     finite = np.concatenate([both, worse])[np.isfinite(np.concatenate([both, worse]))]
     end = 1.08 * max([*finite.tolist(), found.alpha or 0.0]) or 1.0
-    axes.stairs(*held(both, end), baseline=None, color=MUTED, lw=1.4, label="no error beyond alpha, to either side")
+    axes.stairs(
+        *held(both, end), baseline=None, color=MUTED, lw=5.0, alpha=0.45, label="no error beyond alpha, to either side"
+    )
     axes.stairs(*held(worse, end), baseline=None, color=BLUE, lw=2.0, label="none to the side that is worse")
     words = ", ".join(name for name in found.table["quantity"] if name != "all")
     subtitle = f"{len(found.days)} days of {words}"

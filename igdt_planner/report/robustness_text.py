@@ -22,7 +22,7 @@ alpha      what the plan needs as it stands, confirmed by AC power flow; empty w
 }
 MEASURES = ("objective_forecast", "objective_worst", "objective_expected", "mean", "q0.95")
 ALTERNATIVES_WORDS = """
-worst      at the worst point of the radius               expected      mean over the points of the stochastic
+worst      at the worst point of the radius                expected      mean over the points of the stochastic
 over       samples that cost more than the budget                        program, each dispatched at least cost
 broken     samples that leave a limit                      mean, 95 %    of samples inside the radius, run by a rule
 """

@@ -45,8 +45,8 @@ class Alternatives(Saved):
     plans : mapping of str to Plan
         ``deterministic`` (least cost at the forecast), ``stochastic`` (least mean cost over a few points like them, a
         two-stage program), ``static robust`` (least cost at the worst point of the radius) and ``info-gap`` (largest
-        alpha within the budget). Each has its dispatch at the forecast and at the worst
-        corner of the radius; none where there is no such dispatch.
+        alpha within the budget). Each has its dispatch at the forecast and at its worst point of the radius; none where
+        there is no such dispatch.
     table : DataFrame
         ``approach, objective_forecast, objective_worst, objective_expected, mean, q0.95, share_over_budget,
         share_broken, solve_s, status``: cost by AC at the forecast and at the worst point of the radius; mean cost of

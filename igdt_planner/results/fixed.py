@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from igdt_planner.errors import InputError
+from igdt_planner.errors import InputError, is_number
 from igdt_planner.infogap.worst_case import Sense
 from igdt_planner.plan import Plan
 from igdt_planner.report.tables import Saved
@@ -106,11 +106,6 @@ def fixed_from_dict(document: Mapping[str, Any]) -> FixedCurve:
             "robustness document: sense is robust or opportunity, base_objective a number", path="/sense"
         )
     return FixedCurve(plan_from_dict(plan), sense, float(base), str(document.get("worst_case", "")), table_of(points))
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value of a document is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def table_of(points: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from igdt_planner.ac.operation import judged_periods
-from igdt_planner.errors import Finding, InputError
+from igdt_planner.errors import Finding, InputError, is_whole
 from igdt_planner.infogap.uncertainty import ALIKE
 from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.plan import FORECAST, Plan, Realisation
@@ -59,12 +59,12 @@ def _part(values: Floats, begin: int, end: int) -> Floats:
 def require_sampling(samples: int, seed: int, **others: int) -> list[Finding]:
     """Faults of the number of samples, of other numbers like it, and of the seed."""
     findings = [
-        Finding(f"{name} is {value}, must lie between 1 and {MOST_SAMPLES}", f"/study/{name}", value)
+        Finding(f"{name} is {value}, must be a whole number between 1 and {MOST_SAMPLES}", f"/study/{name}", value)
         for name, value in {"samples": samples, **others}.items()
-        if not 1 <= value <= MOST_SAMPLES
+        if not is_whole(value) or not 1 <= value <= MOST_SAMPLES
     ]
-    if seed < 0:
-        findings.append(Finding(f"seed is {seed}, must be 0 or more", "/options/seed", seed))
+    if not is_whole(seed) or seed < 0:
+        findings.append(Finding(f"seed is {seed}, must be a whole number of 0 or more", "/options/seed", seed))
     return findings
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from igdt_planner.baseline import baseline
 from igdt_planner.budget import exceeds
 from igdt_planner.case import Case, load_case
-from igdt_planner.errors import Finding, InputError
+from igdt_planner.errors import Finding, InputError, is_number, is_whole
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.fixed_plan import held_in
 from igdt_planner.infogap.question import answer
@@ -123,9 +123,9 @@ def require_numbers(beta: float, radius: float | None, samples: int, scenarios: 
     """Refuse numbers that make no sense; all faults at once."""
     findings = require_sampling(samples, seed)
     for name, value in (("beta", beta), ("radius", radius)):
-        if value is not None and not 0.0 <= value < math.inf:
-            findings.append(Finding(f"{name} {value:g} must be a number of 0 or more", f"/study/{name}", value))
-    if not 1 <= scenarios <= MOST_SCENARIOS:
+        if value is not None and not (is_number(value) and 0.0 <= value < math.inf):
+            findings.append(Finding(f"{name} {value!r} must be a number of 0 or more", f"/study/{name}", value))
+    if not is_whole(scenarios) or not 1 <= scenarios <= MOST_SCENARIOS:
         message = f"scenarios {scenarios} must be 1 to {MOST_SCENARIOS}: each is a copy of the problem"
         findings.append(Finding(message, "/study/scenarios", scenarios))
     if findings:

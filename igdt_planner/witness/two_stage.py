@@ -6,6 +6,8 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from igdt_planner.baseline import baseline
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.question import repeated
@@ -60,12 +62,12 @@ def generated(session: Session, found: Ambiguity, radius: float, starts: Starts,
         decisions = decisions_of(solved)
         if decisions is None:
             break
-        attack = Recourse(session, decisions, found, held(study, solved)).worst(radius)
+        recourse = Recourse(session, decisions, found, held(study, solved))
+        attack, known = recourse.worst(radius), float(np.max(recourse.costs(directions, radius)[0]))
         if best is None or attack.cost < best[0]:
             best = attack.cost, solved, decisions
-        closed = attack.cost <= (solved.answer.value or 0.0) * (1.0 + session.asked_gap)
         over = solved.cancelled or time.monotonic() > deadline or len(directions) == MOST_POINTS
-        if closed or over or attack.direction in directions:
+        if over or attack.cost <= known + session.asked_gap * abs(known):
             break
         directions.append(attack.direction)
         starts = [decisions.binaries, *starts]
