@@ -38,6 +38,7 @@ def neighbourhood_of(study: Study, solver: Solver, algorithm: str) -> Neighbourh
     free_study = study.decide(Fix())
 
     def solve(choice: Choice, free: Bools) -> Choice | None:
+        """The plan found where all sites and the free lines may change; None where none is."""
         start = decisions_of(study, [choice.tree], choice.sites).binaries
         held = {
             f"mode[connected].line_on[{line},{t}]": float(on)

@@ -6,18 +6,18 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.closing import LEAST_RISE, NARROWED, above
-from igdt_planner.infogap.recourse import Recourse
+from igdt_planner.infogap.recourse import Reach, Recourse
 from igdt_planner.infogap.survival import SPENT, excess_of
 from igdt_planner.outcome import bound_of
 from igdt_planner.session import schedule_of
 from igdt_planner.solver.solve import Solved
-from igdt_planner.study import Direction
+from igdt_planner.study import Direction, Horizon
 
 if TYPE_CHECKING:
     from igdt_planner.infogap.question import Left, Question
@@ -34,9 +34,7 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
     The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached. Where
     the topology may wait, one topology for all points reaches alpha, and one for each point bounds it.
     """
-    session, gap = question.session, question.session.asked_gap
-    scenarios = [question.found.first]
-    best: tuple[float, Decisions, Mapping[str, float] | None, Direction] | None = None
+    gap, scenarios, best = question.session.asked_gap, [question.found.first], None
     narrowed, rises, stuck, asked, question.reached = 0, 0, 0, question.asked, -math.inf
     study = question.study.switched_once()
     switched = any(mode.settings.topology != "fixed" for mode in question.study.modes.values())
@@ -46,57 +44,82 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
         asked = dataclasses.replace(asked, scenarios=tuple(scenarios))
         solved = question.solve(asked, starts, deadline, study)
         question.scenarios = len(scenarios)
+        over = solved.cancelled or time.monotonic() > deadline
+        again: Horizon | None = None
         if solved.answer.x is None:
-            stuck += 1
-            again = (
-                above(question, asked, question.reached, rises, stuck) if solved.answer.status == "no_plan" else None
-            )
-            if again is None or not 0 < narrowed < NARROWED or solved.cancelled or time.monotonic() > deadline:
+            if solved.answer.status == "no_plan" and 0 < narrowed < NARROWED and not over:
+                again, stuck = farther(question, asked, rises, stuck)
+            if again is None:
                 break
             asked, narrowed = again, narrowed + 1
             continue
-        decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
-        schedule = question.held(schedule_of(solved.values))
-        most = min(question.asked.alpha_ub, abs(solved.answer.value or 0.0))
-        exact = Recourse(session, decisions, question.found, schedule).reach(question.asked.budget, most)
-        if best is None or exact.alpha > best[0]:
-            best = exact.alpha, decisions, schedule, exact.attack.direction
-        reach, losses = exact, question.study.model.losses
-        if bound_of(question.study) == "linear":  # the adversary of a model is one of its own losses
-            reach = Recourse(session, decisions, question.found, schedule, losses).reach(question.asked.budget, most)
-        rises = rises + 1 if narrowed and reach.alpha >= asked.alpha_lb else 0
-        question.reached = max(question.reached, reach.alpha)
-        if best[0] >= 0.0:
-            session.on_event({"kind": "incumbent", "alpha": best[0], "bound": question.bound})
+        own = attacked(question, solved)
+        best = own if best is None or own.exact.alpha > best.exact.alpha else best
+        rises = rises + 1 if narrowed and own.reach.alpha >= asked.alpha_lb else 0
+        question.reached = max(question.reached, own.reach.alpha)
+        if best.exact.alpha >= 0.0:
+            question.session.on_event({"kind": "incumbent", "alpha": best.exact.alpha, "bound": question.bound})
         closed = question.bound - question.reached <= gap * max(question.reached, LEAST_RISE)
-        over = solved.cancelled or time.monotonic() > deadline or len(scenarios) == SCENARIOS
-        nearest = min(distance(question, reach.attack.direction, scenario) for scenario in scenarios)
-        known = not reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
+        nearest = min(distance(question, own.reach.attack.direction, scenario) for scenario in scenarios)
+        known = not own.reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
+        over = over or len(scenarios) == SCENARIOS
         if closed or over or (known and not (question.relaxed and narrowed < NARROWED)):
             break
         if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
-            again = above(question, asked, question.reached, rises, stuck)
-            if again == asked:
-                stuck += 1
-                again = above(question, asked, question.reached, rises, stuck)
+            again, stuck = farther(question, asked, rises, stuck)
             if again is None:
                 break
             asked, narrowed = again, narrowed + 1
         else:
-            scenarios.append(reach.attack.direction)
-        starts = [decisions.binaries, *starts]
+            scenarios.append(own.reach.attack.direction)
+        starts = [own.decisions.binaries, *starts]
     if waits:
         question.bound = math.inf
         question.solve(dataclasses.replace(question.asked, scenarios=tuple(scenarios)), starts, last)
-    if best is None or best[0] < 0.0:
-        return solved, question.surviving(None)
-    alpha, decisions, question.schedule, question.direction = best
-    left = under_all(question, scenarios, decisions, alpha) or question.surviving(None)
-    if left is not None:
-        left = at_costliest(question, left)
+    return solved, left_of(question, scenarios, best)
+
+
+class Attacked(NamedTuple):
+    """What a MILP decided, how far it goes with exact losses, and how far with those of the bound."""
+
+    decisions: Decisions
+    schedule: Mapping[str, float] | None
+    exact: Reach
+    reach: Reach
+
+
+def attacked(question: Question, solved: Solved) -> Attacked:
+    """What a solve decided, and what the adversary leaves of its alpha."""
+    decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+    schedule, budget = question.held(schedule_of(solved.values)), question.asked.budget
+    most = min(question.asked.alpha_ub, abs(solved.answer.value or 0.0))
+    exact = Recourse(question.session, decisions, question.found, schedule).reach(budget, most)
+    if bound_of(question.study) == "ac":
+        return Attacked(decisions, schedule, exact, exact)
+    losses = question.study.model.losses  # the adversary of a model is one of its own losses
+    reach = Recourse(question.session, decisions, question.found, schedule, losses).reach(budget, most)
+    return Attacked(decisions, schedule, exact, reach)
+
+
+def farther(question: Question, asked: Horizon, rises: int, stuck: int) -> tuple[Horizon | None, int]:
+    """The next question above what is reached, and how often the solver was stuck: none is asked twice."""
+    again = above(question, asked, question.reached, rises, stuck)
+    if again != asked:
+        return again, stuck
+    return above(question, asked, question.reached, rises, stuck + 1), stuck + 1
+
+
+def left_of(question: Question, scenarios: Sequence[Direction], best: Attacked | None) -> Left | None:
+    """What AC leaves of the best that was found; else what stands without it."""
+    left: Left | None = None
+    if best is not None and best.exact.alpha >= 0.0:
+        question.schedule, question.direction = best.schedule, best.exact.attack.direction
+        left = under_all(question, scenarios, best.decisions, best.exact.alpha)
+        left = at_costliest(question, left) if left is not None else None
+    left = left or question.surviving(None)
     if left is not None and bound_of(question.study) == "ac":
         question.reached = left[1]
-    return solved, left
+    return left
 
 
 def under_all(question: Question, scenarios: Sequence[Direction], decisions: Decisions, promised: float) -> Left | None:

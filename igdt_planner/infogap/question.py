@@ -47,10 +47,12 @@ def answer(
     pool: Iterable[Candidate],
     share: float,
     held: Mapping[Quantity, float] | None = None,
+    fallback: Candidate | None = None,
 ) -> Candidate:
     """Answer a question in a share of the time limit, from the baseline and plans of other betas.
 
-    Quantities that are ``held`` deviate within that radius, whatever alpha is.
+    Quantities that are ``held`` deviate within that radius, whatever alpha is. Where no alpha above 0 survives,
+    ``fallback`` is what does at 0, judged there already: the baseline unless given.
 
     Raises
     ------
@@ -70,7 +72,9 @@ def answer(
     assert budget is not None
     session.beta = beta
     found = ambiguity(session.study, sense, held)
-    return Question(session, question_of(session.study, found, sense, budget), found, beta, base).answer(pool, share)
+    question = Question(session, question_of(session.study, found, sense, budget), found, beta, base)
+    question.fallback = fallback or base
+    return question.answer(pool, share)
 
 
 class Question:
@@ -78,6 +82,7 @@ class Question:
 
     def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
         self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.fallback = base
         self.found, self.direction = found, found.first
         self.limiting: Direction | None = None
         self.schedule: Mapping[str, float] | None = None
@@ -173,12 +178,12 @@ class Question:
         return schedule if self.study.model.stages.storage == "here_and_now" else None
 
     def surviving(self, solved: Solved | None) -> Left | None:
-        """The alpha whose AC cost meets the budget at the decisions found; else the baseline at 0, if it does."""
+        """The alpha whose AC cost meets the budget at the decisions found; else the fallback at 0, if it does."""
         if solved is not None and solved.answer.x is not None:
             found = self.mended(solved)
             if found is not None:
                 return found
-        base, plan = self.base, self.base.plan
+        base, plan = self.fallback, self.fallback.plan
         meets = plan.objective is not None and plan.objective <= self.asked.budget * (1.0 + BUDGET_TOLERANCE)
         if (
             not meets

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from igdt_planner.errors import InputError, is_whole
 from igdt_planner.infogap.question import answer
 from igdt_planner.infogap.survival import ALPHA_TOLERANCE
-from igdt_planner.infogap.worst_case import alpha_limit, ambiguity, at_rest, corner
+from igdt_planner.infogap.worst_case import ambiguity, at_rest, corner
 from igdt_planner.model import Quantity, Uncertain
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
@@ -61,49 +60,52 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     share = 1.0 / (points + 1)
     budget = (1.0 + beta) * objective
     alone = reached(session, second, {}, budget, base, share)
-    if alone["alpha"] is None:
-        why = "never reaches the budget" if alone["objective"] is not None else "has no plan that was found"
+    if alone.plan.robustness["alpha"] is None:
+        why = "never reaches the budget" if alone.plan.objective is not None else "has no plan that was found"
         message = f"{second.quantity} alone {why}: there is nothing to trade"
         raise InputError.of(message, path="/model/uncertain/1", got=second.quantity)
-    most = (1.0 - ALPHA_TOLERANCE) * alone["alpha"]
-    harmless = alpha_limit(study, ambiguity(only(study, first.quantity), "robust"), "robust") == 0.0
+    most = (1.0 - ALPHA_TOLERANCE) * alone.plan.robustness["alpha"]
     rows = []
     for n in range(points):
         epsilon = most * n / (points - 1)
-        found = reached(session, first, {second.quantity: epsilon} if epsilon else {}, budget, base, share)
-        if found["objective"] is None:  # the plan that takes the second quantity farthest is one
-            found |= {"alpha": None if harmless else 0.0, "verdict": alone["verdict"]}
-        if harmless:
-            found["bound"] = None
-        names = {"alpha": f"alpha_{first.quantity}", "bound": f"bound_{first.quantity}"}
-        rows.append({names.get(k, k): v for k, v in found.items()} | {f"alpha_{second.quantity}": epsilon})
+        held: Mapping[Quantity, float] = {second.quantity: epsilon} if epsilon else {}
+        plan = reached(session, first, held, budget, base, share, alone if held else None).plan
+        row = {
+            f"alpha_{first.quantity}": plan.robustness["alpha"],
+            f"bound_{first.quantity}": plan.robustness["alpha_bound"],
+            "objective": plan.objective,
+            "verdict": plan.ac.verdict if plan.ac is not None else "not_checked",
+        }
+        rows.append(row | {f"alpha_{second.quantity}": epsilon})
     return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))
 
 
 def reached(
-    session: Session, asked: Uncertain, held: Mapping[Quantity, float], budget: float, base: Candidate, share: float
-) -> dict[str, Any]:
-    """Alpha of one quantity, its bound, and the AC verdict, with the other one at the forecast or held within a radius.
+    session: Session,
+    asked: Uncertain,
+    held: Mapping[Quantity, float],
+    budget: float,
+    base: Candidate,
+    share: float,
+    fallback: Candidate | None = None,
+) -> Candidate:
+    """The robust plan of one quantity, with the other one at the forecast or held within a radius.
 
-    Where the worst point of both is a corner, the one held stands at its own, else anywhere within its own set.
+    Where the worst point of both is a corner, the one held stands at its own, else anywhere within its own set. The
+    fallback is a plan that survives what is held.
     """
     whole, within = session.study, None
     session.tangents["robust"] = None
     try:
-        if held:
-            base = Candidate(dataclasses.replace(base.plan, dispatch=None), base.decisions)  # judged at the forecast
         if held and not ambiguity(whole, "robust").corner:
             within = held
         else:
             for quantity, radius in held.items():
                 session.study = whole.realise(corner(ambiguity(only(whole, quantity), "robust"), radius))
             session.study = only(session.study, asked.quantity)
-        plan = answer(session, "robust", None, budget, base, (), share, within).plan
+        return answer(session, "robust", None, budget, base, (), share, within, fallback)
     finally:
         session.study = whole
-    verdict = plan.ac.verdict if plan.ac is not None else "not_checked"
-    fields = plan.robustness
-    return {"alpha": fields["alpha"], "bound": fields["alpha_bound"], "objective": plan.objective, "verdict": verdict}
 
 
 def only(study: Study, quantity: Quantity) -> Study:

@@ -32,7 +32,8 @@ class Tradeoff(Saved):
     table : DataFrame
         ``alpha_<first>, bound_<first>, objective, verdict, alpha_<second>``, one row a point: the alpha of the first
         quantity with the second one at its worst within an alpha of its own, its bound, and the cost there in the
-        model's unit. NaN where there is no plan, or nothing limits the first quantity.
+        model's unit; where no alpha of the first was found, that of the plan that takes the second one farthest. NaN
+        where nothing limits the first quantity.
     """
 
     baseline: Plan
