@@ -15,7 +15,8 @@ from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model
 from igdt_planner.solver import part_bound
 from igdt_planner.solver.conic import FIXED, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
-from igdt_planner.solver.milp import Options, refine, relax, solve
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import refine, relax, solve
 from igdt_planner.solver.part_bound import Leaf, PartBound, Zones
 from igdt_planner.solver.problem import Array, Cones, Problem, Rows, hold, no_rows
 from igdt_planner.solver.solve import Compiled, compiled
@@ -123,7 +124,7 @@ def test_bound_at_decided_integers_is_the_cost_of_the_plan(name: str) -> None:
     problem = of_case("feeder4", hand(name)).problem
     integers = np.flatnonzero(problem.integer)
     binaries = best(problem)[integers]
-    _, value, _ = refine(problem, no_rows(len(problem.cost)), binaries, Options(), soon())
+    value = refine(problem, no_rows(len(problem.cost)), binaries, Options(), soon()).value
     decided_plan = hold(problem, integers, np.round(binaries))
     assert relaxation(decided_plan)[1] == pytest.approx(value, rel=1e-5)
 

@@ -33,7 +33,7 @@ from igdt_planner.formulation.build import burning_may_pay
 from igdt_planner.formulation.losses import tangent
 from igdt_planner.plan import Realisation
 from igdt_planner.solver.conic import cone_rows, lagrangian, least, limited, relaxed
-from igdt_planner.solver.milp import Options, to_highs
+from igdt_planner.solver.highs import Options, to_highs
 from igdt_planner.solver.problem import hold, loss_shortfall, no_rows, worst_violation
 from igdt_planner.solver.solve import compile_problem
 from igdt_planner.study import Horizon, Study

@@ -19,7 +19,8 @@ from igdt_planner.formulation import Formulation, build
 from igdt_planner.formulation.bounds import power_given
 from igdt_planner.network import Edge, cycle_among, edges, merge_sources, substation_buses
 from igdt_planner.plan import Realisation
-from igdt_planner.solver.milp import Options, solve
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import solve
 from igdt_planner.solver.problem import worst_violation
 from igdt_planner.solver.solve import compile_problem
 from igdt_planner.study import Study

@@ -9,7 +9,8 @@ from hand import hand
 
 from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model
-from igdt_planner.solver.milp import Options, refine, solve
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import refine, solve
 from igdt_planner.solver.plunge import path
 from igdt_planner.solver.problem import Array, Problem, no_rows
 from igdt_planner.solver.site_tree import SiteTree
@@ -68,7 +69,7 @@ def proposals(problem: Problem, threads: int = 1, most: int = 1) -> list[Array]:
 
 def cost(problem: Problem, binaries: Array) -> float:
     """Cost of a plan run exactly; infinite where it breaks a rule."""
-    return refine(problem, no_rows(len(problem.cost)), binaries, Options(), time.monotonic() + 60.0)[1]
+    return refine(problem, no_rows(len(problem.cost)), binaries, Options(), time.monotonic() + 60.0).value
 
 
 def test_plunge_at_the_root_finds_the_best_topology_of_a_feeder() -> None:

@@ -10,7 +10,7 @@ import pytest
 from golden.studies import CASE, CORNER, GAS, MODEL, WIND, study
 
 from igdt_planner.formulation import build
-from igdt_planner.solver.milp import Options, to_highs
+from igdt_planner.solver.highs import Options, to_highs
 from igdt_planner.solver.problem import no_rows, worst_violation
 from igdt_planner.solver.solve import compile_problem
 

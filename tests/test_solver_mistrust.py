@@ -18,7 +18,8 @@ from igdt_planner.baseline import baseline
 from igdt_planner.model import Model
 from igdt_planner.session import Session
 from igdt_planner.solver import worker
-from igdt_planner.solver.milp import Answer, Options, set_option, solve, to_highs
+from igdt_planner.solver.highs import Options, set_option, to_highs
+from igdt_planner.solver.milp import Answer, solve
 from igdt_planner.solver.problem import Cones, Problem, Rows
 from igdt_planner.solver.solve import compiled, verify
 from igdt_planner.study import resolve

@@ -20,7 +20,7 @@ class Cone:
     ``w`` is the smaller of the sending-end voltage ``v_sq`` and ``v_sq_ub * on``; without losses in the balance
     ``v_sq`` is None and ``v_sq_ub`` is 1. ``switched`` says that ``v_sq`` is a voltage handed down an arc, which a row
     holds below ``v_sq_ub * on``. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective; it says
-    which cones matter.
+    which cones matter. ``p_back`` and ``q_back`` are the parts of sizes that run back, None where flows are by line.
     """
 
     i_sq: Any
@@ -31,6 +31,8 @@ class Cone:
     v_sq_ub: float
     switched: bool
     weight: float
+    p_back: Any = None
+    q_back: Any = None
 
 
 def add_currents(b: Any) -> None:
@@ -65,6 +67,8 @@ def cone(b: Any, line_id: int, child: int, t: int) -> Cone:
         v_sq_ub=voltage_limits(study, b.mode, sending)[1] if in_balance else 1.0,
         switched=in_balance and not b.by_line,
         weight=line.r * study.periods[t].hours * study.base_mva * worth_of_energy(study, b.mode),
+        p_back=None if b.by_line else b.back["p", line_id, child, t],
+        q_back=None if b.by_line else b.back["q", line_id, child, t],
     )
 
 

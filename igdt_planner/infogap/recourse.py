@@ -23,7 +23,7 @@ from igdt_planner.infogap.uncertainty import ALIKE, Ray, members
 from igdt_planner.infogap.worst_case import Ambiguity
 from igdt_planner.model import Losses, Quantity
 from igdt_planner.session import Session
-from igdt_planner.solver.milp import Options
+from igdt_planner.solver.highs import Options
 from igdt_planner.solver.probe import Points
 from igdt_planner.solver.problem import Index
 from igdt_planner.solver.solve import compiled, held

@@ -6,16 +6,22 @@ Runs inside the solver process and knows nothing of networks: a problem is a mat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import highspy
 import numpy as np
+from scipy import sparse
 
 from igdt_planner.solver.conic import relaxation
+from igdt_planner.solver.decided import Network, decided_network
+from igdt_planner.solver.exact import Dispatch, exact_dispatch
+from igdt_planner.solver.highs import ASTRAY, Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.output_tree import Proof
 from igdt_planner.solver.problem import (
     Array,
+    Index,
     Problem,
     Rows,
     hold,
@@ -51,6 +57,8 @@ PATIENCE, PROGRESS = 4, 0.5
 """Rounds of tangents, and the share that the loss still missed has to fall to within them."""
 ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
+LEAF_SHARE = 0.25
+"""Share of the time left that a decided plan may take for its own proof before others are looked for."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
 NEARLY = 1e-2
@@ -59,35 +67,8 @@ ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
 FLOATING, SMALL_COST = 1e-5, 1e-3
 """Loss above what flows cause, relative to the objective (to this, if that is smaller), that AC would not confirm."""
-ASTRAY = (
-    highspy.HighsModelStatus.kUnknown,
-    highspy.HighsModelStatus.kIterationLimit,
-    highspy.HighsModelStatus.kSolveError,
-)
-"""Status of an LP that is neither solved nor proven anything."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Limits of one solve.
-
-    ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
-    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all. A
-    plan that is not ``exact`` has its cost right, but not every loss that costs nothing.
-    """
-
-    time_limit_s: float = 60.0
-    gap: float = 1e-3
-    threads: int = 1
-    seed: int = 0
-    presolve: bool = True
-    starts: tuple[Array, ...] = ()
-    seek: bool = True
-    exact: bool = True
-    cutoff: float = np.inf
-    nodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,49 +82,6 @@ class Answer:
     nodes: int
     tangents: int
     seconds: float
-
-
-def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:
-    """A HiGHS object that holds the problem and its tangents."""
-    rows = stack(problem.rows, cuts)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(problem.cost), len(rows.lower)
-    lp.col_cost_, lp.offset_ = problem.cost, problem.offset
-    lp.col_lower_, lp.col_upper_ = problem.lower, problem.upper
-    lp.row_lower_, lp.row_upper_ = rows.lower, rows.upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = (
-        rows.matrix.indptr,
-        rows.matrix.indices,
-        rows.matrix.data,
-    )
-    if integral:
-        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-        lp.integrality_ = [kinds[int(flag)] for flag in problem.integer]
-    highs = highspy.Highs()
-    set_option(highs, "log_to_console", False)
-    set_option(highs, "threads", options.threads)
-    set_option(highs, "parallel", "on" if options.threads > 1 else "off")
-    set_option(highs, "random_seed", options.seed)
-    if not options.presolve:
-        set_option(highs, "presolve", "off")
-    if highs.passModel(lp) == highspy.HighsStatus.kError:
-        raise ValueError("HiGHS refused the model")
-    return highs
-
-
-def set_option(highs: Any, name: str, value: object) -> None:
-    """Set a HiGHS option; a name or value that HiGHS does not take is an error, not silence."""
-    if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
-        raise ValueError(f"HiGHS does not take option {name} = {value}")
-
-
-def append(highs: Any, rows: Rows) -> None:
-    """Append rows to a loaded model."""
-    matrix = rows.matrix
-    content = (matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
-    if highs.addRows(len(rows.lower), rows.lower, rows.upper, *content) == highspy.HighsStatus.kError:
-        raise ValueError("HiGHS refused rows")
 
 
 def relax(
@@ -197,51 +135,69 @@ def stalled(missing: list[float], values: list[float]) -> bool:
     return min(missing[-PATIENCE:]) > PROGRESS * min(missing[:-PATIENCE])
 
 
-def solve_lp(highs: Any, deadline: float) -> tuple[Any, Array | None, float]:
-    """Run an LP from the last basis: status, point if optimal, value."""
-    set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
-    highs.run()
-    if highs.getModelStatus() in ASTRAY:  # a warm start that leads nowhere: start afresh
-        highs.clearSolver()
-        highs.run()
-    status = highs.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        return status, None, -np.inf
-    return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
+@dataclass(frozen=True)
+class Refined:
+    """A plan whose integer columns are decided, as it runs.
+
+    ``x`` is None where it cannot be run, ``value`` its cost, ``tangents`` those at its point. Where a cone floated, so
+    that the relaxation says less of the plan than what is true, there is its ``network`` with a ``dispatch`` of each of
+    its parts (None where none was found).
+    """
+
+    x: Array | None
+    value: float
+    tangents: Rows
+    network: Network | None = None
+    dispatches: tuple[Dispatch | None, ...] = ()
 
 
-def refine(
-    problem: Problem, cuts: Rows, binaries: Array, options: Options, deadline: float
-) -> tuple[Array | None, float, Rows]:
+def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, deadline: float) -> Refined:
     """Run a plan whose integer columns are decided: an LP with tangents until the cones are exact.
 
     Where losses cost nothing they would float above their cones, and AC would not confirm the point; a token price
     holds them down, and another one keeps storage from charging and discharging at once. Where they float all the same,
-    because that is of use to the relaxation, the cones are linearised instead. Returns the point (None where the
-    decisions cannot be run), its value and one tangent per cone at it, or the tangents that show why it cannot.
+    because that is of use to the relaxation, the plan is dispatched exactly.
     """
     priced = problem.cost.copy()
     priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
     priced[problem.charging] += CHARGE_PRICE * problem.cones.weight.max(initial=0.0)
     integer = np.flatnonzero(problem.integer)
-    held = hold(
-        replace(problem, cost=priced),
-        integer,
-        np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer]),
-    )
+    whole = np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer])
+    held = hold(replace(problem, cost=priced), integer, whole)
     near, bound, _ = relaxation(held, deadline)
     if bound != np.inf and worst_violation(held, near, integral=False) < NEARLY:
         cuts = tangents(held, near, -np.inf)
     status, x, _, added = relax(held, cuts, options, deadline, TANGENT_TOLERANCE)
     if x is None or status != highspy.HighsModelStatus.kOptimal:
-        return None, np.inf, added
+        return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
-        return None, np.inf, added
+        return Refined(None, np.inf, added)
     if options.exact and floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
-        x = linearised(held, x, options, deadline)
-        if x is None:
-            return None, np.inf, added
-    return x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf)
+        return dispatched(problem, priced, x, added, options, deadline)
+    return Refined(x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf))
+
+
+def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: Options, deadline: float) -> Refined:
+    """A plan dispatched exactly, part by part, from a point of its relaxation where cones float."""
+    decisions = problem.decisions()
+    network = decided_network(hold(problem, decisions, np.round(x[decisions])), x)
+    start, parts = network.own(x), network.parts()
+    found: list[Dispatch | None] = []
+    for columns in parts:
+        part = network.part(columns).working(start[columns])
+        starts = (start[columns], *other_starts(part, options, deadline))
+        found.append(exact_dispatch(part, priced[part.columns], starts, options, deadline))
+    out = Refined(None, np.inf, added, network, tuple(found))
+    if any(one is None or not one.feasible for one in found):
+        return out
+    point = np.zeros(len(network.columns))
+    for columns, one in zip(parts, found, strict=True):
+        assert one is not None
+        point[columns] = one.x
+    exact = network.point(point)
+    return replace(
+        out, x=exact, value=float(problem.cost @ exact + problem.offset), tangents=tangents(problem, exact, -np.inf)
+    )
 
 
 def floating(problem: Problem, x: Array) -> float:
@@ -249,24 +205,31 @@ def floating(problem: Problem, x: Array) -> float:
     return float(np.clip(-loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum())
 
 
-def linearised(problem: Problem, x: Array, options: Options, deadline: float) -> Array | None:
-    """A point on all cones by successive linearisation: LPs in which every loss equals its tangent, until it is one.
+def other_starts(network: Network, options: Options, deadline: float) -> Iterator[Array]:
+    """Further points to start an exact dispatch from: least losses with every unit free to rest, nothing lost at all.
 
-    None where an LP has no solution or the points do not settle.
+    The first is where all is curtailed that can be. In a tree without losses voltages are upper estimates where
+    r, x >= 0 and power runs back (Gan, Li, Topcu and Low 2015), so that its optimum is a restriction there.
     """
-    for _ in range(ROUNDS):
-        on_tangents = tangents(problem, x, -np.inf)
-        equal = Rows(on_tangents.matrix, on_tangents.lower, np.zeros(len(on_tangents.lower)))
-        highs = to_highs(problem, equal, options, integral=False)
-        set_option(highs, "primal_feasibility_tolerance", 1e-9)
-        _, found, _ = solve_lp(highs, deadline)
-        if found is None or time.monotonic() > deadline:
-            return None
-        x = found
-        missing = float(np.abs(loss_shortfall(problem, x)[1] * problem.cones.weight).sum())
-        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST):
-            return x
-    return None
+    program, lines = network.program, network.lines
+    resting = np.zeros(len(program.cost))
+    resting[program.outputs] = 1.0
+    lossless = program.upper.copy()
+    lossless[lines.i_sq] = np.maximum(program.lower[lines.i_sq], 0.0)
+    for cost, upper in ((program.cost, lossless), (resting, program.upper)):
+        highs = to_highs(replace(program, cost=cost, upper=upper), no_rows(len(cost)), options, integral=False)
+        _, x, _ = solve_lp(highs, deadline)
+        if x is not None:
+            yield x
+
+
+def exclude(problem: Problem, columns: Index, values: Array) -> Problem:
+    """The problem without one choice of binary columns: at least one of them is another."""
+    sign = np.where(values > 0.5, -1.0, 1.0)
+    row = sparse.csr_matrix((sign, (np.zeros(len(columns), dtype=int), columns)), shape=(1, len(problem.cost)))
+    return replace(
+        problem, rows=stack(problem.rows, Rows(row, np.array([1.0 - np.sum(values > 0.5)]), np.array([np.inf])))
+    )
 
 
 def branch(
@@ -346,12 +309,16 @@ def solve(
         if time.monotonic() < search.deadline:
             search.propose(start)
     search.root()
-    if search.x is not None and np.all(lower == upper):
+    if np.all(lower == upper) and (search.x is not None or search.leaves):
+        if prove is not None:
+            search.others = np.inf
+            search.work_on_leaves()
+            search.bound_with_leaves(np.inf if search.leaves else -np.inf)
         return search.answer(), search.cuts
     if prove is not None and not search.done():
         prove(search)
     if not search.proven_infeasible:
-        search.branch_until_done(branch)
+        search.branch_until_done(branch, prove=prove is not None)
     return search.answer(), search.cuts
 
 
@@ -366,6 +333,8 @@ class Search:
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told = False, -np.inf
+        self.leaves: dict[bytes, Proof] = {}
+        self.rest, self.others = problem, -np.inf
 
     def root(self) -> None:
         """Bound the problem by its relaxation, and take the tangents there."""
@@ -375,15 +344,58 @@ class Search:
         self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
 
     def propose(self, binaries: Array) -> float:
-        """Run a plan exactly, keep it if it is the best, and remember its tangents."""
-        x, value, exact = refine(
-            self.problem, self.cuts, binaries, self.options, max(self.deadline, time.monotonic() + 10.0)
-        )
-        self.cuts = stack(self.cuts, exact)
+        """Run a plan exactly, keep it if it is the best, and remember its tangents.
+
+        One whose relaxation says less than what is true becomes a leaf, with a proof of its own.
+        """
+        found = refine(self.problem, self.cuts, binaries, self.options, max(self.deadline, time.monotonic() + 10.0))
+        self.cuts = stack(self.cuts, found.tangents)
+        if found.network is not None:
+            self.add_leaf(found)
+        self.take(found.x, found.value)
+        return found.value
+
+    def take(self, x: Array | None, value: float) -> None:
+        """Keep a plan if it is the best, and tell of it."""
         if x is not None and value < self.value:
             self.x, self.value = x, value
             self.emit({"kind": "incumbent", "objective": value, "bound": self.bound, "x": x})
-        return value
+
+    def add_leaf(self, found: Refined) -> None:
+        """Keep the proof of a decided plan apart from the rest, unless it is known."""
+        assert found.network is not None
+        decisions = self.problem.decisions()
+        choice = np.round(found.network.rest[decisions])
+        if choice.tobytes() in self.leaves:
+            return
+        self.leaves[choice.tobytes()] = Proof(found.network, list(found.dispatches), self.options)
+        self.rest = exclude(self.rest, decisions, choice)
+
+    def work(self, proof: Proof, deadline: float) -> None:
+        """Raise the bound of a leaf, and keep the plan that this finds."""
+
+        def target() -> float:
+            return min(self.cutoff(), proof.value - ENOUGH * self.options.gap * abs(proof.value))
+
+        proof.work(target, deadline)
+        self.take(proof.x, proof.value)
+
+    def work_on_leaves(self) -> None:
+        """Work on the lowest leaf until all are above the cutoff, finished, or time is up."""
+        while time.monotonic() < self.deadline:
+            low = [leaf for leaf in self.leaves.values() if leaf.bound < self.cutoff() and not leaf.finished]
+            if not low:
+                return
+            leaf = min(low, key=lambda leaf: leaf.bound)
+            before = leaf.bound
+            self.work(leaf, self.deadline)
+            if leaf.bound <= before:
+                return
+
+    def bound_with_leaves(self, others: float) -> None:
+        """Take in a bound of all plans but the leaves, together with theirs."""
+        self.others = max(self.others, others)
+        self.raise_bound(min(self.others, min((leaf.bound for leaf in self.leaves.values()), default=np.inf)))
 
     def raise_bound(self, bound: float) -> None:
         """Take in a bound proven elsewhere, and tell of it where it is a step."""
@@ -406,8 +418,11 @@ class Search:
         """Whether the gap asked for is reached."""
         return self.gap() <= self.options.gap
 
-    def branch_until_done(self, branch: Branch) -> None:
-        """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time."""
+    def branch_until_done(self, branch: Branch, *, prove: bool) -> None:
+        """Branch and bound, refine what it finds, sharpen the cones there, repeat until proven or out of time.
+
+        Plans that are leaves are excluded from branch and bound; they are proven apart.
+        """
         if self.done():
             return
         self.sharpen(self.problem, ROOT_SHARE * max(self.options.gap, ROOT_GAP))
@@ -415,23 +430,32 @@ class Search:
         seen: set[bytes] = set()
         most = np.inf if self.options.nodes is None else self.options.nodes
         while not self.done() and time.monotonic() < self.deadline and self.nodes < most:
-            start = self.x[columns] if self.x is not None else None
+            start = self.x[columns] if self.x is not None and not self.leaves else None
             options = replace(self.options, cutoff=self.cutoff() - self.problem.offset)
             status, binaries, bound, nodes = branch(
-                self.problem, self.cuts, start, options, self.deadline, self.emit_better
+                self.rest, self.cuts, start, options, self.deadline, self.emit_better
             )
             self.nodes += nodes
-            self.bound = max(self.bound, bound) if np.isfinite(bound) else self.bound
-            if status == highspy.HighsModelStatus.kInfeasible:
-                self.proven_infeasible = self.x is None
-                return
+            nothing_left = status == highspy.HighsModelStatus.kInfeasible
+            self.bound_with_leaves(np.inf if nothing_left else bound if np.isfinite(bound) else -np.inf)
             if binaries is None:
-                return
+                break
+            leaves = len(self.leaves)
             self.propose(binaries)
+            if len(self.leaves) > leaves and prove:
+                self.work(list(self.leaves.values())[-1], min(self.deadline, time.monotonic() + self.share()))
+                continue
             if binaries.tobytes() in seen:
-                return
+                break
             seen.add(binaries.tobytes())
             self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
+        if prove:
+            self.work_on_leaves()
+        self.bound_with_leaves(self.others)
+
+    def share(self) -> float:
+        """Time for a leaf before others are looked for, s."""
+        return LEAF_SHARE * max(0.0, self.deadline - time.monotonic())
 
     def sharpen(self, problem: Problem, tolerance: float) -> None:
         """Take in the tangents that the LP of a problem, the whole or one plan of it, asks for."""

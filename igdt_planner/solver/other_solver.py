@@ -10,7 +10,8 @@ import numpy as np
 import pyomo.environ as pyo
 
 from igdt_planner.errors import SolverError
-from igdt_planner.solver.milp import Emit, Options
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import Emit
 from igdt_planner.solver.problem import Array, Problem, Rows, stack
 
 

@@ -45,6 +45,8 @@ def part_of(problem: Problem, own: Index, columns: Index) -> Problem:
             v_sq_ub=cones.v_sq_ub[mine],
             switched=cones.switched[mine],
             weight=cones.weight[mine],
+            p_back=position[cones.backs("p")[mine]],
+            q_back=position[cones.backs("q")[mine]],
         ),
         sites=np.flatnonzero(np.isin(columns, problem.sites)),
         decisive=np.flatnonzero(np.isin(columns, problem.decisive)),

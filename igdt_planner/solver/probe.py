@@ -12,7 +12,8 @@ import highspy
 import numpy as np
 
 from igdt_planner.errors import SolverError
-from igdt_planner.solver.milp import LEAST_TOLERANCE, Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.milp import LEAST_TOLERANCE
 from igdt_planner.solver.problem import Array, Index, Problem, no_rows, tangents
 
 CONE_TOLERANCE = 1e-8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ Index = npt.NDArray[np.int64]
 class Cones:
     """Loss cones ``i_sq * w >= P^2 + Q^2`` by column; ``v_sq`` is -1 where the voltage is taken as 1.
 
-    ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``.
+    ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``. Where ``p_flow`` and ``q_flow`` are
+    sizes, ``p_back`` and ``q_back`` are the parts of them that run back: the flow is the size less twice that part.
     """
 
     i_sq: Index
@@ -27,6 +29,13 @@ class Cones:
     v_sq_ub: Array
     switched: npt.NDArray[np.bool_]
     weight: Array
+    p_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    q_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def backs(self, side: Literal["p", "q"]) -> Index:
+        """Column of the part of each flow that runs back, -1 where the flow is a column of its own."""
+        known = self.p_back if side == "p" else self.q_back
+        return known if len(known) else np.full(len(self.i_sq), -1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,11 @@ class Problem:
     zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees,
     ``charging`` the columns of power into storage. An info-gap question names its ``budget_row`` and the columns of
     ``alpha`` and of ``built``, its products with the decisive sites.
+
+    ``follows`` are columns that follow from decided integer columns (arcs, what lives), ``relaxing`` the rows that say
+    nothing once these are decided and the loss equation holds. ``outputs`` are the columns that units decide,
+    ``moment`` numbers the mode, scenario and period of each column (-1: none), ``highest`` pairs each voltage with the
+    column that is above all, ``voltages`` are the squared voltages.
     """
 
     cost: Array
@@ -76,6 +90,17 @@ class Problem:
     alpha: int = -1
     built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
+    follows: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    relaxing: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    outputs: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    moment: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    highest: Index = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    voltages: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def decisions(self) -> Index:
+        """Integer columns that decide sites and switches, without those that say how storage works in a period."""
+        timed = self.moment >= 0 if len(self.moment) else np.zeros(len(self.cost), dtype=bool)
+        return np.flatnonzero(self.integer & ~timed)
 
 
 def no_rows(columns: int) -> Rows:

@@ -15,7 +15,8 @@ from scipy.spatial.distance import squareform
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation import Formulation, build
 from igdt_planner.model import ModeName, SolverChoice
-from igdt_planner.solver.milp import Answer, Options
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import Answer
 from igdt_planner.solver.milp import solve as solve_problem
 from igdt_planner.solver.other_solver import pyomo_branch
 from igdt_planner.solver.problem import Cones, Index, Problem, Rows, Switches, worst_violation
@@ -24,6 +25,14 @@ from igdt_planner.solver.worker import Job, Worker
 from igdt_planner.study import Study
 
 SITES = ("build_dg", "build_ess")
+FOLLOWS = ("arc", "commodity", "energised", "switched")
+"""Columns that follow from sites, switches and roots."""
+RELAXING = ("back_within", "below_highest", "highest_rise", "current_open", "loss_tangent", "loss_secant")
+"""Rows that say nothing once switches are decided and the loss equation holds."""
+OUTPUTS = ("p_dg", "q_dg", "q_ess", "p_charge", "p_discharge", "p_shed")
+"""Columns that units and loads decide."""
+TIMED = (*OUTPUTS, "charging", "i_sq", "size", "p_flow", "q_flow", "v_sq", "v_arc", "p_source", "q_source")
+"""Columns whose last index is the period."""
 ROOT = -1
 """The node at which every tree of a topology begins; no bus has this id."""
 ROW_TOLERANCE = 1e-6
@@ -58,8 +67,44 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
         built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
         budget_row=next((r for r, row in enumerate(form.rows) if row.constraint.local_name == "within_budget"), -1),
+        follows=np.array([i for i, name in enumerate(names) if name in FOLLOWS], dtype=np.int64),
+        relaxing=np.array([r for r, row in enumerate(form.rows) if family(row.constraint) in RELAXING], dtype=np.int64),
+        outputs=np.array([i for i, name in enumerate(names) if name in OUTPUTS], dtype=np.int64),
+        moment=moments(columns, names),
+        highest=highest(columns, names, position),
+        voltages=np.array([i for i, name in enumerate(names) if name in ("v_sq", "v_arc")], dtype=np.int64),
     )
     return problem, columns
+
+
+def family(constraint: Any) -> str:
+    """Name of the constraint that a row belongs to."""
+    return str(constraint.parent_component().local_name)
+
+
+def highest(columns: list[Any], names: list[str], position: dict[int, int]) -> Index:
+    """Every voltage below a highest one, as pairs of columns."""
+    found = [
+        (position[id(block.v_sq[bus, t])], column)
+        for column, (variable, name) in enumerate(zip(columns, names, strict=True))
+        if name == "v_highest"
+        for block, t in [(variable.parent_block(), variable.index())]
+        for bus in block.buses
+        if bus not in block.mode.sources
+    ]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def moments(columns: list[Any], names: list[str]) -> Index:
+    """Number of the mode, scenario and period of every column that has a period; -1 for the others."""
+    numbers: dict[tuple[int, Any], int] = {}
+    found = np.full(len(columns), -1)
+    for position, (column, name) in enumerate(zip(columns, names, strict=True)):
+        if name in TIMED:
+            index = column.index()
+            key = (id(column.parent_block()), index[-1] if isinstance(index, tuple) else index)
+            found[position] = numbers.setdefault(key, len(numbers))
+    return found
 
 
 def switches(study: Study, columns: list[Any]) -> tuple[Switches, ...]:
@@ -117,6 +162,8 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         v_sq_ub=np.array([cone.v_sq_ub for cone in formulation.cones], dtype=float),
         switched=np.array([cone.switched for cone in formulation.cones], dtype=bool),
         weight=np.array([cone.weight for cone in formulation.cones], dtype=float),
+        p_back=column("p_back"),
+        q_back=column("q_back"),
     )
 
 

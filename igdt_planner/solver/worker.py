@@ -23,7 +23,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from igdt_planner.errors import PlannerError, SolverError
-from igdt_planner.solver.milp import Answer, Options, solve
+from igdt_planner.solver.highs import Options
+from igdt_planner.solver.milp import Answer, solve
 from igdt_planner.solver.probe import Points, Probe, Reply
 from igdt_planner.solver.problem import Problem, Rows
 from igdt_planner.solver.site_tree import prove

@@ -1,0 +1,204 @@
+"""A problem whose sites and switches are decided: the flows of closed lines, what units decide, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from igdt_planner.solver.conic import FIXED
+from igdt_planner.solver.problem import Array, Cones, Index, Problem, Rows, entries
+
+NO_LINES: Index = np.empty(0, dtype=np.int64)
+NO_CONES = Cones(*(NO_LINES,) * 5, np.empty(0), np.empty(0, dtype=bool), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Closed lines, each in one mode, scenario and period: ``i_sq w = p^2 + q^2`` is what AC power flow says of them.
+
+    ``w`` is the squared voltage ``v_sq``, or ``nominal`` where ``v_sq`` is -1. Flows are signed. ``weight`` is what a
+    unit of squared current can cost, ``reach`` the most that one moves a power or a squared voltage.
+    """
+
+    i_sq: Index
+    p: Index
+    q: Index
+    v_sq: Index
+    nominal: Array
+    weight: Array
+    reach: Array
+
+    def width(self, x: Array) -> Array:
+        """``w`` of every line at a point."""
+        return np.where(self.v_sq >= 0, x[self.v_sq], self.nominal)
+
+    def current(self, x: Array) -> Array:
+        """Squared current that the flows of a point cause."""
+        return np.asarray((x[self.p] ** 2 + x[self.q] ** 2) / np.maximum(self.width(x), 1e-6))
+
+    def select(self, keep: Index) -> Lines:
+        """Some of the lines."""
+        return Lines(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A decided problem.
+
+    ``program`` is its linear part, over few columns; ``columns`` are their places in the whole problem, ``rest`` is a
+    point of the whole problem that holds all that is decided.
+    """
+
+    whole: Problem
+    program: Problem
+    lines: Lines
+    columns: Index
+    rest: Array
+
+    def part(self, columns: Index) -> Network:
+        """The network over some of its columns, that share no row or line with the others."""
+        program, place = self.program, np.full(len(self.program.cost) + 1, -1)
+        place[columns] = np.arange(len(columns))
+        mine = np.flatnonzero(np.diff(entries(program.rows, columns).indptr) > 0)
+
+        def places(old: Index) -> Index:
+            found = place[old]
+            return found[found >= 0]
+
+        lines = self.lines.select(np.flatnonzero(place[self.lines.i_sq] >= 0))
+        lines = replace(lines, **{name: place[getattr(lines, name)] for name in ("i_sq", "p", "q", "v_sq")})
+        own = replace(
+            program,
+            cost=program.cost[columns],
+            offset=0.0,
+            rows=Rows(program.rows.matrix[mine][:, columns], program.rows.lower[mine], program.rows.upper[mine]),
+            lower=program.lower[columns],
+            upper=program.upper[columns],
+            integer=program.integer[columns],
+            charging=places(program.charging),
+            alpha=int(place[program.alpha]),
+            outputs=places(program.outputs),
+            moment=program.moment[columns],
+            voltages=places(program.voltages),
+        )
+        return Network(self.whole, own, lines, self.columns[columns], self.rest)
+
+    def parts(self) -> list[Index]:
+        """Columns of the independent parts: moments that no storage, limit or question joins."""
+        lines = self.lines
+        links = [entries(self.program.rows, np.arange(len(self.program.cost)))]
+        for column in (lines.p, lines.q, lines.v_sq):
+            there = np.flatnonzero(column >= 0)
+            pair = np.concatenate([lines.i_sq[there], column[there]])
+            row = np.concatenate([there, there])
+            links.append(sparse.csr_matrix((np.ones(len(pair)), (row, pair)), shape=(len(lines.p), len(self.columns))))
+        pattern = sparse.vstack(links, format="csr")
+        count, label = csgraph.connected_components(pattern.T @ pattern, directed=False)
+        return [np.flatnonzero(label == number) for number in range(count)]
+
+    def working(self, x: Array) -> Network:
+        """The network with every column that is still to be a whole number held at its nearest at a point."""
+        lower, upper, whole = self.program.lower.copy(), self.program.upper.copy(), np.flatnonzero(self.program.integer)
+        lower[whole] = upper[whole] = np.clip(np.round(x[whole]), lower[whole], upper[whole])
+        return replace(self, program=replace(self.program, lower=lower, upper=upper))
+
+    def point(self, x: Array) -> Array:
+        """A point of the whole problem: a signed flow is a size and the part of it that runs back."""
+        point, cones = self.rest.copy(), self.whole.cones
+        point[self.columns] = x
+        for side, sizes in (("p", cones.p_flow), ("q", cones.q_flow)):
+            backs = cones.backs("p" if side == "p" else "q")
+            sized = np.flatnonzero(backs >= 0)
+            flow = point[sizes[sized]]
+            point[sizes[sized]], point[backs[sized]] = np.abs(flow), np.maximum(0.0, -flow)
+        voltages, highest = self.whole.highest.T
+        point[highest] = 0.0
+        np.maximum.at(point, highest, point[voltages])
+        return point
+
+    def own(self, point: Array) -> Array:
+        """The columns of the network at a point of the whole problem, with signed flows."""
+        cones, signed = self.whole.cones, point.copy()
+        for sizes, backs in ((cones.p_flow, cones.backs("p")), (cones.q_flow, cones.backs("q"))):
+            sized = np.flatnonzero(backs >= 0)
+            signed[sizes[sized]] -= 2.0 * point[backs[sized]]
+        return np.clip(signed[self.columns], self.program.lower, self.program.upper)
+
+
+def decided_network(problem: Problem, point: Array) -> Network:
+    """The network of a problem whose integer columns are held, at a point of its relaxation.
+
+    The point says which arcs are used and what lives: that follows from the integer columns. Integer columns that are
+    not held stay.
+    """
+    cones, lower, upper = problem.cones, problem.lower.copy(), problem.upper.copy()
+    follows = problem.follows
+    near = np.round(point[follows])
+    lower[follows] = upper[follows] = np.where(np.abs(point[follows] - near) < 1e-5, near, point[follows])
+    closed = np.where(lower[cones.on] == upper[cones.on], lower[cones.on], point[cones.on]) > 0.5
+    sized = [(cones.p_flow, cones.backs("p")), (cones.q_flow, cones.backs("q"))]
+    for sizes, backs in sized:
+        has_back = backs >= 0
+        upper[backs[has_back]] = 0.0
+        signed = sizes[has_back & closed]
+        lower[signed] = -upper[signed]
+    handed = np.flatnonzero(~closed & cones.switched & (cones.v_sq >= 0))
+    for dead in (*(columns[~closed] for columns in (cones.i_sq, cones.p_flow, cones.q_flow)), cones.v_sq[handed]):
+        lower[dead] = upper[dead] = 0.0
+    in_use = np.zeros(len(lower), dtype=bool)
+    in_use[np.concatenate([cones.i_sq[closed], cones.p_flow[closed], cones.q_flow[closed]])] = True
+    in_use[cones.v_sq[closed & (cones.v_sq >= 0)]] = True
+    in_use[problem.highest[:, 1]] = False
+    free = np.flatnonzero(((upper - lower > FIXED) | in_use) & ~np.isin(np.arange(len(lower)), problem.highest[:, 1]))
+    rest = np.where(upper - lower > FIXED, 0.0, lower)
+    rest[free] = 0.0
+    program = reduced(problem, free, rest, lower, upper)
+    place = np.full(len(lower) + 1, -1)
+    place[free] = np.arange(len(free))
+    lines = Lines(
+        i_sq=place[cones.i_sq[closed]],
+        p=place[cones.p_flow[closed]],
+        q=place[cones.q_flow[closed]],
+        v_sq=place[cones.v_sq[closed]],
+        nominal=cones.v_sq_ub[closed],
+        weight=cones.weight[closed],
+        reach=reach(program.rows, place[cones.i_sq[closed]]),
+    )
+    return Network(problem, program, lines, free, rest)
+
+
+def reach(rows: Rows, currents: Index) -> Array:
+    """The most that a unit of each squared current moves in any balance or voltage drop."""
+    equations = rows.matrix[rows.lower == rows.upper][:, currents]
+    return np.asarray(abs(sparse.csr_matrix(equations)).max(axis=0).todense()).ravel()
+
+
+def reduced(problem: Problem, free: Index, rest: Array, lower: Array, upper: Array) -> Problem:
+    """The rows of a problem over its free columns, without those that only relax the rest."""
+    keep = np.ones(len(problem.rows.lower), dtype=bool)
+    keep[problem.relaxing] = False
+    matrix, shift = sparse.csr_matrix(problem.rows.matrix[:, free]), problem.rows.matrix @ rest
+    keep &= np.diff(matrix.indptr) > 0
+    place = np.full(len(lower) + 1, -1)
+    place[free] = np.arange(len(free))
+    outputs, voltages = place[problem.outputs], place[problem.voltages]
+    return Problem(
+        cost=problem.cost[free],
+        offset=problem.offset + float(problem.cost @ rest),
+        rows=Rows(matrix[keep], (problem.rows.lower - shift)[keep], (problem.rows.upper - shift)[keep]),
+        lower=lower[free],
+        upper=upper[free],
+        integer=problem.integer[free],
+        cones=NO_CONES,
+        sites=NO_LINES,
+        decisive=NO_LINES,
+        zones=np.empty((0, 2), dtype=np.int64),
+        charging=place[problem.charging][place[problem.charging] >= 0],
+        alpha=int(place[problem.alpha]),
+        outputs=outputs[outputs >= 0],
+        moment=problem.moment[free],
+        voltages=voltages[voltages >= 0],
+    )

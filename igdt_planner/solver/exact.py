@@ -1,0 +1,249 @@
+"""AC-exact dispatch of a decided network: a local optimum of the AC problem itself, by successive linear programs.
+
+Lines whose losses are a price paid keep their cones as tangents, which are right there. Where losses would be a gain
+the cone floats, and the loss equation is linearised as an equation within a trust region. One slack on all voltage
+and current limits, at a high price, lets the way lead through points that break them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from igdt_planner.solver.decided import Lines, Network
+from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.problem import Array, Index, Problem, Rows, select, stack
+from igdt_planner.solver.ranges import line_tangents, narrowed
+
+PRICE, DEARER, RISES = 1e3, 30.0, 3
+"""Price of a limit broken by one per unit, as a multiple of the dearest column; by what it rises, and how often."""
+PROGRAMS = 80
+"""Most linear programs at one price."""
+WIDE, NARROW, GROW, SHRINK = 1.0, 1e-7, 2.0, 0.3
+"""Trust region as a share of the ranges of flows: at first, at the end, after a good step, after a bad one."""
+GOOD, POOR = 0.7, 0.1
+"""Share of the improvement promised that makes a step good, and that it needs at least."""
+STATIONARY = 1e-9
+"""Improvement, as a share of the cost, below which a linear program promises nothing more: the KKT conditions hold."""
+FEASIBLE = 2e-7
+"""Violation, per unit, of a dispatch that counts as feasible: a fifth of what the AC judge tolerates."""
+FLOATS = 1e-9
+"""Current above what flows cause, times its reach, at which a cone counts as floating."""
+ROUNDS = 12
+"""Most rounds of tangents in one linear program."""
+LEAST_SPAN = 1e-2
+"""Least range of a flow, as a share of the widest."""
+LOWEST = 0.01
+"""Least squared voltage on the way."""
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A point of a network on the loss equations, its cost, and by how much (per unit) it breaks limits."""
+
+    x: Array
+    cost: float
+    violation: float
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it keeps every limit but for rounding."""
+        return self.violation <= FEASIBLE
+
+
+def exact_dispatch(
+    network: Network, cost: Array, starts: Iterable[Array], options: Options, deadline: float
+) -> Dispatch | None:
+    """The best of the local optima that are reached from some points; the least violation where none is feasible.
+
+    Parameters
+    ----------
+    cost : array, shape (columns of the network,)
+        What is minimised; the cost of the result is that of the network.
+    starts : iterable of array
+        Tried one after the other until one leads to a feasible dispatch.
+    """
+    search = _Successive(network, cost, options, deadline)
+    best: Dispatch | None = None
+    for start in starts:
+        found = search.run(start)
+        if found is not None and (best is None or found.violation < best.violation):
+            best = found
+        if best is not None and best.feasible:
+            return best
+    return best
+
+
+class _Successive:
+    """Successive linear programs over one network."""
+
+    def __init__(self, network: Network, cost: Array, options: Options, deadline: float) -> None:
+        self.network, self.options, self.deadline = network, options, deadline
+        program, lines = network.program, network.lines
+        self.cost = cost
+        ranges = narrowed(network, program.lower, program.upper)
+        self.ranges = lower, upper = ranges if ranges is not None else (program.lower, program.upper)
+        span = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+        flows = np.concatenate([lines.p, lines.q]) if len(lines.p) else np.empty(0, dtype=np.int64)
+        self.span = np.maximum(span, LEAST_SPAN * span[flows].max(initial=1e-6))
+        self.program = elastic(program, lines)
+        self.price = PRICE * max(float(np.abs(cost).max(initial=0.0)), 1e-9)
+
+    def run(self, start: Array) -> Dispatch | None:
+        """A local optimum from a start; a higher price on limits where one that is broken pays."""
+        found = self.descend(start, self.price)
+        price = self.price
+        for _ in range(RISES):
+            if found is None or found.feasible or time.monotonic() > self.deadline:
+                break
+            price *= DEARER
+            again = self.descend(found.x, price)
+            if again is None or again.violation > 0.5 * found.violation:
+                break
+            found = again
+        return found
+
+    def descend(self, start: Array, price: float) -> Dispatch | None:
+        """Linear programs from a start until one promises nothing more."""
+        lines = self.network.lines
+        at, merit, radius = np.append(np.clip(start[: len(self.cost)], *self.ranges), 0.0), np.inf, np.inf
+        floats = np.zeros(len(lines.p), dtype=bool)
+        for _ in range(PROGRAMS):
+            if time.monotonic() > self.deadline and np.isfinite(merit):
+                break
+            found, floats = self.linearised(at, floats, radius, price)
+            if found is None:
+                if not np.isfinite(merit):
+                    return None
+                break
+            promised = merit - self.value(found, price, exact=False)
+            reached = self.value(found, price, exact=True)
+            if np.isfinite(merit) and promised <= STATIONARY * max(abs(merit), STATIONARY):
+                break
+            if not np.isfinite(merit):
+                at, merit, radius = found, reached, WIDE
+            elif merit - reached >= POOR * promised:
+                radius = min(WIDE, radius * (GROW if merit - reached >= GOOD * promised else 1.0))
+                at, merit = found, reached
+            else:
+                radius *= SHRINK
+            if radius < NARROW:
+                break
+        return self.dispatch(at)
+
+    def value(self, x: Array, price: float, *, exact: bool) -> float:
+        """Merit of a point: cost and the price of broken limits, and of currents that are not what flows cause."""
+        missed = self.missed(x) if exact else 0.0
+        return float(self.cost @ x[:-1]) + price * (x[-1] + missed) if len(x) > len(self.cost) else np.inf
+
+    def missed(self, x: Array) -> float:
+        """What all currents together miss of what their flows cause, times what they reach."""
+        lines = self.network.lines
+        return float((np.abs(lines.current(x) - x[lines.i_sq]) * lines.reach).sum())
+
+    def linearised(
+        self, at: Array, floats: npt.NDArray[np.bool_], radius: float, price: float
+    ) -> tuple[Array | None, npt.NDArray[np.bool_]]:
+        """The linear program at a point: its optimum, and the lines that float there or did so before."""
+        lines, columns = self.network.lines, len(self.program.cost)
+        while True:
+            known = line_tangents(lines, at, np.flatnonzero(~floats), columns, equal=False)
+            equations = line_tangents(lines, at, np.flatnonzero(floats), columns, equal=True)
+            lower, upper = self.program.lower.copy(), self.program.upper.copy()
+            for flow in (lines.p[floats], lines.q[floats]):
+                lower[flow] = np.maximum(lower[flow], at[flow] - radius * self.span[flow])
+                upper[flow] = np.minimum(upper[flow], at[flow] + radius * self.span[flow])
+            cost = np.append(self.cost, price)
+            held = replace(self.program, cost=cost, lower=np.minimum(lower, upper), upper=np.maximum(lower, upper))
+            x = self.solved(held, stack(known, equations), np.flatnonzero(~floats))
+            if x is None:
+                return None, floats
+            gained = (x[lines.i_sq] - lines.current(x)) * lines.reach
+            fresh = ~floats & (gained > FLOATS)
+            if not fresh.any():
+                return x, floats
+            floats = floats | fresh
+
+    def solved(self, program: Problem, rows: Rows, coned: Index) -> Array | None:
+        """The optimum of a linear program, with tangents of the cones that are left as cones."""
+        lines, columns = self.network.lines, len(program.cost)
+        highs = to_highs(program, rows, self.options, integral=False)
+        set_option(highs, "primal_feasibility_tolerance", 1e-9)
+        set_option(highs, "dual_feasibility_tolerance", 1e-9)
+        x: Array | None = None
+        for _ in range(ROUNDS):
+            _, found, _ = solve_lp(highs, self.deadline)
+            if found is None:
+                return x
+            x = found
+            short = (lines.current(x) - x[lines.i_sq])[coned] * lines.reach[coned]
+            missing = coned[short > 0.1 * FLOATS]
+            if not len(missing):
+                break
+            append(highs, line_tangents(lines, x, missing, columns, equal=False))
+        return x
+
+    def dispatch(self, x: Array) -> Dispatch:
+        """A point as the result of the search."""
+        program = self.network.program
+        return Dispatch(x[:-1], float(program.cost @ x[:-1]) + program.offset, float(x[-1]) + self.missed(x))
+
+
+def elastic(program: Problem, lines: Lines) -> Problem:
+    """The program with one slack, its last column, on all limits of voltages, currents, and what follows from them.
+
+    A unit of slack is one per unit of voltage, the whole rating of a line, or one per unit of the column that moves
+    another row most.
+    """
+    many, state = len(program.cost), np.zeros(len(program.cost), dtype=bool)
+    state[program.moment >= 0] = True
+    state[program.outputs] = False
+    inequality = program.rows.lower != program.rows.upper
+    touched = abs(program.rows.matrix) @ state.astype(float) > 0.0
+    unit = np.where(inequality & touched, abs(program.rows.matrix).max(axis=1).todense().A1, 0.0)
+    limited = np.unique(np.concatenate([program.voltages, lines.i_sq]))
+    rated = np.isin(limited, lines.i_sq) & np.isfinite(program.upper[limited])
+    size = np.where(rated, program.upper[limited], 1.0)
+    own = sparse.csr_matrix((np.ones(len(limited)), (np.arange(len(limited)), limited)), shape=(len(limited), many))
+    hard = padded(program.rows, unit == 0.0)
+    soft = padded(program.rows, unit > 0.0)
+    own_rows = Rows(
+        sparse.csr_matrix(sparse.hstack([own, sparse.csr_matrix((len(limited), 1))])),
+        np.where(np.isin(limited, lines.i_sq), -np.inf, program.lower[limited]),
+        program.upper[limited],
+    )
+    rows = stack(hard, one_sided(stack(soft, own_rows), np.concatenate([unit[unit > 0.0], size])))
+    lower, upper = np.append(program.lower, 0.0), np.append(program.upper, np.inf)
+    lower[limited], upper[limited] = LOWEST, np.inf
+    lower[lines.i_sq] = -np.inf  # the first-order part of a square may be negative
+    return replace(
+        program,
+        cost=np.append(program.cost, 0.0),
+        rows=rows,
+        lower=lower,
+        upper=upper,
+        integer=np.append(program.integer, False),
+    )
+
+
+def padded(rows: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
+    """Some rows, with a last column in which they have no entry."""
+    chosen = select(rows, keep)
+    empty = sparse.csr_matrix((len(chosen.lower), 1))
+    return Rows(sparse.csr_matrix(sparse.hstack([chosen.matrix, empty])), chosen.lower, chosen.upper)
+
+
+def one_sided(rows: Rows, unit: Array) -> Rows:
+    """Each finite side of rows in a row of its own, which the last column relaxes by a unit."""
+    slack = sparse.csr_matrix(
+        (unit, (np.arange(len(unit)), np.full(len(unit), rows.matrix.shape[1] - 1))), shape=rows.matrix.shape
+    )
+    none = np.full(len(unit), np.inf)
+    above = select(Rows(rows.matrix - slack, -none, rows.upper), np.isfinite(rows.upper))
+    below = select(Rows(rows.matrix + slack, rows.lower, none), np.isfinite(rows.lower))
+    return stack(above, below)

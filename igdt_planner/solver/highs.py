@@ -1,0 +1,96 @@
+"""HiGHS as the other modules call it: a linear program with its options, more rows, an LP run from the last basis."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+
+from igdt_planner.solver.problem import Array, Problem, Rows, stack
+
+ASTRAY = (
+    highspy.HighsModelStatus.kUnknown,
+    highspy.HighsModelStatus.kIterationLimit,
+    highspy.HighsModelStatus.kSolveError,
+)
+"""Status of an LP that is neither solved nor proven anything."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Limits of one solve.
+
+    ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
+    bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all. A
+    plan that is not ``exact`` has its cost right, but not every loss that costs nothing.
+    """
+
+    time_limit_s: float = 60.0
+    gap: float = 1e-3
+    threads: int = 1
+    seed: int = 0
+    presolve: bool = True
+    starts: tuple[Array, ...] = ()
+    seek: bool = True
+    exact: bool = True
+    cutoff: float = np.inf
+    nodes: int | None = None
+
+
+def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:
+    """A HiGHS object that holds the problem and its tangents."""
+    rows = stack(problem.rows, cuts)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(problem.cost), len(rows.lower)
+    lp.col_cost_, lp.offset_ = problem.cost, problem.offset
+    lp.col_lower_, lp.col_upper_ = problem.lower, problem.upper
+    lp.row_lower_, lp.row_upper_ = rows.lower, rows.upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = (
+        rows.matrix.indptr,
+        rows.matrix.indices,
+        rows.matrix.data,
+    )
+    if integral:
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(flag)] for flag in problem.integer]
+    highs = highspy.Highs()
+    set_option(highs, "log_to_console", False)
+    set_option(highs, "threads", options.threads)
+    set_option(highs, "parallel", "on" if options.threads > 1 else "off")
+    set_option(highs, "random_seed", options.seed)
+    if not options.presolve:
+        set_option(highs, "presolve", "off")
+    if highs.passModel(lp) == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refused the model")
+    return highs
+
+
+def set_option(highs: Any, name: str, value: object) -> None:
+    """Set a HiGHS option; a name or value that HiGHS does not take is an error, not silence."""
+    if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+        raise ValueError(f"HiGHS does not take option {name} = {value}")
+
+
+def append(highs: Any, rows: Rows) -> None:
+    """Append rows to a loaded model."""
+    matrix = rows.matrix
+    content = (matrix.nnz, matrix.indptr[:-1], matrix.indices, matrix.data)
+    if highs.addRows(len(rows.lower), rows.lower, rows.upper, *content) == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refused rows")
+
+
+def solve_lp(highs: Any, deadline: float) -> tuple[Any, Array | None, float]:
+    """Run an LP from the last basis: status, point if optimal, value."""
+    set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
+    highs.run()
+    if highs.getModelStatus() in ASTRAY:  # a warm start that leads nowhere: start afresh
+        highs.clearSolver()
+        highs.run()
+    status = highs.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        return status, None, -np.inf
+    return status, np.array(highs.getSolution().col_value), float(highs.getInfo().objective_function_value)
