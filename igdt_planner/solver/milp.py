@@ -24,6 +24,7 @@ from igdt_planner.solver.problem import (
     Index,
     Problem,
     Rows,
+    excess,
     hold,
     loss_shortfall,
     no_rows,
@@ -202,7 +203,7 @@ def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: 
 
 def floating(problem: Problem, x: Array) -> float:
     """Loss that cones hold above what their flows cause, in units of the objective."""
-    return float(np.clip(-loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum())
+    return float(np.clip(excess(problem, x) * problem.cones.weight, 0.0, None).sum())
 
 
 def other_starts(network: Network, options: Options, deadline: float) -> Iterator[Array]:

@@ -32,6 +32,11 @@ class Cones:
     p_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     q_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
+    def signed(self, side: Literal["p", "q"], x: Array) -> Array:
+        """Flows of a point as they are: a size less twice the part that runs back."""
+        sizes, backs = (self.p_flow if side == "p" else self.q_flow), self.backs(side)
+        return np.asarray(x[sizes] - 2.0 * np.where(backs >= 0, x[backs], 0.0))
+
     def backs(self, side: Literal["p", "q"]) -> Index:
         """Column of the part of each flow that runs back, -1 where the flow is a column of its own."""
         known = self.p_back if side == "p" else self.q_back
@@ -142,6 +147,14 @@ def loss_shortfall(problem: Problem, x: Array) -> tuple[Array, Array]:
     square = x[cones.p_flow] ** 2 + x[cones.q_flow] ** 2
     needed = np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
     return width, needed - x[cones.i_sq]
+
+
+def excess(problem: Problem, x: Array) -> Array:
+    """Squared current of every cone above what its flow causes."""
+    cones = problem.cones
+    width, _ = loss_shortfall(problem, x)
+    square = cones.signed("p", x) ** 2 + cones.signed("q", x) ** 2
+    return x[cones.i_sq] - np.divide(square, width, out=np.zeros_like(square), where=width > 1e-7)
 
 
 def require_numbers(problem: Problem) -> None:
