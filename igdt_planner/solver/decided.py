@@ -8,9 +8,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from igdt_planner.solver.conic import FIXED
+from igdt_planner.solver.conic import FIXED, decided, limited
 from igdt_planner.solver.problem import Array, Cones, Index, Problem, Rows, entries
 
+NEAR = 1e-5
+"""Distance from a whole number at which what follows from decisions is that number."""
 NO_LINES: Index = np.empty(0, dtype=np.int64)
 NO_CONES = Cones(*(NO_LINES,) * 5, np.empty(0), np.empty(0, dtype=bool), np.empty(0))
 
@@ -119,6 +121,18 @@ class Network:
         np.maximum.at(point, highest, point[voltages])
         return point
 
+    def rows(self, own: Rows) -> Rows:
+        """Rows over the columns of the network as rows of the whole problem."""
+        cones, many = self.whole.cones, len(self.rest)
+        spread = sparse.csr_matrix(
+            (np.ones(len(self.columns)), (np.arange(len(self.columns)), self.columns)), shape=(len(self.columns), many)
+        )
+        signed = sparse.identity(many, format="lil")
+        for sizes, backs in ((cones.p_flow, cones.backs("p")), (cones.q_flow, cones.backs("q"))):
+            sized = np.flatnonzero(backs >= 0)
+            signed[sizes[sized], backs[sized]] = -2.0
+        return Rows(sparse.csr_matrix(own.matrix @ spread @ signed.tocsr()), own.lower, own.upper)
+
     def own(self, point: Array) -> Array:
         """The columns of the network at a point of the whole problem, with signed flows."""
         cones, signed = self.whole.cones, point.copy()
@@ -129,30 +143,51 @@ class Network:
 
 
 def decided_network(problem: Problem, point: Array) -> Network:
-    """The network of a problem whose integer columns are held, at a point of its relaxation.
+    """The network of a problem whose decisions are held, at a point of its relaxation.
 
-    The point says which arcs are used and what lives: that follows from the integer columns. Integer columns that are
-    not held stay.
+    The point says which arcs are used and what lives: that follows from the decisions. Integer columns that are not
+    held stay.
     """
-    cones, lower, upper = problem.cones, problem.lower.copy(), problem.upper.copy()
-    follows = problem.follows
-    near = np.round(point[follows])
-    lower[follows] = upper[follows] = np.where(np.abs(point[follows] - near) < 1e-5, near, point[follows])
-    closed = np.where(lower[cones.on] == upper[cones.on], lower[cones.on], point[cones.on]) > 0.5
-    sized = [(cones.p_flow, cones.backs("p")), (cones.q_flow, cones.backs("q"))]
-    for sizes, backs in sized:
-        has_back = backs >= 0
-        upper[backs[has_back]] = 0.0
-        signed = sizes[has_back & closed]
-        lower[signed] = -upper[signed]
-    handed = np.flatnonzero(~closed & cones.switched & (cones.v_sq >= 0))
-    for dead in (*(columns[~closed] for columns in (cones.i_sq, cones.p_flow, cones.q_flow)), cones.v_sq[handed]):
+    follows, near = problem.follows, np.round(point[problem.follows])
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    lower[follows] = upper[follows] = np.where(np.abs(point[follows] - near) < NEAR, near, point[follows])
+    return network_between(problem, lower, upper)
+
+
+def switched_network(problem: Problem) -> Network:
+    """The network of the lines that are known to be closed, or open, with all else still to be decided."""
+    lower, upper = limited(problem.rows, problem.lower, problem.upper)
+    for _ in range(len(problem.cones.i_sq)):
+        known = int(np.sum(upper - lower <= FIXED))
+        lower, upper, feasible = decided(problem.rows, lower, upper)
+        if not feasible or int(np.sum(upper - lower <= FIXED)) == known:
+            break
+    whole = np.isin(np.arange(len(lower)), problem.follows) | problem.integer
+    lower[~whole], upper[~whole] = problem.lower[~whole], problem.upper[~whole]
+    return network_between(problem, lower, upper)
+
+
+def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
+    """The network of a problem between column bounds, which say what is closed and what is open.
+
+    Lines of which they do not say it keep their columns, but have no loss equation. On closed lines sizes of flows
+    become signed flows.
+    """
+    cones = problem.cones
+    is_open, closed = upper[cones.on] < 0.5, lower[cones.on] > 0.5
+    for sizes, backs in ((cones.p_flow, cones.backs("p")), (cones.q_flow, cones.backs("q"))):
+        sized = backs >= 0
+        upper[backs[sized & (closed | is_open)]] = 0.0
+        lower[sizes[sized & closed]] = -upper[sizes[sized & closed]]
+    handed = is_open & cones.switched & (cones.v_sq >= 0)
+    flows = (cones.i_sq, cones.p_flow, cones.q_flow)
+    for dead in (*(columns[is_open] for columns in flows), cones.v_sq[handed]):
         lower[dead] = upper[dead] = 0.0
     in_use = np.zeros(len(lower), dtype=bool)
     in_use[np.concatenate([cones.i_sq[closed], cones.p_flow[closed], cones.q_flow[closed]])] = True
     in_use[cones.v_sq[closed & (cones.v_sq >= 0)]] = True
-    in_use[problem.highest[:, 1]] = False
-    free = np.flatnonzero(((upper - lower > FIXED) | in_use) & ~np.isin(np.arange(len(lower)), problem.highest[:, 1]))
+    above_all = np.isin(np.arange(len(lower)), problem.highest[:, 1])
+    free = np.flatnonzero(((upper - lower > FIXED) | in_use) & ~above_all)
     rest = np.where(upper - lower > FIXED, 0.0, lower)
     rest[free] = 0.0
     program = reduced(problem, free, rest, lower, upper)

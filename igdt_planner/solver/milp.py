@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from igdt_planner.solver.conic import relaxation
-from igdt_planner.solver.decided import Network, decided_network
+from igdt_planner.solver.decided import Network, decided_network, reach, switched_network
 from igdt_planner.solver.exact import Dispatch, exact_dispatch
 from igdt_planner.solver.highs import ASTRAY, Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.output_tree import Proof
@@ -33,6 +33,7 @@ from igdt_planner.solver.problem import (
     tangents,
     worst_violation,
 )
+from igdt_planner.solver.ranges import narrowed, secants
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -66,15 +67,18 @@ NEARLY = 1e-2
 """Violation of a row above which a point is no place for tangents: an interior point method ran astray."""
 ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
-FLOATING, SMALL_COST = 1e-5, 1e-3
-"""Loss above what flows cause, relative to the objective (to this, if that is smaller), that AC would not confirm."""
+FLOATING = 1e-8
+"""Power or squared voltage, per unit, that currents above what flows cause may move: more, and AC would not confirm."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a solve found. ``x`` is None without a plan; ``bound`` holds for the problem with its cones."""
+    """What a solve found. ``x`` is None without a plan; ``bound`` holds for the problem with its cones.
+
+    Without a plan ``refused`` is the dispatch of least violation that was found, which AC power flow refuses.
+    """
 
     status: Literal["optimal", "feasible", "infeasible", "no_plan"]
     x: Array | None
@@ -83,6 +87,7 @@ class Answer:
     nodes: int
     tangents: int
     seconds: float
+    refused: Array | None = None
 
 
 def relax(
@@ -173,7 +178,7 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and floating(held, x) > FLOATING * max(abs(float(held.cost @ x)), SMALL_COST):
+    if options.exact and floating(held, x) > FLOATING:
         return dispatched(problem, priced, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf))
 
@@ -202,8 +207,22 @@ def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: 
 
 
 def floating(problem: Problem, x: Array) -> float:
-    """Loss that cones hold above what their flows cause, in units of the objective."""
-    return float(np.clip(excess(problem, x) * problem.cones.weight, 0.0, None).sum())
+    """What currents above those that flows cause move at a point, in powers and squared voltages."""
+    return float(np.clip(excess(problem, x) * reach(problem.rows, problem.cones.i_sq), 0.0, None).sum())
+
+
+def secants_of(problem: Problem) -> Rows:
+    """Secants of the loss equation over all that sites, sizes and outputs leave to the flows of closed lines.
+
+    In the columns of the whole problem; none where ranges contradict, which the relaxation finds out itself.
+    """
+    network = switched_network(problem)
+    if not len(network.lines.p):
+        return no_rows(len(problem.cost))
+    ranges = narrowed(network, network.program.lower, network.program.upper)
+    if ranges is None:
+        return no_rows(len(problem.cost))
+    return network.rows(secants(network.lines, *ranges, len(network.columns)))
 
 
 def other_starts(network: Network, options: Options, deadline: float) -> Iterator[Array]:
@@ -339,8 +358,16 @@ class Search:
 
     def root(self) -> None:
         """Bound the problem by its relaxation, and take the tangents there."""
-        point, bound, self.duals = relaxation(self.problem, self.begun + ROOT_TIME * self.options.time_limit_s)
+        until = self.begun + ROOT_TIME * self.options.time_limit_s
+        point, bound, self.duals = relaxation(self.problem, until)
         self.raise_bound(bound)
+        if np.isfinite(bound) and floating(self.problem, point) > FLOATING and time.monotonic() < until:
+            forbidden = secants_of(self.problem)
+            if len(forbidden.lower):
+                self.problem = replace(self.problem, rows=stack(self.problem.rows, forbidden))
+                self.rest = replace(self.rest, rows=stack(self.rest.rows, forbidden))
+                point, bound, self.duals = relaxation(self.problem, until)
+                self.raise_bound(bound)
         within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
         self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
 
@@ -379,7 +406,8 @@ class Search:
             return min(self.cutoff(), proof.value - ENOUGH * self.options.gap * abs(proof.value))
 
         proof.work(target, deadline)
-        self.take(proof.x, proof.value)
+        if np.isfinite(proof.value):
+            self.take(proof.x, proof.value)
 
     def work_on_leaves(self) -> None:
         """Work on the lowest leaf until all are above the cutoff, finished, or time is up."""
@@ -478,4 +506,10 @@ class Search:
         value = self.value if self.x is not None else None
         bound = min(self.bound, self.value)
         seconds = time.monotonic() - self.begun
-        return Answer(found, self.x, value, bound, self.nodes, len(self.cuts.lower), seconds)
+        refused = self.nearest() if self.x is None else None
+        return Answer(found, self.x, value, bound, self.nodes, len(self.cuts.lower), seconds, refused)
+
+    def nearest(self) -> Array | None:
+        """Of all dispatches that break a limit the one that breaks it least."""
+        leaf = min(self.leaves.values(), key=lambda leaf: leaf.violation, default=None)
+        return leaf.x if leaf is not None else None

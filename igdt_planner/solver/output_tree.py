@@ -229,9 +229,14 @@ class Proof:
         return sum(tree.bound for tree in self.trees) + self.network.program.offset
 
     @property
+    def violation(self) -> float:
+        """By how much, per unit, the best dispatch breaks a limit; infinite where a part has none."""
+        return max((np.inf if tree.best is None else tree.best.violation for tree in self.trees), default=0.0)
+
+    @property
     def x(self) -> Array | None:
-        """The best dispatch as a point of the whole problem; None where a part has none."""
-        if not np.isfinite(self.value):
+        """The best dispatch, or the one of least violation, as a point of the whole problem; None where there is none."""
+        if not np.isfinite(self.violation):
             return None
         x = np.zeros(len(self.network.columns))
         for columns, tree in zip(self.parts, self.trees, strict=True):

@@ -169,7 +169,10 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
 
 @dataclass(frozen=True)
 class Solved:
-    """A solved study: the answer, the values by variable name, and what the next solve may start from."""
+    """A solved study: the answer, the values by variable name, and what the next solve may start from.
+
+    Without a plan the values are those of the dispatch that AC power flow refuses least, and empty where there is none.
+    """
 
     formulation: Formulation
     answer: Answer
@@ -283,7 +286,8 @@ class Solver:
             branch = pyomo_branch(self.choice.name)
             (answer, kept), cancelled = solve_problem(problem, options, tangents, report, branch), False
         verify(problem, answer)
-        x = answer.x if answer.x is not None else np.empty(0)
+        point = answer.x if answer.x is not None else answer.refused
+        x = point if point is not None else np.empty(0)
         values = dict(zip(main.names, x.tolist(), strict=False))
         binaries = {name: values[name] for name in main.integers()} if values else {}
         return Solved(main.formulation, answer, values, binaries, kept, cancelled)
