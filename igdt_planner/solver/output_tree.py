@@ -235,7 +235,7 @@ class Proof:
 
     @property
     def x(self) -> Array | None:
-        """The best dispatch, or the one of least violation, as a point of the whole problem; None where there is none."""
+        """The best dispatch, or the one of least violation, in the columns of the whole problem; None without one."""
         if not np.isfinite(self.violation):
             return None
         x = np.zeros(len(self.network.columns))
