@@ -33,7 +33,8 @@ def narrowed(network: Network, lower: Array, upper: Array) -> tuple[Array, Array
         if np.any(found_lower > found_upper + CONTRADICTION):
             return None
         low, high = np.minimum(found_lower, found_upper), np.maximum(found_lower, found_upper)
-        moved = np.maximum(low - lower, upper - high)
+        with np.errstate(invalid="ignore"):
+            moved = np.maximum(low - lower, upper - high)
         settled = np.all(np.nan_to_num(moved, nan=0.0, posinf=np.inf) <= SETTLED * width)
         lower, upper = low, high
         if settled:
