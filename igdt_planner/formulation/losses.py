@@ -11,6 +11,7 @@ from igdt_planner.formulation.bounds import i_sq_limit, voltage_limits
 from igdt_planner.formulation.cost import worth_of_energy
 from igdt_planner.formulation.distflow import switch
 from igdt_planner.formulation.radiality import parent
+from igdt_planner.study import Line
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Cone:
     ``v_sq`` is None and ``v_sq_ub`` is 1. ``switched`` says that ``v_sq`` is a voltage handed down an arc, which a row
     holds below ``v_sq_ub * on``. ``weight`` is what a unit of ``i_sq`` can cost, in the unit of the objective; it says
     which cones matter. ``p_back`` and ``q_back`` are the parts of sizes that run back, None where flows are by line.
+    ``line`` is the line in per unit, ``ends`` its bus where power is counted and the other one.
     """
 
     i_sq: Any
@@ -31,6 +33,8 @@ class Cone:
     v_sq_ub: float
     switched: bool
     weight: float
+    line: Line
+    ends: tuple[int, int]
     p_back: Any = None
     q_back: Any = None
 
@@ -67,6 +71,8 @@ def cone(b: Any, line_id: int, child: int, t: int) -> Cone:
         v_sq_ub=voltage_limits(study, b.mode, sending)[1] if in_balance else 1.0,
         switched=in_balance and not b.by_line,
         weight=line.r * study.periods[t].hours * study.base_mva * worth_of_energy(study, b.mode),
+        line=line,
+        ends=(sending, child),
         p_back=None if b.by_line else b.back["p", line_id, child, t],
         q_back=None if b.by_line else b.back["q", line_id, child, t],
     )

@@ -32,6 +32,9 @@ class Lines:
     nominal: Array
     weight: Array
     reach: Array
+    r: Array
+    x: Array
+    ends: Index
 
     def width(self, x: Array) -> Array:
         """``w`` of every line at a point."""
@@ -201,6 +204,9 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
         nominal=cones.v_sq_ub[closed],
         weight=cones.weight[closed],
         reach=reach(program.rows, place[cones.i_sq[closed]]),
+        r=cones.r[closed],
+        x=cones.x[closed],
+        ends=cones.ends[closed],
     )
     return Network(problem, program, lines, free, rest)
 
@@ -208,6 +214,8 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
 def reach(rows: Rows, currents: Index) -> Array:
     """The most that a unit of each squared current moves in any balance or voltage drop."""
     equations = rows.matrix[rows.lower == rows.upper][:, currents]
+    if not equations.nnz:
+        return np.zeros(len(currents))
     return np.asarray(abs(sparse.csr_matrix(equations)).max(axis=0).todense()).ravel()
 
 

@@ -1,8 +1,9 @@
 """AC-exact dispatch of a decided network: a local optimum of the AC problem itself, by successive linear programs.
 
 Lines whose losses are a price paid keep their cones as tangents, which are right there. Where losses would be a gain
-the cone floats, and the loss equation is linearised as an equation within a trust region. One slack on all voltage
-and current limits, at a high price, lets the way lead through points that break them.
+the cone floats, and the loss equation is linearised as an equation within a trust region; so are the lines of loops,
+around which angles add up to nothing. One slack on all voltage and current limits, at a high price, lets the way lead
+through points that break them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from igdt_planner.solver.cycles import Cycles
 from igdt_planner.solver.decided import Lines, Network
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
-from igdt_planner.solver.problem import Array, Index, Problem, Rows, select, stack
+from igdt_planner.solver.problem import Array, Index, Problem, Rows, no_rows, select, stack
 from igdt_planner.solver.ranges import line_tangents, narrowed
 
 PRICE, DEARER, RISES = 1e3, 30.0, 3
@@ -34,6 +36,8 @@ FEASIBLE = 2e-7
 """Violation, per unit, of a dispatch that counts as feasible: a fifth of what the AC judge tolerates."""
 FLOATS = 1e-9
 """Current above what flows cause, times its reach, at which a cone counts as floating."""
+TIGHT = 2e-8
+"""What a point may miss, in all, so that it is a dispatch as it is."""
 ROUNDS = 12
 """Most rounds of tangents in one linear program."""
 LEAST_SPAN = 1e-2
@@ -70,7 +74,9 @@ def exact_dispatch(
     """
     search = _Successive(network, cost, options, deadline)
     best: Dispatch | None = None
-    for start in starts:
+    for number, start in enumerate(starts):
+        if not number and search.missed(start) <= TIGHT:  # the relaxation is exact there
+            return search.dispatch(np.append(start, 0.0))
         found = search.run(start)
         if found is not None and (best is None or found.violation < best.violation):
             best = found
@@ -85,7 +91,9 @@ class _Successive:
     def __init__(self, network: Network, cost: Array, options: Options, deadline: float) -> None:
         self.network, self.options, self.deadline = network, options, deadline
         program, lines = network.program, network.lines
-        self.cost = cost
+        self.cost, self.cycles = cost, Cycles(network)
+        self.known = no_rows(len(cost) + 1)
+        self.of_line: Index = np.empty(0, dtype=np.int64)
         ranges = narrowed(network, program.lower, program.upper)
         self.ranges = lower, upper = ranges if ranges is not None else (program.lower, program.upper)
         span = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
@@ -110,9 +118,8 @@ class _Successive:
 
     def descend(self, start: Array, price: float) -> Dispatch | None:
         """Linear programs from a start until one promises nothing more."""
-        lines = self.network.lines
         at, merit, radius = np.append(np.clip(start[: len(self.cost)], *self.ranges), 0.0), np.inf, np.inf
-        floats = np.zeros(len(lines.p), dtype=bool)
+        floats = self.cycles.touched
         for _ in range(PROGRAMS):
             if time.monotonic() > self.deadline and np.isfinite(merit):
                 break
@@ -142,9 +149,9 @@ class _Successive:
         return float(self.cost @ x[:-1]) + price * (x[-1] + missed) if len(x) > len(self.cost) else np.inf
 
     def missed(self, x: Array) -> float:
-        """What all currents together miss of what their flows cause, times what they reach."""
+        """What currents miss of what their flows cause, times what they reach, and angles around loops of nothing."""
         lines = self.network.lines
-        return float((np.abs(lines.current(x) - x[lines.i_sq]) * lines.reach).sum())
+        return float((np.abs(lines.current(x) - x[lines.i_sq]) * lines.reach).sum()) + self.cycles.missed(x)
 
     def linearised(
         self, at: Array, floats: npt.NDArray[np.bool_], radius: float, price: float
@@ -152,15 +159,16 @@ class _Successive:
         """The linear program at a point: its optimum, and the lines that float there or did so before."""
         lines, columns = self.network.lines, len(self.program.cost)
         while True:
-            known = line_tangents(lines, at, np.flatnonzero(~floats), columns, equal=False)
             equations = line_tangents(lines, at, np.flatnonzero(floats), columns, equal=True)
+            equations = stack(equations, self.cycles.rows(at, columns))
             lower, upper = self.program.lower.copy(), self.program.upper.copy()
             for flow in (lines.p[floats], lines.q[floats]):
                 lower[flow] = np.maximum(lower[flow], at[flow] - radius * self.span[flow])
                 upper[flow] = np.minimum(upper[flow], at[flow] + radius * self.span[flow])
             cost = np.append(self.cost, price)
             held = replace(self.program, cost=cost, lower=np.minimum(lower, upper), upper=np.maximum(lower, upper))
-            x = self.solved(held, stack(known, equations), np.flatnonzero(~floats))
+            self.touch(at, np.flatnonzero(~floats))
+            x = self.solved(held, equations, floats)
             if x is None:
                 return None, floats
             gained = (x[lines.i_sq] - lines.current(x)) * lines.reach
@@ -169,9 +177,16 @@ class _Successive:
                 return x, floats
             floats = floats | fresh
 
-    def solved(self, program: Problem, rows: Rows, coned: Index) -> Array | None:
+    def touch(self, x: Array, chosen: Index) -> Rows:
+        """Tangents of the cones of some lines at a point, which are kept for all programs to come."""
+        fresh = line_tangents(self.network.lines, x, chosen, len(self.program.cost), equal=False)
+        self.known, self.of_line = stack(self.known, fresh), np.concatenate([self.of_line, chosen])
+        return fresh
+
+    def solved(self, program: Problem, equations: Rows, floats: npt.NDArray[np.bool_]) -> Array | None:
         """The optimum of a linear program, with tangents of the cones that are left as cones."""
-        lines, columns = self.network.lines, len(program.cost)
+        lines, coned = self.network.lines, np.flatnonzero(~floats)
+        rows = stack(equations, select(self.known, ~floats[self.of_line]))
         highs = to_highs(program, rows, self.options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         set_option(highs, "dual_feasibility_tolerance", 1e-9)
@@ -185,7 +200,7 @@ class _Successive:
             missing = coned[short > 0.1 * FLOATS]
             if not len(missing):
                 break
-            append(highs, line_tangents(lines, x, missing, columns, equal=False))
+            append(highs, self.touch(x, missing))
         return x
 
     def dispatch(self, x: Array) -> Dispatch:

@@ -59,15 +59,19 @@ PATIENCE, PROGRESS = 4, 0.5
 """Rounds of tangents, and the share that the loss still missed has to fall to within them."""
 ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
-LEAF_SHARE = 0.25
-"""Share of the time left that a decided plan may take for its own proof before others are looked for."""
+TREE_SHARE = 0.4
+"""Share of the time limit after which the site tree ends where decided plans need a proof of their own."""
+SLICE_S = 0.5
+"""Time that the lowest leaf gets before another may be lower, s."""
+OWN_PROOF = 0.1
+"""Share of the gap by which the relaxation may miss the cost of a plan without a proof of its own."""
 BOUND_STEP = 1e-5
 """Rise of a bound that is worth an event, as a share."""
 NEARLY = 1e-2
 """Violation of a row above which a point is no place for tangents: an interior point method ran astray."""
 ROUNDING = 1e-5
 """Loss missed by all cones together, relative to the objective, that may be left to rounding."""
-FLOATING = 1e-8
+FLOATING = 1e-7
 """Power or squared voltage, per unit, that currents above what flows cause may move: more, and AC would not confirm."""
 NOTHING_BELOW = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound)
 """Status of a branch and bound that was given a cutoff and has no plan below it."""
@@ -145,9 +149,9 @@ def stalled(missing: list[float], values: list[float]) -> bool:
 class Refined:
     """A plan whose integer columns are decided, as it runs.
 
-    ``x`` is None where it cannot be run, ``value`` its cost, ``tangents`` those at its point. Where a cone floated, so
-    that the relaxation says less of the plan than what is true, there is its ``network`` with a ``dispatch`` of each of
-    its parts (None where none was found).
+    ``x`` is None where it cannot be run, ``value`` its cost, ``tangents`` those at its point. Where a cone floated
+    there is its ``network`` with a dispatch of each of its parts (None where none was found); ``relaxed`` is what its
+    relaxation says of the cost.
     """
 
     x: Array | None
@@ -155,6 +159,7 @@ class Refined:
     tangents: Rows
     network: Network | None = None
     dispatches: tuple[Dispatch | None, ...] = ()
+    relaxed: float = np.inf
 
 
 def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, deadline: float) -> Refined:
@@ -178,7 +183,7 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and floating(held, x) > FLOATING:
+    if options.exact and (problem.meshed or floating(held, x) > FLOATING):
         return dispatched(problem, priced, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf))
 
@@ -193,7 +198,8 @@ def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: 
         part = network.part(columns).working(start[columns])
         starts = (start[columns], *other_starts(part, options, deadline))
         found.append(exact_dispatch(part, priced[part.columns], starts, options, deadline))
-    out = Refined(None, np.inf, added, network, tuple(found))
+    relaxed = float(problem.cost @ x + problem.offset)
+    out = Refined(None, np.inf, added, network, tuple(found), relaxed)
     if any(one is None or not one.feasible for one in found):
         return out
     point = np.zeros(len(network.columns))
@@ -332,7 +338,7 @@ def solve(
     if np.all(lower == upper) and (search.x is not None or search.leaves):
         if prove is not None:
             search.others = np.inf
-            search.work_on_leaves()
+            search.work_on_leaves(search.deadline)
             search.bound_with_leaves(np.inf if search.leaves else -np.inf)
         return search.answer(), search.cuts
     if prove is not None and not search.done():
@@ -354,7 +360,7 @@ class Search:
         self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told = False, -np.inf
         self.leaves: dict[bytes, Proof] = {}
-        self.rest, self.others = problem, -np.inf
+        self.rest, self.others, self.dropped = problem, -np.inf, np.inf
 
     def root(self) -> None:
         """Bound the problem by its relaxation, and take the tangents there."""
@@ -378,7 +384,7 @@ class Search:
         """
         found = refine(self.problem, self.cuts, binaries, self.options, max(self.deadline, time.monotonic() + 10.0))
         self.cuts = stack(self.cuts, found.tangents)
-        if found.network is not None:
+        if found.network is not None and found.value - found.relaxed > OWN_PROOF * self.options.gap * abs(found.value):
             self.add_leaf(found)
         self.take(found.x, found.value)
         return found.value
@@ -394,37 +400,34 @@ class Search:
         assert found.network is not None
         decisions = self.problem.decisions()
         choice = np.round(found.network.rest[decisions])
-        if choice.tobytes() in self.leaves:
-            return
-        self.leaves[choice.tobytes()] = Proof(found.network, list(found.dispatches), self.options)
-        self.rest = exclude(self.rest, decisions, choice)
+        if choice.tobytes() not in self.leaves:
+            proof = Proof(found.network, list(found.dispatches), self.options, self.bound)
+            self.leaves[choice.tobytes()] = proof
+            self.rest = exclude(self.rest, decisions, choice)
 
-    def work(self, proof: Proof, deadline: float) -> None:
-        """Raise the bound of a leaf, and keep the plan that this finds."""
+    def drop(self, binaries: Array, bound: float) -> None:
+        """Leave a choice that cannot be run out of all that follows; that it cannot is believed, not proven."""
+        decisions, x = self.problem.decisions(), np.zeros(len(self.problem.cost))
+        x[self.problem.integer] = binaries
+        self.rest = exclude(self.rest, decisions, np.round(x[decisions]))
+        self.dropped = min(self.dropped, bound)
 
-        def target() -> float:
-            return min(self.cutoff(), proof.value - ENOUGH * self.options.gap * abs(proof.value))
-
-        proof.work(target, deadline)
-        if np.isfinite(proof.value):
-            self.take(proof.x, proof.value)
-
-    def work_on_leaves(self) -> None:
+    def work_on_leaves(self, deadline: float) -> None:
         """Work on the lowest leaf until all are above the cutoff, finished, or time is up."""
-        while time.monotonic() < self.deadline:
+        while time.monotonic() < deadline:
             low = [leaf for leaf in self.leaves.values() if leaf.bound < self.cutoff() and not leaf.finished]
             if not low:
                 return
             leaf = min(low, key=lambda leaf: leaf.bound)
-            before = leaf.bound
-            self.work(leaf, self.deadline)
-            if leaf.bound <= before:
-                return
+            leaf.work(self.cutoff, self.options.gap, min(deadline, time.monotonic() + SLICE_S))
+            if np.isfinite(leaf.value):
+                self.take(leaf.x, leaf.value)
 
     def bound_with_leaves(self, others: float) -> None:
         """Take in a bound of all plans but the leaves, together with theirs."""
         self.others = max(self.others, others)
-        self.raise_bound(min(self.others, min((leaf.bound for leaf in self.leaves.values()), default=np.inf)))
+        leaves = min((leaf.bound for leaf in self.leaves.values()), default=np.inf)
+        self.raise_bound(min(self.others, self.dropped, leaves))
 
     def raise_bound(self, bound: float) -> None:
         """Take in a bound proven elsewhere, and tell of it where it is a step."""
@@ -459,7 +462,8 @@ class Search:
         seen: set[bytes] = set()
         most = np.inf if self.options.nodes is None else self.options.nodes
         while not self.done() and time.monotonic() < self.deadline and self.nodes < most:
-            start = self.x[columns] if self.x is not None and not self.leaves else None
+            begun, leaves = time.monotonic(), len(self.leaves)
+            start = self.x[columns] if self.x is not None and not leaves else None
             options = replace(self.options, cutoff=self.cutoff() - self.problem.offset)
             status, binaries, bound, nodes = branch(
                 self.rest, self.cuts, start, options, self.deadline, self.emit_better
@@ -469,22 +473,25 @@ class Search:
             self.bound_with_leaves(np.inf if nothing_left else bound if np.isfinite(bound) else -np.inf)
             if binaries is None:
                 break
-            leaves = len(self.leaves)
             self.propose(binaries)
-            if len(self.leaves) > leaves and prove:
-                self.work(list(self.leaves.values())[-1], min(self.deadline, time.monotonic() + self.share()))
-                continue
-            if binaries.tobytes() in seen:
-                break
+            known = binaries.tobytes() in seen
             seen.add(binaries.tobytes())
-            self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
+            if prove and self.leaves:  # as long as it took to find this plan
+                self.work_on_leaves(min(self.deadline, 2.0 * time.monotonic() - begun))
+            if known and not prove:
+                break
+            if known:
+                self.drop(binaries, self.others)
+            elif len(self.leaves) == leaves:
+                self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
         if prove:
-            self.work_on_leaves()
+            self.work_on_leaves(self.deadline)
         self.bound_with_leaves(self.others)
 
-    def share(self) -> float:
-        """Time for a leaf before others are looked for, s."""
-        return LEAF_SHARE * max(0.0, self.deadline - time.monotonic())
+    def tree_deadline(self) -> float:
+        """When the site tree ends: where cones float it does not bound well, and leaves need time of their own."""
+        share = TREE_SHARE if self.leaves else 1.0
+        return self.begun + share * self.options.time_limit_s
 
     def sharpen(self, problem: Problem, tolerance: float) -> None:
         """Take in the tangents that the LP of a problem, the whole or one plan of it, asks for."""

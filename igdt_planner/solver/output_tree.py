@@ -33,8 +33,12 @@ INSIDE = 0.2
 """A range is split at the point of the relaxation where that lies so far inside, else in the middle."""
 WHOLE = 1e-6
 """Distance from a whole number that counts as none."""
-START_DEPTH = 6
+START_DEPTH = 2
 """Down to this depth every node is a start of the exact dispatch, below it every node at a power of two."""
+ENOUGH = 0.9
+"""Share of the gap that a proof may leave."""
+HUGE = 1e30
+"""Stands for what is not known where distances are compared."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class OutputTree:
     def bound(self) -> float:
         """No dispatch costs less."""
         return min(self.open[0][0] if self.open else np.inf, self.settled, self.value)
+
+    @property
+    def gap(self) -> float:
+        """Distance from bound to value, as far as it is known."""
+        return min(self.value, HUGE) - max(self.bound, -HUGE)
 
     @property
     def finished(self) -> bool:
@@ -212,8 +221,8 @@ def contradicts(highs: object, program: Problem, rows: Rows) -> bool:
 class Proof:
     """The trees of all parts of a decided network: together its best dispatch and its bound."""
 
-    def __init__(self, network: Network, known: list[Dispatch | None], options: Options) -> None:
-        self.network, self.parts = network, network.parts()
+    def __init__(self, network: Network, known: list[Dispatch | None], options: Options, floor: float) -> None:
+        self.network, self.parts, self.floor = network, network.parts(), floor
         self.trees = [
             OutputTree(network.part(columns), best, options) for columns, best in zip(self.parts, known, strict=True)
         ]
@@ -225,8 +234,8 @@ class Proof:
 
     @property
     def bound(self) -> float:
-        """No dispatch costs less."""
-        return sum(tree.bound for tree in self.trees) + self.network.program.offset
+        """No dispatch costs less; ``floor`` was known before."""
+        return max(self.floor, sum(tree.bound for tree in self.trees) + self.network.program.offset)
 
     @property
     def violation(self) -> float:
@@ -249,12 +258,12 @@ class Proof:
         """Whether no part has anything left to split."""
         return all(tree.finished for tree in self.trees)
 
-    def work(self, target: Callable[[], float], deadline: float) -> None:
-        """Work on the part of the widest gap until the bound reaches a target, no part has more to give, or time is up.
-
-        The target moves as better dispatches are found.
-        """
-        while not self.finished and self.bound < target() and time.monotonic() < deadline:
-            tree = max(self.trees, key=lambda tree: -np.inf if tree.finished else min(tree.value, 1e30) - tree.bound)
-            slack = max(0.0, self.value - target()) / len(self.trees) if np.isfinite(self.value) else 0.0
+    def work(self, cutoff: Callable[[], float], gap: float, deadline: float) -> None:
+        """Work on the part of the widest gap until the bound reaches the cutoff, the gap is closed, or time is up."""
+        while not self.finished and time.monotonic() < deadline:
+            target = min(cutoff(), self.value - ENOUGH * gap * abs(self.value)) if np.isfinite(self.value) else cutoff()
+            if self.bound >= target:
+                return
+            tree = max((tree for tree in self.trees if not tree.finished), key=lambda tree: tree.gap)
+            slack = max(0.0, self.value - target) / len(self.trees) if np.isfinite(self.value) else 0.0
             tree.step(tree.value - slack, deadline)

@@ -19,6 +19,7 @@ class Cones:
 
     ``switched`` says that the rows themselves hold ``v_sq`` below ``v_sq_ub on``. Where ``p_flow`` and ``q_flow`` are
     sizes, ``p_back`` and ``q_back`` are the parts of them that run back: the flow is the size less twice that part.
+    ``r`` and ``x`` are the impedance of the line, ``ends`` the bus where its flow is counted and the other one.
     """
 
     i_sq: Index
@@ -31,6 +32,9 @@ class Cones:
     weight: Array
     p_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     q_back: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    r: Array = field(default_factory=lambda: np.empty(0))
+    x: Array = field(default_factory=lambda: np.empty(0))
+    ends: Index = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def signed(self, side: Literal["p", "q"], x: Array) -> Array:
         """Flows of a point as they are: a size less twice the part that runs back."""
@@ -77,7 +81,7 @@ class Problem:
     ``follows`` are columns that follow from decided integer columns (arcs, what lives), ``relaxing`` the rows that say
     nothing once these are decided and the loss equation holds. ``outputs`` are the columns that units decide,
     ``moment`` numbers the mode, scenario and period of each column (-1: none), ``highest`` pairs each voltage with the
-    column that is above all, ``voltages`` are the squared voltages.
+    column that is above all, ``voltages`` are the squared voltages. ``meshed`` says that closed lines may form loops.
     """
 
     cost: Array
@@ -101,6 +105,7 @@ class Problem:
     moment: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     highest: Index = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
     voltages: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    meshed: bool = False
 
     def decisions(self) -> Index:
         """Integer columns that decide sites and switches, without those that say how storage works in a period."""

@@ -452,8 +452,7 @@ def prove_cost(search: Search) -> None:
 
     def report(tree: SiteTree) -> None:
         search.raise_bound(tree.bound() + offset)
-        if search.done():
-            tree.deadline = -np.inf
+        tree.deadline = -np.inf if search.done() else search.tree_deadline()
 
     tree.search(propose if search.options.seek else None, report)
 
@@ -475,8 +474,7 @@ def prove_radius(search: Search) -> bool:
         proven = tree.radius_bound(radius, budget)
         if proven is not None:
             search.raise_bound(-proven if largest else proven)
-        if search.done():
-            tree.deadline = -np.inf
+        tree.deadline = -np.inf if search.done() else search.tree_deadline()
 
     tree = SiteTree(costs, radius, budget, budget, search.options.threads, search.deadline)
     tree.search(propose, report)

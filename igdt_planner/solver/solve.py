@@ -72,6 +72,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         outputs=np.array([i for i, name in enumerate(names) if name in OUTPUTS], dtype=np.int64),
         moment=moments(columns, names),
         highest=highest(columns, names, position),
+        meshed=any(mode.islanded and not mode.settings.radial for mode in formulation.study.modes.values()),
         voltages=np.array([i for i, name in enumerate(names) if name in ("v_sq", "v_arc")], dtype=np.int64),
     )
     return problem, columns
@@ -164,6 +165,9 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         weight=np.array([cone.weight for cone in formulation.cones], dtype=float),
         p_back=column("p_back"),
         q_back=column("q_back"),
+        r=np.array([cone.line.r for cone in formulation.cones], dtype=float),
+        x=np.array([cone.line.x for cone in formulation.cones], dtype=float),
+        ends=np.array([cone.ends for cone in formulation.cones], dtype=np.int64).reshape(-1, 2),
     )
 
 
