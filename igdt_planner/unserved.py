@@ -43,9 +43,8 @@ def _reason(plan: Plan, dispatch: Dispatch) -> str:
     if not len(plan.dg) and not len(plan.ess):
         return "no unit is built"
     choices = ((plan.dg, plan.model.dg.technologies), (plan.ess, plan.model.ess.technologies))
-    if not any(
-        unit.grid_forming for built, known in choices for unit in known if unit.name in set(built["technology"])
-    ):
+    known = [unit for built, offered in choices for unit in offered if unit.name in set(built["technology"])]
+    if not any(unit.grid_forming for unit in known):
         return "no unit that is built can form a grid"
     dg, ess = (table[table["mode"] == "islanded"] for table in (dispatch.dg, dispatch.ess))
     reasons = [f"DG gives {_most_mw(dg['p_mw'])}"] if len(dg) else []
