@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
 from igdt_planner.results.document import DG_COLUMNS, ESS_COLUMNS
 from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Study
+from igdt_planner.unserved import nothing_served
 
 
 def blank_plan(study: Study, kind: str, solved: Solved | None, decisions: Decisions | None = None) -> Plan:
@@ -62,7 +64,7 @@ def plan_of(
     gap = relative_gap(reached, answer.bound)
     feasible = verdict.verdict == "feasible"
     status: Status = "optimal" if feasible and gap is not None and gap <= asked_gap else "feasible"
-    return Plan(
+    plan = Plan(
         kind="solve",
         case=study.case,
         model=study.model,
@@ -82,6 +84,7 @@ def plan_of(
         redispatched=False,
         seconds=answer.seconds,
     )
+    return dataclasses.replace(plan, warnings=nothing_served(plan))
 
 
 def bound_of(study: Study) -> Literal["ac", "linear"]:

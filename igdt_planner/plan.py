@@ -115,6 +115,31 @@ class Violation:
 
 
 @dataclass(frozen=True)
+class Supply:
+    """What of the demand one mode of a dispatch serves. Demand is positive load; None where AC has no solution.
+
+    Attributes
+    ----------
+    mode : str
+    demand_mwh, served_mwh, not_served_mwh : float
+        Over all judged periods.
+    peak_period : int
+        The period of the largest demand.
+    peak_demand_mw, peak_served_mw, peak_not_served_mw : float
+        In that period.
+    """
+
+    mode: str
+    demand_mwh: float
+    served_mwh: float | None
+    not_served_mwh: float | None
+    peak_period: int
+    peak_demand_mw: float
+    peak_served_mw: float | None
+    peak_not_served_mw: float | None
+
+
+@dataclass(frozen=True)
 class AcVerdict:
     """What AC power flow says of a dispatch.
 
@@ -126,15 +151,18 @@ class AcVerdict:
     terms : tuple of TermValue
         Every objective term, recomputed.
     vm_min_pu, vm_min_mode, vm_min_bus, vm_min_period
-        Worst voltage and where it stands.
+        Worst voltage and where it stands; islands in which nothing moves are left out.
     violations : tuple of Violation
     tolerance_pu, tolerance_mw : float
         Tolerances used.
     buses, lines : DataFrame
-        ``mode, period, bus, vm_pu, energised`` and ``mode, period, line, p_mw, q_mvar, i_ka, loading, loss_mw``
+        ``mode, period, bus, vm_pu, energised, demand_mw, served_mw, idle`` (an island is idle where a unit holds its
+        voltage and nothing gives or takes power) and ``mode, period, line, p_mw, q_mvar, i_ka, loading, loss_mw``
         (sending end at ``from_bus``; loading is the share of ``max_i_ka``, NaN where unlimited).
     sources : DataFrame
         ``mode, period, bus, p_mw, q_mvar`` delivered by substations and grid-forming units.
+    supply : tuple of Supply
+        What is served, one a mode; empty in documents that were saved before it was told.
     """
 
     verdict: Literal["feasible", "violated", "not_checked"]
@@ -150,6 +178,7 @@ class AcVerdict:
     buses: pd.DataFrame
     lines: pd.DataFrame
     sources: pd.DataFrame
+    supply: tuple[Supply, ...] = ()
 
 
 @dataclass(frozen=True)

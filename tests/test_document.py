@@ -143,6 +143,8 @@ DAMAGED: dict[str, tuple[str, object, str]] = {
     "a factor that is text": ("dispatch/realisation/load", "x", "/dispatch/realisation/load"),
     "a verdict of its own": ("ac/verdict", "fine", "/ac/verdict"),
     "a verdict without tables": ("ac/lines", ..., "/ac/lines"),
+    "text for what is served": ("ac/supply/0/served_mwh", "most", "/ac/supply/0/served_mwh"),
+    "a bus that is idle in words": ("ac/buses/0/idle", "yes", "/ac/buses/0/idle"),
     "a step that nobody takes": ("steps/0/step", "guess", "/steps/0/step"),
     "a step without its time": ("steps/1/seconds", ..., "/steps/1/seconds"),
     "text for what AC left": ("steps/1/alpha", "most", "/steps/1/alpha"),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from igdt_planner.ac import limits, rows, sites, topology, units
 from igdt_planner.ac.operation import AcState, Operation, operate, state
+from igdt_planner.ac.supply import supplied, supply
 from igdt_planner.ac.terms import limits_kept, term_values
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.errors import Finding, InputError
@@ -131,7 +132,8 @@ def check_dispatch(plan: Plan, dispatch: Dispatch) -> AcVerdict:
         violations += tuple(limits_kept(plan, operations))
     terms = term_values(plan, operations) if ac.converged else ()
     objective = sum(term.value * term.weight for term in terms) if ac.converged else None
-    worst = _worst_voltage(ac.buses)
+    buses = supplied(ac.buses, operations)
+    worst = _worst_voltage(buses[~buses["idle"]])
     return AcVerdict(
         verdict="violated" if violations else "feasible",
         objective=objective,
@@ -143,9 +145,10 @@ def check_dispatch(plan: Plan, dispatch: Dispatch) -> AcVerdict:
         violations=violations,
         tolerance_pu=TOLERANCE_PU,
         tolerance_mw=TOLERANCE_MW,
-        buses=ac.buses,
+        buses=buses,
         lines=ac.lines,
         sources=ac.sources,
+        supply=tuple(map(supply, operations)),
     )
 
 
@@ -160,8 +163,8 @@ def ac_state(plan: Plan, dispatch: Dispatch) -> AcState:
     Returns
     -------
     AcState
-        ``buses``, ``lines`` and ``sources`` as in :class:`igdt_planner.plan.AcVerdict`. At a grid-forming bus
-        ``sources`` holds what all units at the bus together must deliver.
+        ``buses``, ``lines`` and ``sources`` as in :class:`igdt_planner.plan.AcVerdict`, without what is served. At a
+        grid-forming bus ``sources`` holds what all units at the bus together must deliver.
     """
     return state(operate(plan, dispatch))
 
@@ -176,7 +179,7 @@ def _violations(plan: Plan, dispatch: Dispatch, operations: tuple[Operation, ...
 
 
 def _worst_voltage(buses: pd.DataFrame) -> tuple[float, str, int, int] | None:
-    """Lowest voltage with mode, bus and period; None where nothing is energised."""
+    """Lowest voltage with mode, bus and period; None where no bus has one."""
     vm_pu = buses["vm_pu"].to_numpy(float)
     if np.isnan(vm_pu).all():
         return None

@@ -25,6 +25,7 @@ from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Direction, Horizon, Study
+from igdt_planner.unserved import nothing_served
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
@@ -288,7 +289,7 @@ class Question:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
             warnings += broken
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
-        return dataclasses.replace(
+        plan = dataclasses.replace(
             plan,
             status=question_status(plan, fields, gap, self.session.asked_gap),
             dispatch_forecast=forecast.dispatch if forecast else None,
@@ -298,8 +299,8 @@ class Question:
             gap=gap,
             redispatched=True,
             robustness=fields,
-            warnings=tuple(warnings),
         )
+        return dataclasses.replace(plan, warnings=(*warnings, *nothing_served(plan)))
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""

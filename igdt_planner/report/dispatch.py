@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.plan import Factors, Plan
-from igdt_planner.report.style import BLUE, GREEN, INK, PURPLE, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, GREEN, INK, MUTED, PURPLE, headline, legend_columns, new_figure, styled
+from igdt_planner.report.text import LEAST, share_of
 from igdt_planner.report.views import DispatchView, dispatch_view
 
 SUPPLY_COLOURS = {
@@ -19,6 +21,7 @@ SUPPLY_COLOURS = {
     "load not served": "#f3d9c7",
 }
 CHARGE_COLOUR = "#c3b1e8"
+LEGEND: dict[str, Any] = {"fontsize": 8, "handlelength": 1.2, "columnspacing": 1.4}
 
 
 @styled
@@ -54,37 +57,55 @@ def dispatch_figure(plan: Plan) -> Figure:
     panels[0][0].set_ylabel("power, MW")
     if storage:
         panels[1][0].set_ylabel("stored, MWh")
-    _place(figure, panels[0][0], plan)
+    _place(figure, panels[0], plan)
     return figure
 
 
-def _place(figure: Figure, first: Axes, plan: Plan) -> None:
+def _place(figure: Figure, panels: Sequence[Axes], plan: Plan) -> None:
+    """Title, legend of what any panel shows, and room for both."""
     width, height = figure.get_size_inches()
-    handles, labels = first.get_legend_handles_labels()
+    entries = {
+        words: handle for axes in panels for handle, words in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    columns = legend_columns([(handle, words) for words, handle in entries.items()], width - 0.1, **LEGEND)
     figure.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.55 / height), ncols=6, fontsize=8,
-        handlelength=1.2, columnspacing=1.4,
+        list(entries.values()), list(entries), loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.55 / height),
+        ncols=columns, **LEGEND,
     )  # fmt: skip
     headline(figure, "Dispatch", f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
+    top = 1.14 + 0.18 * -(-len(entries) // columns)
     figure.subplots_adjust(
-        left=0.72 / width, right=0.985, top=1 - 1.15 / height, bottom=0.55 / height, wspace=0.06, hspace=0.12
+        left=0.72 / width, right=0.985, top=1 - top / height, bottom=0.55 / height, wspace=0.06, hspace=0.12
     )
 
 
 def _draw_power(axes: Axes, view: DispatchView) -> None:
     style: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.8}
+    edges = np.append(view.start_h, view.start_h[-1] + view.duration_h[-1])
+    axes.stairs(view.load, edges, color=INK, lw=1.6, baseline=None, label="load", zorder=3)
     top = np.zeros(len(view.start_h))
     for name, power in view.supply.items():
-        axes.bar(view.start_h, power, view.duration_h, bottom=top, color=SUPPLY_COLOURS[name], label=name, **style)
+        if (power > LEAST).any():
+            axes.bar(view.start_h, power, view.duration_h, bottom=top, color=SUPPLY_COLOURS[name], label=name, **style)
         top = top + power
-    axes.bar(view.start_h, -view.charge, view.duration_h, color=CHARGE_COLOUR, label="storage charging", **style)
-    edges = np.append(view.start_h, view.start_h[-1] + view.duration_h[-1])
-    axes.stairs(view.load, edges, color=INK, lw=1.6, baseline=None, label="load")
+    if (view.charge > LEAST).any():
+        axes.bar(view.start_h, -view.charge, view.duration_h, color=CHARGE_COLOUR, label="storage charging", **style)
     axes.axhline(0.0, color=INK, lw=0.8)
     axes.use_sticky_edges = False
     axes.margins(x=0.02, y=0.05)
     axes.grid(axis="x", visible=False)
-    axes.set_title(view.mode.capitalize(), pad=8)
+    axes.set_title(view.mode.capitalize(), pad=20)
+    at: dict[str, Any] = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(_served(view), xytext=(0, 7), size=8.5, color=MUTED, **at)
+
+
+def _served(view: DispatchView) -> str:
+    """What of the demand is served, at the peak and over all periods."""
+    served = view.served
+    if served is None or served.served_mwh is None or served.peak_served_mw is None:
+        return ""
+    power = share_of(served.peak_served_mw, served.peak_demand_mw, "MW")
+    return f"served {power} at the peak; {share_of(served.served_mwh, served.demand_mwh, 'MWh')}"
 
 
 def _draw_energy(axes: Axes, view: DispatchView) -> None:

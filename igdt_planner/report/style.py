@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec
@@ -111,6 +111,21 @@ def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) 
         fitting = min(size, 72 * (width - 0.3) / (0.65 * max(len(text), 1)))
         place = (0.16 / width, 1 - (top + down) / height)
         figure.text(*place, text, ha="left", va="top", size=fitting, weight=weight, color=colour)
+
+
+Entry = tuple[Any, str]
+"""What a legend shows, and its words."""
+
+
+def legend_columns(entries: Sequence[Entry], width: float, **style: Any) -> int:
+    """As many columns of a legend as fit into so many inches."""
+    handles, labels = [handle for handle, _ in entries], [words for _, words in entries]
+    for columns in range(len(entries), 1, -1):
+        figure = new_figure(width, 1.0)
+        box = figure.legend(handles, labels, ncols=columns, **style).get_window_extent()
+        if box.width <= figure.bbox.width:
+            return columns
+    return 1
 
 
 def bare(axes: Axes) -> None:

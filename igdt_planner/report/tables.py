@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
 from igdt_planner.errors import InputError
-from igdt_planner.plan import AcVerdict, Dispatch, Plan
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, Supply
 from igdt_planner.report.files import write_whole
 from igdt_planner.results.document import to_json
 
@@ -18,6 +18,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell."""
 
 TERM_COLUMNS = ["term", "mode", "value", "unit", "weight"]
+SUPPLY_COLUMNS = [field.name for field in fields(Supply)]
 VIOLATION_COLUMNS = ["kind", "mode", "period", "component", "id", "value", "limit", "unit", "message"]
 
 
@@ -108,6 +109,7 @@ def _verdict_tables(verdict: AcVerdict | None, suffix: str) -> dict[str, pd.Data
         return {}
     tables = {
         "terms": pd.DataFrame([asdict(term) for term in verdict.terms], columns=TERM_COLUMNS),
+        "supply": pd.DataFrame([asdict(mode) for mode in verdict.supply], columns=SUPPLY_COLUMNS),
         "violations": pd.DataFrame([asdict(found) for found in verdict.violations], columns=VIOLATION_COLUMNS),
     } | {name: getattr(verdict, name) for name in ("buses", "lines", "sources")}
     return {f"ac_{name}{suffix}": table for name, table in tables.items()}

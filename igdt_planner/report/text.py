@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Literal
 
 import pandas as pd
 
-from igdt_planner.plan import AcVerdict, Plan, StepTried, TermValue
+from igdt_planner.plan import AcVerdict, Plan, StepTried, Supply, TermValue
 from igdt_planner.results.front import Front
 
 SHOWN_VIOLATIONS = 5
 LABEL_WIDTH = 18
+LOST = re.compile("not_served_(.*)_mwh")
+LEAST = 1e-6
+"""MW and MWh that count as none: one watt, one watt-hour."""
 
 KIND_WORDS = {
     "solve": "Baseline plan",
@@ -77,7 +81,7 @@ def summary(plan: Plan) -> str:
     parts: list[Iterable[str]] = [_head(plan)]
     if plan.robustness:
         parts.append(_uncertainty(plan))
-    parts += [_cost(plan), _decisions(plan), _state(plan), _notes(plan)]
+    parts += [_cost(plan), _decisions(plan), _supply(plan), _state(plan), _notes(plan)]
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -96,6 +100,7 @@ def curve_summary(table: pd.DataFrame, *, kind: Literal["robust", "opportunity"]
     """
     titles = ("beta", "budget", "alpha", "bound", "floor", "objective", "forecast", "gap", "AC", "status")
     costs = ("budget", "alpha", "alpha_bound", "alpha_floor", "objective", "objective_forecast")
+    lost = _lost(table)
     rows = [
         (
             percent(row["beta"]),
@@ -103,10 +108,21 @@ def curve_summary(table: pd.DataFrame, *, kind: Literal["robust", "opportunity"]
             percent(row["gap"]),
             plain(row["verdict"]),
             plain(row["status"]),
+            *(decimals(row[name]) for name in lost),
         )
         for _, row in table.iterrows()
     ]
-    return grid([titles, *rows], left=(8, 9)) + CURVE_WORDS[kind]
+    return grid([(*titles, *lost.values()), *rows], left=(8, 9)) + CURVE_WORDS[kind]
+
+
+def _lost(table: pd.DataFrame) -> dict[str, str]:
+    """Columns of energy not served that say more than 0, with their titles."""
+    titles = {name: LOST.fullmatch(name) for name in map(str, table)}
+    return {
+        name: f"not served {found[1]}, MWh"
+        for name, found in titles.items()
+        if found and pd.to_numeric(table[name]).gt(LEAST).any()
+    }
 
 
 def front_summary(front: Front) -> str:
@@ -122,14 +138,16 @@ def front_summary(front: Front) -> str:
         "ESS",
         "open lines",
     )
-    rows = []
-    for _, row in front.table.iterrows():
+    rows, table = [], front.table
+    lost = _lost(table)
+    for _, row in table.iterrows():
         opened = "; ".join(f"{mode}: {' '.join(map(str, lines))}" for mode, lines in row["open_lines"].items())
         sites = (" ".join(map(str, row[kind])) or "-" for kind in ("dg", "ess"))
         proof = decimals(row["bound"]), percent(row["gap"]), plain(row["verdict"])
-        rows.append((*(number(row[name]) for name in front.objectives), *proof, *sites, opened))
+        unserved = (decimals(row[name]) for name in lost)
+        rows.append((*(number(row[name]) for name in front.objectives), *proof, *sites, opened, *unserved))
     count = len(front.objectives)
-    shown = grid([titles, *rows], left=tuple(range(count + 2, count + 6)))
+    shown = grid([(*titles, *lost.values()), *rows], left=tuple(range(count + 2, count + 6)))
     missed = "".join(f"\nnot found: {text}" for text in front.missed)
     return f"{head}\n{'-' * len(head)}\n{shown}{missed}\n"
 
@@ -242,6 +260,49 @@ def _decisions(plan: Plan) -> Iterable[str]:
     ]
     yield from _labelled("DG", dg or ["none"])
     yield from _labelled("storage", ess or ["none"])
+
+
+def _supply(plan: Plan) -> Iterable[str]:
+    """What is served and what is not, a line a mode; of a question at both its ends."""
+    case = {"robust": ", worst case", "opportunity": ", best case"}.get(plan.kind, "")
+    ends = [(plan.ac, case), (plan.ac_forecast, ", forecast")][: 2 if case else 1]
+    yield from _labelled("served", [_served(row, end) for verdict, end in ends if verdict for row in verdict.supply])
+
+
+def _served(supply: Supply, case: str) -> str:
+    """How much of the demand of a mode is served, over all periods and at its peak."""
+    return f"{supply.mode}{case}: {_of_demand(supply)}"
+
+
+def _of_demand(supply: Supply) -> str:
+    served, lost, asked = supply.served_mwh, supply.not_served_mwh, supply.demand_mwh
+    at_peak, lost_at_peak, peak = supply.peak_served_mw, supply.peak_not_served_mw, supply.peak_demand_mw
+    if served is None or lost is None or at_peak is None or lost_at_peak is None:
+        return f"not known of {amount(asked)} MWh, as AC power flow has no solution"
+    if asked <= LEAST:
+        return "nothing is asked for"
+    if lost <= LEAST:
+        return f"all of {amount(asked)} MWh; at the peak {amount(peak)} MW"
+    if served <= LEAST:
+        return f"nothing of {amount(asked)} MWh; at the peak {amount(peak)} MW not served"
+    energy = f"{share_of(served, asked, 'MWh')} ({_share(served / asked)}), {amount(lost, asked)} MWh not served"
+    return f"{energy}; at the peak {share_of(at_peak, peak, 'MW')}, {amount(lost_at_peak, peak)} MW not served"
+
+
+def share_of(part: float, whole: float, unit: str) -> str:
+    """A part of a whole in words."""
+    return f"{amount(part, whole)} of {amount(whole)} {unit}"
+
+
+def amount(value: float, whole: float | None = None) -> str:
+    """Power or energy with the decimals that the whole needs; what is there is never shown as 0."""
+    digits = 2 if (value if whole is None else whole) >= 0.1 else 4
+    return f"{value:.1g}" if LEAST < value < 0.5 * 10**-digits else f"{value:.{digits}f}"
+
+
+def _share(share: float) -> str:
+    """A share in whole percent that calls neither a little nothing nor nearly all all."""
+    return "<1 %" if share < 0.005 else ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def _state(plan: Plan) -> Iterable[str]:

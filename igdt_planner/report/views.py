@@ -12,7 +12,7 @@ import pandas as pd
 from igdt_planner.case import Case
 from igdt_planner.errors import InputError
 from igdt_planner.network import edges, feeding_tree, substation_buses
-from igdt_planner.plan import AcVerdict, Plan, Realisation
+from igdt_planner.plan import AcVerdict, Plan, Realisation, Supply
 from igdt_planner.report.layout import feeder_layout
 from igdt_planner.report.routes import Points, line_routes
 
@@ -28,8 +28,9 @@ class FeederView:
     title, mode : str
     period : int
     buses : DataFrame
-        Index bus; ``x``, ``y`` in units of the median line, ``vm_pu`` (NaN where dead), ``vm_min_pu``, ``vm_max_pu``
-        and ``distance_ohm`` along the closed lines from the nearest source (NaN where dead).
+        Index bus; ``x``, ``y`` in units of the median line, ``vm_pu`` (NaN where dead; so is an island in which nothing
+        moves), ``vm_min_pu``, ``vm_max_pu``, ``distance_ohm`` along the closed lines from the nearest source (NaN where
+        dead), ``demand_mw``, ``served_mw`` and ``share``, the share that is served (0 where dead, 1 without demand).
     lines : DataFrame
         Index line; ``from_bus``, ``to_bus``, ``in_service`` (in the base topology), ``closed``, ``live`` (both
         ends have a voltage), ``i_ka`` and ``loading``.
@@ -37,6 +38,8 @@ class FeederView:
         Points of every line.
     substations, dg, ess, forming : tuple of int
         Buses of substations and of units, and the buses where a unit forms the grid of an island.
+    served : Supply or None
+        What of its demand the mode serves; None in verdicts saved before it was told.
     """
 
     title: str
@@ -49,6 +52,7 @@ class FeederView:
     dg: tuple[int, ...]
     ess: tuple[int, ...]
     forming: tuple[int, ...]
+    served: Supply | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class DispatchView:
     charge, load, energy_mwh : array
         Power that storage takes (positive), load before shedding, and energy stored at the end of each period.
     capacity_mwh, energy_start_mwh : float
+    served : Supply or None
+        What of its demand the mode serves; None in verdicts saved before it was told.
     """
 
     mode: str
@@ -76,6 +82,7 @@ class DispatchView:
     energy_mwh: Values
     capacity_mwh: float
     energy_start_mwh: float
+    served: Supply | None
 
 
 def before_view(case: Case, verdict: AcVerdict, period: int | None = None) -> FeederView:
@@ -129,9 +136,14 @@ def _view(
     lines["closed"] = ~lines.index.isin(list(open_lines))
     flows = _rows(verdict.lines, mode, period).set_index("line")
     lines[["i_ka", "loading"]] = flows[["i_ka", "loading"]].reindex(lines.index)
-    sources = tuple(_rows(verdict.sources, mode, period)["bus"].tolist())
+    state = _rows(verdict.buses, mode, period).set_index("bus").reindex(layout.index)
+    live = state["vm_pu"].notna() & state["idle"].eq(False)
+    sources = tuple(bus for bus in _rows(verdict.sources, mode, period)["bus"].tolist() if live[bus])
     buses = layout / unit
-    buses["vm_pu"] = _rows(verdict.buses, mode, period).set_index("bus")["vm_pu"].reindex(buses.index)
+    buses["vm_pu"] = state["vm_pu"].where(live)
+    buses[["demand_mw", "served_mw"]] = state[["demand_mw", "served_mw"]]
+    share = (buses["served_mw"] / buses["demand_mw"]).where(buses["demand_mw"] > 0.0, 1.0)
+    buses["share"] = share.where(live, 0.0)
     lines["live"] = lines[["from_bus", "to_bus"]].isin(buses.index[buses["vm_pu"].notna()]).all(axis=1)
     buses[["vm_min_pu", "vm_max_pu"]] = case.buses.set_index("id")[["vm_min_pu", "vm_max_pu"]]
     buses["distance_ohm"] = _distance_ohm(case, lines, sources).reindex(buses.index)
@@ -146,7 +158,12 @@ def _view(
         dg=units[0],
         ess=units[1],
         forming=sources if mode == "islanded" else (),
+        served=_served(verdict, mode),
     )
+
+
+def _served(verdict: AcVerdict, mode: str) -> Supply | None:
+    return next((supply for supply in verdict.supply if supply.mode == mode), None)
 
 
 def _rows(table: pd.DataFrame, mode: str, period: int) -> pd.DataFrame:
@@ -205,6 +222,7 @@ def dispatch_view(plan: Plan, mode: str) -> DispatchView:
         energy_mwh=total(dispatch.ess, "energy_mwh"),
         capacity_mwh=float(plan.ess["energy_mwh"].sum()),
         energy_start_mwh=float(sum(start.get(name, 0.0) for name in plan.ess["technology"])),
+        served=_served(ac, mode),
     )
 
 

@@ -16,6 +16,8 @@ from igdt_planner.report.style import BLUE, INK, MUTED, ORANGE, RED, headline, n
 from igdt_planner.report.views import FeederView, before_view, plan_view
 
 BEFORE = "#9aa5b1"
+CLOSE = 0.06
+"""Share of the height within which two names would overlap."""
 COLOURS = {"connected": BLUE, "islanded": ORANGE}
 
 
@@ -48,6 +50,8 @@ def voltage_figure(plan: Plan, before: AcVerdict | None = None, *, period: int |
     for axes, view in zip(panels, views, strict=True):
         _draw_panel(axes, view, base)
     _fit_voltages(panels, views if base is None else [*views, base])
+    for axes, view in zip(panels, views, strict=True):
+        _name_lowest(axes, [view] if base is None else [base, view])
     panels[0].set_ylabel("voltage, pu")
     headline(figure, "Voltage along the feeder", f"{plan.case.title or plan.case.name}, period {views[0].period}")
     figure.subplots_adjust(left=0.72 / figure.get_figwidth(), right=0.985, top=0.8, bottom=0.115, wspace=0.1)
@@ -55,13 +59,13 @@ def voltage_figure(plan: Plan, before: AcVerdict | None = None, *, period: int |
 
 
 def _draw_panel(axes: Axes, view: FeederView, base: FeederView | None) -> None:
-    colour = COLOURS[view.mode]
-    handles = []
+    profiles = [(view, "plan", COLOURS[view.mode])]
     if base is not None:
-        _draw_profile(axes, base, BEFORE)
-        handles.append(Line2D([], [], color=BEFORE, marker="o", ms=3.5, label=_words(base, "before")))
-    _draw_profile(axes, view, colour)
-    handles.append(Line2D([], [], color=colour, marker="o", ms=3.5, label=_words(view, "plan")))
+        profiles.insert(0, (base, "before", BEFORE))
+    handles = []
+    for profile, name, colour in profiles:
+        _draw_profile(axes, profile, colour)
+        handles.append(Line2D([], [], color=colour, marker="o", ms=3.5, label=_words(profile, name)))
     _draw_limits(axes, view)
     axes.set_title(view.mode.capitalize(), pad=8)
     axes.set_xlabel("distance from the source along closed lines, ohm")
@@ -69,22 +73,33 @@ def _draw_panel(axes: Axes, view: FeederView, base: FeederView | None) -> None:
 
 
 def _draw_profile(axes: Axes, view: FeederView, colour: str) -> None:
-    """Lines between neighbouring buses, and the buses; the lowest one is named."""
+    """Lines between neighbouring buses, and the buses."""
     live = view.buses[view.buses["vm_pu"].notna()]
     if live.empty:
-        axes.text(0.5, 0.5, "no bus has supply", transform=axes.transAxes, ha="center", color=MUTED)
+        axes.text(
+            0.5, 0.5, "no bus has supply", transform=axes.transAxes, ha="center", va="center", color=MUTED, zorder=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 3.0},
+        )  # fmt: skip
         return
     points = live[["distance_ohm", "vm_pu"]]
     fed = view.lines[view.lines["closed"] & view.lines["live"]]
     ends = [points.loc[fed[end]].to_numpy(float) for end in ("from_bus", "to_bus")]
     axes.add_collection(LineCollection(list(np.stack(ends, axis=1)), colors=colour, linewidths=1.3, zorder=2))
     axes.plot(points["distance_ohm"], points["vm_pu"], "o", ms=3.5, color=colour, mec="white", mew=0.4, zorder=3)
-    lowest = int(live["vm_pu"].to_numpy(float).argmin())
-    x, y = points.iloc[lowest].to_numpy(float)
-    name = f"bus {live.index[lowest]}"
-    axes.annotate(
-        name, (x, y), (0, -5), textcoords="offset points", ha="center", va="top", size=7.5, color=INK, zorder=5
-    )
+
+
+def _name_lowest(axes: Axes, views: Sequence[FeederView]) -> None:
+    """Name the bus of the lowest voltage of each profile, below it; above it where another name stands close below."""
+    low, high = axes.get_ylim()
+    tables = [view.buses[view.buses["vm_pu"].notna()] for view in views]
+    named = [table.iloc[int(table["vm_pu"].to_numpy(float).argmin())] for table in tables if len(table)]
+    for bus in named:
+        x, y = float(bus["distance_ohm"]), float(bus["vm_pu"])
+        above = any(0.0 < y - other["vm_pu"] < CLOSE * (high - low) for other in named)
+        axes.annotate(
+            f"bus {bus.name}", (x, y), (0, 5 if above else -5), ha="center", va="bottom" if above else "top",
+            textcoords="offset points", size=7.5, color=INK, zorder=5,
+        )  # fmt: skip
 
 
 def _draw_limits(axes: Axes, view: FeederView) -> None:

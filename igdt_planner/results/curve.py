@@ -12,6 +12,7 @@ from igdt_planner.errors import InputError
 from igdt_planner.plan import Plan
 from igdt_planner.report.tables import Saved
 from igdt_planner.results.document import SCHEMA, clean, plan_from_dict, plan_to_dict
+from igdt_planner.unserved import not_served_mwh
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,9 +56,10 @@ class Curve(Saved):
     def table(self) -> pd.DataFrame:
         """One row a beta: budget, alpha, its bound and floor, AC-verified objectives (model's unit), gap, status.
 
-        ``price_of_robustness`` is what the plan costs more than the baseline if the forecast comes true, as a share.
+        ``price_of_robustness`` is what the plan costs more than the baseline if the forecast comes true, as a share;
+        ``not_served_<mode>_mwh`` is the demand that it leaves unserved where its objective is taken.
         """
-        return pd.DataFrame([row(plan) for plan in self.plans], columns=COLUMNS)
+        return pd.DataFrame([row(plan) for plan in self.plans], columns=[*COLUMNS, *not_served_mwh(self.baseline)])
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document: the baseline and the runs, each a plan document."""
@@ -126,4 +128,5 @@ def row(plan: Plan) -> dict[str, Any]:
     forecast, base = fields.get("objective_forecast"), fields.get("base_objective")
     price = forecast / base - 1.0 if forecast is not None and base else None
     own = {"objective": plan.objective, "gap": plan.gap, "verdict": verdict, "status": plan.status}
-    return clean({**{name: fields.get(name) for name in COLUMNS}, **own, "price_of_robustness": price})
+    own |= {"price_of_robustness": price, **not_served_mwh(plan)}
+    return clean({**{name: fields.get(name) for name in COLUMNS}, **own})

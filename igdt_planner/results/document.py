@@ -22,6 +22,7 @@ from igdt_planner.plan import (
     Plan,
     Realisation,
     StepTried,
+    Supply,
     TermValue,
     Topology,
     Violation,
@@ -156,18 +157,19 @@ def verdict_to_dict(verdict: AcVerdict | None) -> dict[str, Any]:
     scalars = {
         f.name: getattr(verdict, f.name)
         for f in dataclasses.fields(verdict)
-        if f.name not in ("terms", "violations", *AC_TABLES)
+        if f.name not in ("terms", "supply", "violations", *AC_TABLES)
     }
     return {
         **scalars,
         "terms": [dataclasses.asdict(term) for term in verdict.terms],
+        "supply": [dataclasses.asdict(supply) for supply in verdict.supply],
         "violations": [dataclasses.asdict(violation) for violation in verdict.violations],
         **{name: records(getattr(verdict, name)) for name in AC_TABLES},
     }
 
 
 AC_TABLES = {
-    "buses": ["mode", "period", "bus", "vm_pu", "energised"],
+    "buses": ["mode", "period", "bus", "vm_pu", "energised", "demand_mw", "served_mw", "idle"],
     "lines": ["mode", "period", "line", "p_mw", "q_mvar", "i_ka", "loading", "loss_mw"],
     "sources": ["mode", "period", "bus", "p_mw", "q_mvar"],
 }
@@ -180,7 +182,7 @@ DISPATCH_COLUMNS = {
 DG_COLUMNS = ["bus", "technology", "p_mw", "q_min_mvar", "q_max_mvar"]
 ESS_COLUMNS = ["bus", "technology", "p_mw", "energy_mwh"]
 DTYPES = dict.fromkeys(["mode", "technology"], "object") | dict.fromkeys(["period", "bus", "line"], "int64")
-DTYPES["energised"] = "bool"
+DTYPES |= dict.fromkeys(["energised", "idle"], "bool")
 
 
 def plan_from_dict(document: Mapping[str, Any]) -> Plan:
@@ -248,6 +250,11 @@ def step_of(row: Mapping[str, Any]) -> StepTried:
     return StepTried(**{f.name: row[f.name] for f in dataclasses.fields(StepTried)})
 
 
+def supply_of(row: Mapping[str, Any]) -> Supply:
+    """What a mode is served, from its row, read like a step."""
+    return Supply(**{f.name: row[f.name] for f in dataclasses.fields(Supply)})
+
+
 def table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """A table from its rows; null is NaN in a column of numbers, even where there is nothing else."""
     dtypes = {column: DTYPES.get(column, "float64") for column in columns}
@@ -267,8 +274,10 @@ def _verdict(document: Mapping[str, Any]) -> AcVerdict | None:
     known = {f.name for f in dataclasses.fields(AcVerdict)}
     values = {name: value for name, value in document.items() if name in known}
     values["terms"] = tuple(TermValue(**term) for term in values["terms"])
+    values["supply"] = tuple(supply_of(row) for row in document.get("supply", ()))
     values["violations"] = tuple(Violation(**violation) for violation in values["violations"])
-    values |= {name: table(document[name], columns) for name, columns in AC_TABLES.items()}
+    rows = {**document, "buses": [{"idle": False} | row for row in document["buses"]]}  # older ones do not say so
+    values |= {name: table(rows[name], columns) for name, columns in AC_TABLES.items()}
     return AcVerdict(**values)
 
 

@@ -75,9 +75,12 @@ class Source(AtBus):
 
 
 class BusState(Source):
-    """A bus by AC power flow."""
+    """A bus by AC power flow; what it is served is missing in older documents."""
 
     energised: bool
+    demand_mw: Number = None
+    served_mw: Number = None
+    idle: bool = False
 
 
 class LineState(Part):
@@ -147,6 +150,19 @@ class Term(Part):
     weight: float
 
 
+class Supply(Part):
+    """What of the demand a mode serves."""
+
+    mode: str
+    demand_mwh: float
+    served_mwh: Number
+    not_served_mwh: Number
+    peak_period: int
+    peak_demand_mw: float
+    peak_served_mw: Number
+    peak_not_served_mw: Number
+
+
 class Violation(Part):
     """A broken limit."""
 
@@ -167,6 +183,7 @@ class Judged(Part):
     verdict: Verdict
     objective: Number
     terms: list[Term]
+    supply: list[Supply] = []
     vm_min_pu: Number
     vm_min_mode: str | None
     vm_min_bus: int | None

@@ -14,6 +14,7 @@ from igdt_planner.errors import InputError
 from igdt_planner.model import TERM_UNITS
 from igdt_planner.plan import Plan
 from igdt_planner.results.document import SCHEMA, clean, plan_from_dict, plan_to_dict
+from igdt_planner.unserved import not_served_mwh
 
 OBJECTIVES = (*TERM_UNITS, "cost")
 """What may be an objective of a front: every term, and ``cost``, the sum of the money terms."""
@@ -60,9 +61,10 @@ class Front:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a plan: objectives by AC, the proven bound of the first, gap, AC verdict, what is built and open."""
+        """One row a plan: objectives by AC, bound of the first, gap, verdict, what is built, open and not served."""
         rows = [row(plan, point, self.objectives) for plan, point in zip(self.plans, self.points, strict=True)]
-        return pd.DataFrame(rows, columns=[*self.objectives, *COLUMNS])
+        unserved = [name for plan in self.plans[:1] for name in not_served_mwh(plan)]
+        return pd.DataFrame(rows, columns=[*self.objectives, *COLUMNS, *unserved])
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document; the runs are plan documents."""
@@ -115,6 +117,7 @@ def row(plan: Plan, point: Floats, objectives: tuple[str, ...]) -> dict[str, Any
         "dg": plan.dg["bus"].tolist(),
         "ess": plan.ess["bus"].tolist(),
         "open_lines": opened,
+        **not_served_mwh(plan),
     }
 
 
