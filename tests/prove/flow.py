@@ -54,6 +54,8 @@ class Run:
         if len(sources) > 1:
             self.broken(math.inf, f"several sources in one tree in period {t + 1}")
         for root, voltage in list(sources.items())[:1]:
+            if self.mode.islanded and self.mode.vm is not None:
+                self.broken(abs(voltage - self.mode.vm), f"set point of bus {root} in period {t + 1}")
             self.live(t, root, voltage)
         for bus in sorted(tree):
             self.unit_limits(t, bus, live=bool(sources))
@@ -69,8 +71,10 @@ class Run:
         self.cost += shed * shed_cost(grid, mode, grid.buses[bus], period)
         p, q = self.schedule.p_dg.get(key, 0.0), self.schedule.q_dg.get(key, 0.0)
         exchanged = (self.schedule.charge.get(key, 0.0), self.schedule.discharge.get(key, 0.0))
+        q_ess = self.schedule.q_ess.get(key, 0.0)
         if not live:
-            self.broken(max(abs(p), abs(q), *map(abs, exchanged)), f"units at dead bus {bus} in period {t + 1}")
+            idle = max(abs(p), abs(q), abs(q_ess), *map(abs, exchanged))
+            self.broken(idle, f"units at dead bus {bus} in period {t + 1}")
         if bus in self.dg and live:
             unit = self.dg[bus]
             most = unit.p * period.share[unit.source]
@@ -83,6 +87,8 @@ class Run:
         if bus in self.ess:
             self.broken(max(-min(exchanged), max(exchanged) - self.ess[bus].p), f"storage {bus}, period {t + 1}")
             self.broken(min(exchanged), f"storage {bus} both ways in period {t + 1}")
+            size, most = (abs(q_ess), 0.0) if self.ess[bus].sn is None else (math.hypot(*exchanged, q_ess), self.ess[bus].sn)
+            self.broken(size - most, f"reactive power of storage {bus} in period {t + 1}")
 
     def storage(self, bus: int) -> None:
         """Stored energy of a unit stays within its limits and ends as it must."""
@@ -103,7 +109,7 @@ class Run:
         load = complex(at.p, at.q if self.mode.reactive else 0.0) * self.grid.periods[t].load
         served = load * (1.0 - schedule.shed.get(key, 0.0) / load.real) if load.real else load
         units = schedule.p_dg.get(key, 0.0) + schedule.discharge.get(key, 0.0) - schedule.charge.get(key, 0.0)
-        return complex(units, schedule.q_dg.get(key, 0.0)) - served
+        return complex(units, schedule.q_dg.get(key, 0.0) + schedule.q_ess.get(key, 0.0)) - served
 
     def live(self, t: int, root: int, voltage: float) -> None:
         """Power flow of a tree, its limits, and what its source must give."""
@@ -136,7 +142,8 @@ class Run:
             schedule.p_dg[key] = schedule.p_dg.get(key, 0.0) + source.real
             schedule.q_dg[key] = schedule.q_dg.get(key, 0.0) + source.imag
         elif root in self.ess and self.ess[root].forming:
-            self.broken(max(abs(source.real), abs(source.imag)), f"balance of storage {root}, period {t + 1}")
+            schedule.q_ess[key] = schedule.q_ess.get(key, 0.0) + source.imag
+            self.broken(abs(source.real), f"balance of storage {root}, period {t + 1}")
         else:
             self.broken(math.inf, f"no unit forms a grid at bus {root}")
 

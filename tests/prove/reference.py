@@ -195,6 +195,12 @@ class Enumeration:
     def piece(self, piece: Piece | Dead) -> Dispatched:
         """A piece, from memory where it was dispatched before."""
         if piece not in self.known:
-            solve = dead(self.grid, piece) if isinstance(piece, Dead) else dispatch(self.grid, piece, self.piece_s)
-            self.known[piece] = solve
+            self.known[piece] = self.solve(piece)
         return self.known[piece]
+
+    def solve(self, piece: Piece | Dead) -> Dispatched:
+        """A piece by SCIP; of one that only bounds, the bound."""
+        if isinstance(piece, Dead):
+            return dead(self.grid, piece)
+        solved = dispatch(self.grid, piece, self.piece_s)
+        return Dispatched(math.inf, solved.dual, Schedule(), solved.seconds) if piece.bound_only else solved
