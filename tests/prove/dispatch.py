@@ -247,7 +247,7 @@ class _Dispatch:
         root = self.piece.root
         v_root = {(root, t): value["v_sq"][root, t] ** 0.5 for t in self.piece.periods if self.mode.islanded}
         names = ("p_dg", "q_dg", "charge", "discharge", "q_ess", "shed")
-        return Schedule(*(value.get(name, {}) for name in names), v_root)
+        return Schedule(**{name: value.get(name, {}) for name in names}, v_root=v_root)
 
 
 def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, float, float, float, float]]:

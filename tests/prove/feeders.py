@@ -66,7 +66,9 @@ class Draw:
         self.v_min, self.v_max = self.random.choice([(0.97, 1.03)] * 3 + [(0.95, 1.05), (0.9, 1.1)])
         self.v_source = self.random.choice([1.0, 1.0, 1.01, 1.02, 0.99])
         kv, unserved = self.random.choice([6.6, 10.0, 12.66, 15.0, 20.0]), self.uniform(200.0, 3000.0)
-        shares = [0.0 if self.chance(0.7 if bus == 1 else 0.12) else self.random.uniform(0.3, 1.0) for bus in self.buses]
+        shares = [
+            0.0 if self.chance(0.7 if bus == 1 else 0.12) else self.random.uniform(0.3, 1.0) for bus in self.buses
+        ]
         shares[-1] = shares[-1] or 1.0
         return [
             {
