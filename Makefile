@@ -1,6 +1,7 @@
 # make run    install into .venv if needed and run the main job: plan, proof, curve and pictures in out/
 # make test   the tests          make slow       those it leaves out  make lint       style and types
 # make notebooks  execute every notebook
+# make prove  random feeders beside a global reference (PROVE_ARGS="--seeds 300:600" others than the first 300)
 # make bench  measurements (BENCH_ARGS="ROW ..." some, --resume the missing ones)          make bench-growth  larger cases
 # make clean  remove what make made
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: run test slow lint notebooks bench bench-growth clean
+.PHONY: run test slow lint notebooks prove bench bench-growth clean
 
 run: .venv/installed
 	$(BIN)/igdt-planner demo --out out
@@ -29,6 +30,9 @@ notebooks: .venv/installed-dev
 		echo "executing $$notebook"; \
 		$(BIN)/jupyter execute --timeout=1200 --kernel_name=python3 "$$notebook" || exit 1; \
 	done
+
+prove: .venv/installed-dev
+	$(BIN)/python -m tests.prove $(PROVE_ARGS)
 
 bench: .venv/installed-dev
 	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         keep(store, question, answered, sources)
         print(f"{number}/{len(questions)} seed {question['seed']}: {said(answered)}", flush=True)
     print(f"{len(questions)} feeders in {time.monotonic() - begun:.0f} s on {asked.workers} processes\n")
+    if asked.reference_only:
+        return 0
     text, met = summary(store, asked.seeds)
     store.path.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)

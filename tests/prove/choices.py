@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.prove.grid import Choice, Dg, Ess, Grid, Mode
@@ -47,7 +48,7 @@ class Piece:
     root : int
         Where the tree begins: a substation, or the bus that forms the grid of an island.
     v_root : float or None
-        Voltage that a substation holds, pu; None in an island, whose voltage is free within the limits.
+        Voltage that the root holds, pu; None in an island where it is free within the limits.
     arcs : tuple of (line, parent, child)
         Parents before children.
     buses : tuple of int
@@ -58,6 +59,8 @@ class Piece:
         Positions of the periods; one where no storage links them.
     reserve : int or None
         Bus of storage that forms the grid and so must hold a hundredth of its energy in every period (rule I13).
+    bound_only : bool
+        Whether its cost is a bound for AC, which knows no such reserve, and no way to run the piece.
     """
 
     mode: str
@@ -68,6 +71,7 @@ class Piece:
     sites: Sites
     periods: tuple[int, ...]
     reserve: int | None = None
+    bound_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,18 @@ def _feeders(grid: Grid, mode: Mode, sites: Sites, closed: Closed, tree: frozens
 
 
 def _island_ways(grid: Grid, mode: Mode, sites: Sites, closed: Closed, tree: frozenset[int]) -> list[Way]:
-    """Dead, or live by any DG that forms a grid, or by one of the storage units that do."""
+    """Dead, or live by a unit that forms a grid. Which one matters for what it must hold: energy, or a voltage."""
     here = sites.among(tree)
     dg = sorted(bus for bus, unit in here.dg_at(grid).items() if unit.forming)
-    ess = sorted(bus for bus, unit in here.ess_at(grid).items() if unit.forming)
-    roots = dg[:1] or (ess[:1] if grid.all_form else ess)
+    ess = sorted({bus for bus, unit in here.ess_at(grid).items() if unit.forming} - set(dg))
     ways: list[Way] = [(Dead(mode.name, tuple(sorted(tree))),)]
-    for root in roots:
-        reserve = None if dg or grid.all_form else root
+    for root in [*dg, *ess] if mode.vm is not None else dg[:1] or ess:
+        reserve = root if root in ess and grid.keeps_reserve(mode) else None
         arcs = arcs_from(grid, closed, root)
-        piece = Piece(mode.name, root, None, arcs, tuple(sorted(tree)), here, _all_periods(grid), reserve)
+        piece = Piece(mode.name, root, mode.vm, arcs, tuple(sorted(tree)), here, _all_periods(grid), reserve)
         ways.append(_by_period(grid, piece))
+        if reserve is not None:
+            ways.append((dataclasses.replace(piece, reserve=None, bound_only=True),))
     return ways
 
 
@@ -187,8 +192,7 @@ def _by_period(grid: Grid, piece: Piece) -> Way:
     """A piece with storage as a whole, one without as one piece a period."""
     if piece.sites.ess:
         return (piece,)
-    fields = {name: getattr(piece, name) for name in piece.__dataclass_fields__}
-    return tuple(Piece(**fields | {"periods": (number,)}) for number in range(len(grid.periods)))
+    return tuple(dataclasses.replace(piece, periods=(number,)) for number in piece.periods)
 
 
 def _all_periods(grid: Grid) -> tuple[int, ...]:
@@ -203,8 +207,3 @@ def count(grid: Grid) -> int:
 def open_of(grid: Grid, closed: Closed) -> tuple[int, ...]:
     """Lines that are open where these are closed."""
     return tuple(sorted(set(grid.lines) - closed))
-
-
-def by_mode(grid: Grid) -> Mapping[str, list[Closed]]:
-    """The topologies of every mode."""
-    return {name: topologies(grid, mode) for name, mode in grid.modes.items()}

@@ -18,7 +18,7 @@ import pyscipopt
 from tests.prove.choices import Dead, Piece
 from tests.prove.grid import Bus, Grid, Mode, Period
 
-GAP, ABSOLUTE_GAP = 1e-5, 1e-7
+GAP, ABSOLUTE_GAP = 1e-5, 2e-8
 """Distances of SCIP's bounds at which it stops: as a share of them, and of what all energy of a piece would cost."""
 FEASIBILITY = 1e-7
 RESERVE = 0.01
@@ -34,6 +34,7 @@ class Schedule:
     q_dg: Quantity = field(default_factory=dict)
     charge: Quantity = field(default_factory=dict)
     discharge: Quantity = field(default_factory=dict)
+    q_ess: Quantity = field(default_factory=dict)
     shed: Quantity = field(default_factory=dict)
     v_root: Quantity = field(default_factory=dict)
 
@@ -134,8 +135,11 @@ class _Dispatch:
                 shed = self.variable("shed", bus, t, 0.0, load)
                 self.cost.append(shed_cost(grid, mode, grid.buses[bus], period) * shed)
         for bus, store in self.ess.items():
-            self.variable("charge", bus, t, 0.0, store.p)
-            self.variable("discharge", bus, t, 0.0, store.p)
+            charge = self.variable("charge", bus, t, 0.0, store.p)
+            discharge = self.variable("discharge", bus, t, 0.0, store.p)
+            if store.sn is not None:
+                q, net = self.variable("q_ess", bus, t, -store.sn, store.sn), discharge - charge
+                self.scip.addCons(net * net + q * q <= store.sn**2)
 
     def storage(self, bus: int) -> None:
         """Stored energy of a unit over all periods; it charges or discharges."""
@@ -193,7 +197,7 @@ class _Dispatch:
             if bus != piece.root:
                 self.scip.addCons(p[bus] == need_p)
                 self.scip.addCons(q[bus] == need_q)
-            elif piece.v_root is None:
+            elif mode.islanded:
                 self.scip.addCons(need_p == 0.0)
                 self.scip.addCons(need_q == 0.0)
             else:
@@ -207,7 +211,7 @@ class _Dispatch:
         shed = held["shed"].get((bus, t), 0.0)
         store = held["discharge"].get((bus, t), 0.0) - held["charge"].get((bus, t), 0.0)
         p = held["p_dg"].get((bus, t), 0.0) + store + shed - load_p
-        q = held["q_dg"].get((bus, t), 0.0) - load_q
+        q = held["q_dg"].get((bus, t), 0.0) + held["q_ess"].get((bus, t), 0.0) - load_q
         return p, q + shed * (load_q / load_p) if load_p > 0.0 else q
 
     def solve(self, time_limit_s: float) -> Dispatched:
@@ -240,19 +244,23 @@ class _Dispatch:
             }
             for name, by_key in self.variables.items()
         }
-        root, island = self.piece.root, self.piece.v_root is None
-        v_root = {(root, t): value["v_sq"][root, t] ** 0.5 for t in self.piece.periods if island}
-        names = ("p_dg", "q_dg", "charge", "discharge", "shed")
-        return Schedule(*(value.get(name, {}) for name in names), v_root)
+        root = self.piece.root
+        v_root = {(root, t): value["v_sq"][root, t] ** 0.5 for t in self.piece.periods if self.mode.islanded}
+        names = ("p_dg", "q_dg", "charge", "discharge", "q_ess", "shed")
+        return Schedule(**{name: value.get(name, {}) for name in names}, v_root=v_root)
 
 
 def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, float, float, float, float]]:
     """Ranges of the received flow of the line to each bus, and of its squared current: from the leaves to the root.
 
     What a line delivers is what lies below takes, less what it gives, plus losses between none and those of the
-    largest current; the current is at most its rating and ``(P^2 + Q^2) / v`` at the lowest voltage.
+    largest current; the current is at most its rating and ``(P^2 + Q^2) / v`` at the lowest voltage. In an island
+    where nothing gives reactive power, nothing flows: any current would need some (x > 0, no load gives any). Within
+    its tolerance SCIP would let the root of it flow.
     """
     dg, ess, mode = piece.sites.dg_at(grid), piece.sites.ess_at(grid), grid.modes[piece.mode]
+    if mode.islanded and not any(unit.q_max > 0.0 for unit in dg.values()) and not any(s.sn for s in ess.values()):
+        return {child: (0.0, 0.0, 0.0, 0.0, 0.0) for _, _, child in piece.arcs}
     taken: dict[int, list[float]] = {}
     for bus in {piece.root, *piece.buses}:
         own = bus in piece.buses
@@ -267,6 +275,7 @@ def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, f
             low_q, high_q = low_q - dg[bus].q_max, high_q - dg[bus].q_min
         if own and bus in ess:
             low_p, high_p = low_p - ess[bus].p, high_p + ess[bus].p
+            low_q, high_q = low_q - (ess[bus].sn or 0.0), high_q + (ess[bus].sn or 0.0)
         taken[bus] = [low_p, high_p, low_q, high_q]
     ranges = {}
     for line, parent, child in reversed(piece.arcs):

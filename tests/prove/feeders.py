@@ -36,7 +36,7 @@ class Draw:
         self.random = random.Random(f"{seed}/{attempt}")
         self.buses = list(range(1, self.random.randint(3, 8) + 1))
         self.load_mw = self.uniform(0.8, 6.0)
-        self.money = self.chance(0.65)
+        self.money = self.chance(0.7)
         self.shedding = self.kind != "connected" or self.chance(0.25)
 
     def uniform(self, low: float, high: float) -> float:
@@ -66,7 +66,9 @@ class Draw:
         self.v_min, self.v_max = self.random.choice([(0.97, 1.03)] * 3 + [(0.95, 1.05), (0.9, 1.1)])
         self.v_source = self.random.choice([1.0, 1.0, 1.01, 1.02, 0.99])
         kv, unserved = self.random.choice([6.6, 10.0, 12.66, 15.0, 20.0]), self.uniform(200.0, 3000.0)
-        shares = [0.0 if self.chance(0.7 if bus == 1 else 0.12) else self.random.uniform(0.3, 1.0) for bus in self.buses]
+        shares = [
+            0.0 if self.chance(0.7 if bus == 1 else 0.12) else self.random.uniform(0.3, 1.0) for bus in self.buses
+        ]
         shares[-1] = shares[-1] or 1.0
         return [
             {
@@ -91,7 +93,7 @@ class Draw:
         x = [self.random.uniform(0.5, 1.5) for _ in pairs]
         z = [(r_over_x * each * self.random.uniform(0.8, 1.25), each) for each in x]
         room = self.v_source - self.v_min
-        drop = self.uniform(1.1, 1.6) * room if self.chance(0.18) else self.uniform(0.3, 0.9) * min(room, 0.05)
+        drop = self.uniform(1.2, 2.0) * room if self.chance(0.4) else self.uniform(0.3, 0.9) * min(room, 0.05)
         scale = drop / self.worst_drop(buses, z)
         switches = self.switches(len(pairs))
         ratings = self.ratings(buses, len(pairs))
@@ -143,7 +145,7 @@ class Draw:
         ratings: list[float | None] = []
         for number in range(1, lines + 1):
             behind = abs(load[number + 1]) if number < len(self.buses) else 0.0
-            margin = self.uniform(0.6, 0.95) if self.chance(0.04) else self.uniform(1.08, 2.2)
+            margin = self.uniform(0.6, 0.95) if self.chance(0.08) else self.uniform(1.08, 2.2)
             size = max(behind, self.load_mw / 3.0) * margin / self.v_min
             ratings.append(round(size * ampere, 5) if rated and self.chance(0.6) else None)
         return ratings
@@ -195,10 +197,12 @@ class Draw:
         }
 
     def mode(self, name: str, weight: float) -> Document:
-        """A mode; where both are planned, one at most is switched."""
-        static = self.chance(0.7) if self.kind != "both" else self.chance(0.35)
+        """A mode; where both are planned, they are switched less often."""
+        static = self.chance(0.7 if self.kind != "both" else 0.35)
         mode = {"weight": weight, "topology": "static" if static else "fixed"}
-        return mode | {"shedding": self.shedding} if name == "connected" else mode
+        if name == "connected":
+            return mode | {"shedding": self.shedding}
+        return mode | {"vm_pu": 1.0} if self.chance(0.15) else mode
 
     def terms(self, mode: str) -> list[Document]:
         """Money, or energy lost and not served."""
@@ -211,8 +215,8 @@ class Draw:
     def dg(self) -> Document:
         """DG of up to 300 % of the load in all, at one to three buses that tend to be far out."""
         units = self.random.choice([1, 1, 2])
-        ratio = self.uniform(0.5, 3.0) / (units if self.chance(0.5) else 1)
-        technologies = [self.dg_technology("a", min(ratio, 3.0 / units))]
+        ratio = self.uniform(1.2, 3.0) if self.chance(0.75) else self.uniform(0.4, 1.2)
+        technologies = [self.dg_technology("a", ratio if self.chance(0.5) else ratio / units)]
         if self.chance(0.15):
             technologies.append(self.dg_technology("b", self.uniform(0.3, 1.0)))
         return {"max_units": units, "buses": self.candidates(3), "technologies": technologies}
@@ -221,15 +225,15 @@ class Draw:
         """A size of DG; one in six must be taken."""
         p_mw = round(ratio * self.load_mw, 4)
         low, high = self.random.choice([(0.0, 0.0), (0.0, 0.0), (-0.3, 0.3), (-0.4, 0.1), (-0.2, 0.5)])
-        if self.kind != "connected" and self.chance(0.7):
-            low, high = -0.4, 0.5
+        if self.kind != "connected":
+            low, high = -0.4, self.uniform(0.2, 0.6)
         return {
             "name": name,
             "source": self.random.choice(["pv", "pv", "pv", "dg", "wind"]),
             "p_mw": p_mw,
             "q_min_mvar": round(low * p_mw, 4),
             "q_max_mvar": round(high * p_mw, 4),
-            "generation_cost_per_mwh": self.random.choice([0.0, 0.0, self.uniform(1.0, 70.0)]),
+            "generation_cost_per_mwh": self.random.choice([0.0, 0.0, 0.0, self.uniform(1.0, 70.0)]),
             "must_take": self.chance(1 / 6 if self.kind == "connected" else 1 / 15),
             "grid_forming": self.chance(0.9),
         }
@@ -250,6 +254,8 @@ class Draw:
             "energy_end": self.random.choice(["free", "at_least_start", "equal_start"]),
             "grid_forming": self.chance(0.75),
         }
+        if self.chance(0.25 if self.kind == "connected" else 0.6):
+            technology["sn_mva"] = round(1.1 * p_mw, 4)
         return {"max_units": self.random.choice([1, 1, 2]), "buses": self.candidates(2), "technologies": [technology]}
 
     def candidates(self, most: int) -> list[int]:

@@ -42,8 +42,8 @@ class Run:
 
     def broken(self, by: float, what: str) -> None:
         """Note a violation; none where ``by`` is not positive."""
-        if not by <= self.worst:
-            self.worst, self.fault = by, what
+        if not by <= self.worst:  # NaN, where there is no power flow, is the worst of all
+            self.worst, self.fault = (math.inf if math.isnan(by) else by), what
 
     def tree(self, t: int, tree: frozenset[int]) -> None:
         """A tree of closed lines in a period: dead, or run from its source."""
@@ -54,35 +54,54 @@ class Run:
         if len(sources) > 1:
             self.broken(math.inf, f"several sources in one tree in period {t + 1}")
         for root, voltage in list(sources.items())[:1]:
+            if self.mode.islanded and self.mode.vm is not None:
+                self.broken(abs(voltage - self.mode.vm), f"set point of bus {root} in period {t + 1}")
             self.live(t, root, voltage)
         for bus in sorted(tree):
             self.unit_limits(t, bus, live=bool(sources))
 
     def unit_limits(self, t: int, bus: int, live: bool) -> None:
         """Shedding, DG and storage of a bus within their limits, and what they cost."""
-        grid, mode, period, key = self.grid, self.mode, self.grid.periods[t], (bus, t)
-        load, shed = grid.buses[bus].p * period.load, self.schedule.shed.get(key, 0.0)
+        self.shedding(t, bus, live)
+        if bus in self.dg:
+            self.generation(t, bus, live)
+        if bus in self.ess:
+            self.exchange(t, bus, live)
+
+    def shedding(self, t: int, bus: int, live: bool) -> None:
+        """No more is shed than the load, and at a dead bus all of it."""
+        grid, mode, period = self.grid, self.mode, self.grid.periods[t]
+        load, shed = grid.buses[bus].p * period.load, self.schedule.shed.get((bus, t), 0.0)
         if not live:
             self.broken(abs(load - shed), f"load at dead bus {bus} in period {t + 1}")
         most = load if mode.shedding else 0.0
         self.broken(max(-shed, shed - most), f"shedding at bus {bus} in period {t + 1}")
         self.cost += shed * shed_cost(grid, mode, grid.buses[bus], period)
-        p, q = self.schedule.p_dg.get(key, 0.0), self.schedule.q_dg.get(key, 0.0)
-        exchanged = (self.schedule.charge.get(key, 0.0), self.schedule.discharge.get(key, 0.0))
-        if not live:
-            self.broken(max(abs(p), abs(q), *map(abs, exchanged)), f"units at dead bus {bus} in period {t + 1}")
-        if bus in self.dg and live:
-            unit = self.dg[bus]
-            most = unit.p * period.share[unit.source]
-            least = most if unit.must_take else 0.0
-            self.broken(max(least - p, p - most, unit.q_min - q, q - unit.q_max), f"DG {bus}, period {t + 1}")
-        if bus in self.dg:
-            unit = self.dg[bus]
-            per_mwh = grid.weight("generation_cost", mode) * unit.cost + grid.weight("emissions", mode) * unit.emissions
-            self.cost += per_mwh * p * period.hours * grid.s_mva
-        if bus in self.ess:
-            self.broken(max(-min(exchanged), max(exchanged) - self.ess[bus].p), f"storage {bus}, period {t + 1}")
-            self.broken(min(exchanged), f"storage {bus} both ways in period {t + 1}")
+
+    def generation(self, t: int, bus: int, live: bool) -> None:
+        """DG gives between nothing (all, where it must be taken) and what is there; at a dead bus nothing."""
+        grid, unit, period = self.grid, self.dg[bus], self.grid.periods[t]
+        p, q = self.schedule.p_dg.get((bus, t), 0.0), self.schedule.q_dg.get((bus, t), 0.0)
+        most = unit.p * period.share[unit.source] if live else 0.0
+        least = most if unit.must_take else 0.0
+        q_min, q_max = (unit.q_min, unit.q_max) if live else (0.0, 0.0)
+        self.broken(max(least - p, p - most, q_min - q, q - q_max), f"DG {bus}, period {t + 1}")
+        per_mwh = grid.weight("generation_cost", self.mode) * unit.cost
+        per_mwh += grid.weight("emissions", self.mode) * unit.emissions
+        self.cost += per_mwh * p * period.hours * grid.s_mva
+
+    def exchange(self, t: int, bus: int, live: bool) -> None:
+        """Storage charges or discharges within its ratings; at a dead bus it rests."""
+        unit, schedule, key = self.ess[bus], self.schedule, (bus, t)
+        charge, discharge = schedule.charge.get(key, 0.0), schedule.discharge.get(key, 0.0)
+        q, p_max = schedule.q_ess.get(key, 0.0), unit.p if live else 0.0
+        what = f"storage {bus}, period {t + 1}"
+        self.broken(max(-charge, -discharge, charge - p_max, discharge - p_max), what)
+        self.broken(min(charge, discharge), f"{what}, both ways")
+        if unit.sn is None or not live:
+            self.broken(abs(q), f"reactive power of {what}")
+        else:
+            self.broken(math.hypot(discharge - charge, q) - unit.sn, f"apparent power of {what}")
 
     def storage(self, bus: int) -> None:
         """Stored energy of a unit stays within its limits and ends as it must."""
@@ -103,7 +122,7 @@ class Run:
         load = complex(at.p, at.q if self.mode.reactive else 0.0) * self.grid.periods[t].load
         served = load * (1.0 - schedule.shed.get(key, 0.0) / load.real) if load.real else load
         units = schedule.p_dg.get(key, 0.0) + schedule.discharge.get(key, 0.0) - schedule.charge.get(key, 0.0)
-        return complex(units, schedule.q_dg.get(key, 0.0)) - served
+        return complex(units, schedule.q_dg.get(key, 0.0) + schedule.q_ess.get(key, 0.0)) - served
 
     def live(self, t: int, root: int, voltage: float) -> None:
         """Power flow of a tree, its limits, and what its source must give."""
@@ -128,7 +147,6 @@ class Run:
             per_mwh += grid.weight("emissions", self.mode) * period.emissions
             self.cost += per_mwh * source.real * period.hours * grid.s_mva
 
-
     def form(self, t: int, root: int, source: complex) -> None:
         """A DG that forms a grid gives what its island needs; storage keeps its schedule, so nothing may be left."""
         key, schedule = (root, t), self.schedule
@@ -136,7 +154,8 @@ class Run:
             schedule.p_dg[key] = schedule.p_dg.get(key, 0.0) + source.real
             schedule.q_dg[key] = schedule.q_dg.get(key, 0.0) + source.imag
         elif root in self.ess and self.ess[root].forming:
-            self.broken(max(abs(source.real), abs(source.imag)), f"balance of storage {root}, period {t + 1}")
+            schedule.q_ess[key] = schedule.q_ess.get(key, 0.0) + source.imag
+            self.broken(abs(source.real), f"balance of storage {root}, period {t + 1}")
         else:
             self.broken(math.inf, f"no unit forms a grid at bus {root}")
 

@@ -70,10 +70,11 @@ class Dg:
 
 @dataclass(frozen=True)
 class Ess:
-    """A size of storage: power in pu, energies in pu h, money a year."""
+    """A size of storage: power in pu, energies in pu h, money a year; without ``sn`` it gives no reactive power."""
 
     name: str
     p: float
+    sn: float | None
     energy: float
     eta_charge: float
     eta_discharge: float
@@ -85,13 +86,17 @@ class Ess:
 
 @dataclass(frozen=True)
 class Mode:
-    """How the network runs in a mode: its weight, how it may be switched, and whether load may be shed."""
+    """How the network runs in a mode: its weight, how it may be switched, whether load may be shed.
+
+    ``vm`` is the voltage that the grid-forming bus of an island holds; None: any within its limits.
+    """
 
     name: str
     weight: float
     topology: str
     reactive: bool
     shedding: bool
+    vm: float | None
 
     @property
     def islanded(self) -> bool:
@@ -128,11 +133,11 @@ class Grid:
         """Weight of one unit of a term of a mode in the objective, the weight of the mode included."""
         return self.weights.get((term, mode.name), 0.0) * mode.weight
 
-    @property
-    def all_form(self) -> bool:
-        """Whether every unit that may be built can form the grid of an island."""
+    def keeps_reserve(self, mode: Mode) -> bool:
+        """Whether storage that forms a grid must hold a hundredth of its energy (rule I13): others may rely on it."""
         choices = [choice for choice in (self.dg, self.ess) if choice.max_units]
-        return all(unit.forming for choice in choices for unit in choice.technologies)
+        all_form = all(unit.forming for choice in choices for unit in choice.technologies)
+        return not all_form or mode.vm is not None
 
 
 def read(case: Mapping[str, Any], model: Mapping[str, Any]) -> Grid:
@@ -205,7 +210,14 @@ def _period(row: Mapping[str, Any]) -> Period:
 
 def _mode(name: str, fields: Mapping[str, Any]) -> Mode:
     shedding = name == "islanded" or fields.get("shedding", False)
-    return Mode(name, fields["weight"], fields.get("topology", "static"), fields.get("reactive", True), shedding)
+    return Mode(
+        name,
+        fields["weight"],
+        fields.get("topology", "static"),
+        fields.get("reactive", True),
+        shedding,
+        fields.get("vm_pu"),
+    )
 
 
 def _choice(case: Mapping[str, Any], model: Mapping[str, Any], kind: str, s_mva: float) -> Choice:
@@ -241,6 +253,7 @@ def _ess(row: Mapping[str, Any], s_mva: float) -> Ess:
     return Ess(
         row["name"],
         row["p_mw"] / s_mva,
+        row["sn_mva"] / s_mva if row.get("sn_mva") is not None else None,
         row["energy_mwh"] / s_mva,
         row.get("eta_charge", 0.95),
         row.get("eta_discharge", 0.95),

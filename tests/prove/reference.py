@@ -58,43 +58,43 @@ class Reference:
 
     def of(self, sites: Sites, open_lines: dict[str, tuple[int, ...]]) -> Bounds | None:
         """Bounds of given sites and topologies; None where they are not among the choices."""
-        found = [run for run in self.runs if run.sites == sites and run.open_lines == open_lines.get(run.mode)]
+        found = [each for each in self.runs if each.sites == sites and each.open_lines == open_lines.get(each.mode)]
         if len(found) != len(self.grid.modes):
             return None
-        return total([Bounds(investment(self.grid, sites), investment(self.grid, sites)), *(r.bounds for r in found)])
+        return total([paid(self.grid, sites), *(each.bounds for each in found)])
 
     @property
     def best(self) -> Bounds:
         """Bounds of the optimum over all sites and topologies."""
-        best = NONE
-        for sites in dict.fromkeys(run.sites for run in self.runs):
-            cost = investment(self.grid, sites)
-            modes = [
-                least(run.bounds for run in self.runs if run.sites == sites and run.mode == mode)
-                for mode in self.grid.modes
-            ]
-            best = least([best, total([Bounds(cost, cost), *modes])])
-        return best
+        return least(self.at(sites) for sites in dict.fromkeys(each.sites for each in self.runs))
+
+    def at(self, sites: Sites) -> Bounds:
+        """Bounds of the optimum at given sites, every mode at its best topology."""
+        modes = (
+            least(each.bounds for each in self.runs if each.sites == sites and each.mode == mode)
+            for mode in self.grid.modes
+        )
+        return total([paid(self.grid, sites), *modes])
 
     @property
     def worst(self) -> Run:
         """The run whose primal point is violated most."""
-        return max(self.runs, key=lambda run: run.violation)
+        return max(self.runs, key=lambda each: each.violation)
 
     def document(self) -> dict[str, Any]:
         """The reference as JSON: null for what is infinite."""
         rows = [
             {
-                "mode": run.mode,
-                "dg": [list(site) for site in run.sites.dg],
-                "ess": [list(site) for site in run.sites.ess],
-                "open_lines": list(run.open_lines),
-                "primal": finite(run.bounds.primal),
-                "dual": finite(run.bounds.dual),
-                "violation": float(f"{run.violation:.2g}"),
-                "fault": run.fault if run.violation > VIOLATION else "",
+                "mode": each.mode,
+                "dg": [list(site) for site in each.sites.dg],
+                "ess": [list(site) for site in each.sites.ess],
+                "open_lines": list(each.open_lines),
+                "primal": finite(each.bounds.primal),
+                "dual": finite(each.bounds.dual),
+                "violation": float(f"{each.violation:.2g}"),
+                "fault": each.fault if each.violation > VIOLATION else "",
             }
-            for run in self.runs
+            for each in self.runs
         ]
         best = self.best
         return {"best": [finite(best.primal), finite(best.dual)], "seconds": round(self.seconds, 2), "runs": rows}
@@ -142,8 +142,15 @@ def least(bounds: Iterable[Bounds]) -> Bounds:
 
 def investment(grid: Grid, sites: Sites) -> float:
     """Annual cost of all units, weighted."""
-    units = [*sites.dg_at(grid).values(), *sites.ess_at(grid).values()]
-    return grid.weights.get(("investment_cost", None), 0.0) * sum(unit.annual for unit in units)
+    annual = [unit.annual for unit in sites.dg_at(grid).values()] + [
+        unit.annual for unit in sites.ess_at(grid).values()
+    ]
+    return grid.weights.get(("investment_cost", None), 0.0) * sum(annual)
+
+
+def paid(grid: Grid, sites: Sites) -> Bounds:
+    """The investment as bounds of itself."""
+    return Bounds(investment(grid, sites), investment(grid, sites))
 
 
 def size_of(grid: Grid) -> float:
@@ -195,6 +202,12 @@ class Enumeration:
     def piece(self, piece: Piece | Dead) -> Dispatched:
         """A piece, from memory where it was dispatched before."""
         if piece not in self.known:
-            solve = dead(self.grid, piece) if isinstance(piece, Dead) else dispatch(self.grid, piece, self.piece_s)
-            self.known[piece] = solve
+            self.known[piece] = self.solve(piece)
         return self.known[piece]
+
+    def solve(self, piece: Piece | Dead) -> Dispatched:
+        """A piece by SCIP; of one that only bounds, the bound."""
+        if isinstance(piece, Dead):
+            return dead(self.grid, piece)
+        solved = dispatch(self.grid, piece, self.piece_s)
+        return Dispatched(math.inf, solved.dual, Schedule(), solved.seconds) if piece.bound_only else solved

@@ -41,14 +41,15 @@ class Store:
 
 def summary(store: Store, seeds: Iterable[int]) -> tuple[str, bool]:
     """What the plans of some seeds are worth, as Markdown, and whether every requirement is met."""
-    rows = [store.plans[seed] for seed in seeds if seed in store.plans]
+    wanted = list(seeds)
+    rows = [store.plans[seed] for seed in wanted if seed in store.plans]
     references = [store.references[row["seed"]]["reference"] for row in rows]
     exists = sum(reference["best"][0] is not None for reference in references)
     none = sum(reference["best"][1] is None for reference in references)
     spent = sum(reference["seconds"] for reference in references), sum(row["judged"]["seconds"] for row in rows)
     head = (
         f"{len(rows)} feeders: {exists} have a plan, {none} have none by proof, {len(rows) - exists - none} are open; "
-        f"{spent[0]:.0f} s of reference and {spent[1]:.0f} s of planning.\n"
+        f"{spent[0]:.0f} s of reference and {spent[1]:.0f} s of planning; {len(wanted) - len(rows)} are missing.\n"
     )
     required = requirements(rows, exists)
     table = [
@@ -66,7 +67,7 @@ def summary(store: Store, seeds: Iterable[int]) -> tuple[str, bool]:
         markdown(["finding", *dict.fromkeys(KINDS), "all", "allowed", ""], table),
         markdown(["seed", "modes", "finding", "what"], listed) if listed else "",
     ]
-    return "\n".join(parts), all(met for *_, met in required)
+    return "\n".join(parts), len(rows) == len(wanted) and all(met for *_, met in required)
 
 
 def requirements(rows: list[Row], exists: int) -> list[tuple[str, str, str, bool]]:

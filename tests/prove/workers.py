@@ -28,7 +28,12 @@ class Worker:
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(COMMAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         process, hangs = self.process, threading.Event()
-        clock = threading.Timer(seconds, lambda: (hangs.set(), end(process)))
+
+        def stop() -> None:
+            hangs.set()
+            end(process)
+
+        clock = threading.Timer(seconds, stop)
         clock.start()
         try:
             assert process.stdin is not None and process.stdout is not None
@@ -52,9 +57,7 @@ class Worker:
             self.process = None
 
 
-def ask_all(
-    questions: Iterable[Question], workers: int, seconds: float
-) -> Iterator[tuple[Question, dict[str, Any]]]:
+def ask_all(questions: Iterable[Question], workers: int, seconds: float) -> Iterator[tuple[Question, dict[str, Any]]]:
     """Questions with their answers, in the order in which these come."""
     waiting: queue.SimpleQueue[Question] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[Question, dict[str, Any]]] = queue.SimpleQueue()
