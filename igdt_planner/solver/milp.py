@@ -59,8 +59,8 @@ PATIENCE, PROGRESS = 4, 0.5
 """Rounds of tangents, and the share that the loss still missed has to fall to within them."""
 ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
-TREE_SHARE = 0.4
-"""Share of the time limit after which the site tree ends where decided plans need a proof of their own."""
+TREE_SHARE = 0.2
+"""Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
 SLICE_S = 0.5
 """Time that the lowest leaf gets before another may be lower, s."""
 OWN_PROOF = 0.1
@@ -358,7 +358,7 @@ class Search:
         self.x: Array | None = None
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.duals: Array = np.zeros(len(problem.rows.lower))
-        self.proven_infeasible, self.told = False, -np.inf
+        self.proven_infeasible, self.told, self.floats = False, -np.inf, False
         self.leaves: dict[bytes, Proof] = {}
         self.rest, self.others, self.dropped = problem, -np.inf, np.inf
 
@@ -367,7 +367,8 @@ class Search:
         until = self.begun + ROOT_TIME * self.options.time_limit_s
         point, bound, self.duals = relaxation(self.problem, until)
         self.raise_bound(bound)
-        if np.isfinite(bound) and floating(self.problem, point) > FLOATING and time.monotonic() < until:
+        self.floats = bool(np.isfinite(bound) and floating(self.problem, point) > FLOATING)
+        if self.floats and time.monotonic() < until:
             forbidden = secants_of(self.problem)
             if len(forbidden.lower):
                 self.problem = replace(self.problem, rows=stack(self.problem.rows, forbidden))
@@ -490,7 +491,7 @@ class Search:
 
     def tree_deadline(self) -> float:
         """When the site tree ends: where cones float it does not bound well, and leaves need time of their own."""
-        share = TREE_SHARE if self.leaves else 1.0
+        share = TREE_SHARE if self.floats or self.leaves else 1.0
         return self.begun + share * self.options.time_limit_s
 
     def sharpen(self, problem: Problem, tolerance: float) -> None:
