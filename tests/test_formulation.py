@@ -63,9 +63,11 @@ ROWS = {
     "I10": "dead_is_shed both robust",
     "I11": "dead_storage both",
     "I12": "must_take_live meshed",
-    "I13": "root_keeps_energy both",
+    "I13": "root_keeps_energy both inverter",
     "I14": "live_line_is_arc kept",
     "I15": "dead_line_stays kept",
+    "I16": "root_voltage_upper inverter",
+    "I17": "root_voltage_lower inverter",
     "F1": "balance_p both one_way two_sources robust",
     "F2": "balance_q both one_way two_sources meshed robust",
     "F3": "voltage_drop_upper both meshed",
@@ -102,6 +104,7 @@ ROWS = {
     "B5": "energy_end both meshed",
     "B6": "charge_or meshed",
     "B7": "or_discharge meshed",
+    "B8": "ess_capability inverter",
     "C0": "objective both switching",
     "C1": "losses both",
     "C2": "ens both",
@@ -113,7 +116,7 @@ ROWS = {
     "C8": "voltage_deviation switching",
     "C9": "switching switching",
     "C10": "p_injection both",
-    "C11": "q_injection both",
+    "C11": "q_injection both inverter",
     "C12": "term_limit limited switching",
     "G1": "dg_capacity robust opportunity best_point",
     "G2": "alpha_built_upper robust",
@@ -155,7 +158,18 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "best_point")
+    names = (
+        "both",
+        "switching",
+        "kept",
+        "one_way",
+        "meshed",
+        "inverter",
+        "two_sources",
+        "robust",
+        "opportunity",
+        "best_point",
+    )
     names += ("scenarios", "costliest")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden

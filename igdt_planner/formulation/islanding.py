@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from igdt_planner.formulation.bounds import load_factor_ub
+from igdt_planner.formulation.bounds import load_factor_ub, voltage_limits
 from igdt_planner.formulation.infogap import load_factor
 from igdt_planner.formulation.limits import available, available_ub, operations_count, state_before
 from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, parent, stated_state
@@ -14,7 +14,7 @@ from igdt_planner.formulation.siting import sites_at
 from igdt_planner.formulation.storage import energy_before
 
 RESERVE = 0.01
-"""Share of its energy below which an ESS forms no grid, where units that cannot form one may rely on it."""
+"""Share of its energy below which an ESS forms no grid, where others rely on it."""
 
 
 def add_islands(b: Any) -> None:
@@ -47,9 +47,20 @@ def add_island_units(b: Any) -> None:
     b.dead_storage = pyo.Constraint(sorted({bus for bus, _ in study.ess}), b.periods, rule=dead_storage)
     if must_take:
         b.must_take_live = pyo.Constraint(must_take, b.periods, rule=must_take_live)
-    if not all(tech.grid_forming for tech in (*study.dg.values(), *study.ess.values())):
+    others_rely = not all(tech.grid_forming for tech in (*study.dg.values(), *study.ess.values()))
+    if others_rely or b.mode.settings.vm_pu is not None:
         forming = sorted({bus for (bus, _), tech in study.ess.items() if tech.grid_forming})
         b.root_keeps_energy = pyo.Constraint(forming, b.periods, rule=root_keeps_energy)
+
+
+def add_set_point(b: Any) -> None:
+    """Hold the voltage of roots where the mode states one."""
+    if b.mode.settings.vm_pu is None:
+        return
+    units = (*b.study.dg.items(), *b.study.ess.items())
+    forming = sorted({bus for (bus, _), tech in units if tech.grid_forming})
+    b.root_voltage_upper = pyo.Constraint(forming, b.periods, rule=root_voltage_upper)
+    b.root_voltage_lower = pyo.Constraint(forming, b.periods, rule=root_voltage_lower)
 
 
 def forming_built(b: Any, bus: int, kind: str) -> Any:
@@ -168,7 +179,7 @@ def root_keeps_energy(b: Any, i: int, t: int) -> Any:
     """(I13) An ESS that forms a grid has energy to do so: ``reserve (root - sum build_dg) <= sum_k energy[t-1]``.
 
     The reserve is a hundredth of what the smallest ESS holds. Enforced over: buses of grid-forming ESS, periods, where
-    some technology cannot form a grid.
+    some technology cannot form a grid, or the mode has a set point of voltage.
     """
     sites = [key for key in sites_at(b.study.ess, i) if b.study.ess[key].grid_forming]
     reserve = RESERVE * min(b.study.ess[key].energy_mwh for key in sites) / b.study.base_mva
@@ -190,3 +201,21 @@ def dead_line_stays(b: Any, line: int, k: int) -> Any:
     What was closed has no loop. Enforced over: lines that are ours to switch, topologies, where operations count.
     """
     return b.line_on[line, k] - both_arcs(b, line, k) <= state_before(b, line, k)
+
+
+def root_voltage_upper(b: Any, i: int, t: int) -> Any:
+    """(I16) A root holds the set point: ``v <= vm^2 + (v_ub - vm^2) (1 - root)``.
+
+    Enforced over: buses of grid-forming sites, periods, where the mode has a set point.
+    """
+    held, highest = b.mode.settings.vm_pu**2, voltage_limits(b.study, b.mode, i)[1]
+    return b.v_sq[i, t] <= held + (highest - held) * (1.0 - b.root[i, b.topology_of[t]])
+
+
+def root_voltage_lower(b: Any, i: int, t: int) -> Any:
+    """(I17) The same from below: ``v >= vm^2 - (vm^2 - v_lb) (1 - root)``.
+
+    Enforced over: buses of grid-forming sites, periods, where the mode has a set point.
+    """
+    held, lowest = b.mode.settings.vm_pu**2, voltage_limits(b.study, b.mode, i)[0]
+    return b.v_sq[i, t] >= held - (held - lowest) * (1.0 - b.root[i, b.topology_of[t]])

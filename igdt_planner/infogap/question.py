@@ -24,6 +24,7 @@ from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
+from igdt_planner.starved import starved
 from igdt_planner.study import Direction, Horizon, Study
 
 ATTACK_TOLERANCE = 1e-6
@@ -298,7 +299,7 @@ class Question:
             gap=gap,
             redispatched=True,
             robustness=fields,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *starved(plan)),
         )
 
     def fields(self, alpha: float | None) -> dict[str, Any]:

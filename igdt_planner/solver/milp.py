@@ -15,9 +15,12 @@ import numpy as np
 
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.problem import (
+    CIRCLE_TOLERANCE,
+    ON_CIRCLE,
     Array,
     Problem,
     Rows,
+    circle_tangents,
     hold,
     loss_shortfall,
     no_rows,
@@ -149,7 +152,7 @@ def append(highs: Any, rows: Rows) -> None:
 def relax(
     problem: Problem, cuts: Rows, options: Options, deadline: float, tolerance: float
 ) -> tuple[Any, Array | None, float, Rows]:
-    """Solve the LP relaxation, adding tangents until the cones hold to a share of the value.
+    """Solve the LP relaxation, adding tangents until the cones hold to a share of the value, and circles hold.
 
     Returns the model status, the last point, its value, which no plan can undercut, and the tangents added.
     """
@@ -172,10 +175,14 @@ def relax(
             break
         point, bound = x, value
         least = tolerance * abs(value) / max(1, len(problem.cones.weight))
-        fresh = tangents(problem, x, max(least, LEAST_TOLERANCE))
+        fresh, rounding = (
+            tangents(problem, x, max(least, LEAST_TOLERANCE)),
+            circle_tangents(problem, x, CIRCLE_TOLERANCE),
+        )
         values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
-        enough = stalled(missing, values) if options.exact else settled(values)
+        enough = stalled(missing, values) and not len(rounding.lower) if options.exact else settled(values)
+        fresh = stack(fresh, rounding)
         if not len(fresh.lower) or enough or time.monotonic() > deadline:
             break
         append(highs, fresh)
@@ -241,7 +248,8 @@ def refine(
         x = linearised(held, x, options, deadline)
         if x is None:
             return None, np.inf, added
-    return x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf)
+    kept = stack(tangents(problem, x, -np.inf), circle_tangents(problem, x, -ON_CIRCLE))
+    return x, float(problem.cost @ x + problem.offset), kept
 
 
 def floating(problem: Problem, x: Array) -> float:
@@ -254,18 +262,21 @@ def linearised(problem: Problem, x: Array, options: Options, deadline: float) ->
 
     None where an LP has no solution or the points do not settle.
     """
+    within = circle_tangents(problem, x, -ON_CIRCLE)
     for _ in range(ROUNDS):
         on_tangents = tangents(problem, x, -np.inf)
         equal = Rows(on_tangents.matrix, on_tangents.lower, np.zeros(len(on_tangents.lower)))
-        highs = to_highs(problem, equal, options, integral=False)
+        highs = to_highs(problem, stack(equal, within), options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         _, found, _ = solve_lp(highs, deadline)
         if found is None or time.monotonic() > deadline:
             return None
         x = found
         missing = float(np.abs(loss_shortfall(problem, x)[1] * problem.cones.weight).sum())
-        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST):
+        rounding = circle_tangents(problem, x, CIRCLE_TOLERANCE)
+        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST) and not len(rounding.lower):
             return x
+        within = stack(within, rounding)
     return None
 
 

@@ -11,6 +11,13 @@ from scipy import sparse
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
+CENTRE = 1e-9
+"""Distance from the centre of a capability circle, in per unit, below which a point has no direction."""
+CIRCLE_TOLERANCE = 1e-9
+"""Distance in per unit by which a point may leave a capability circle."""
+ON_CIRCLE = 1e-6
+"""Distance in per unit within which a point counts as on a capability circle."""
+
 
 @dataclass(frozen=True)
 class Cones:
@@ -27,6 +34,23 @@ class Cones:
     v_sq_ub: Array
     switched: npt.NDArray[np.bool_]
     weight: Array
+
+
+@dataclass(frozen=True)
+class Circles:
+    """Capability circles ``(discharge - charge)^2 + q^2 <= (radius on)^2`` of inverters by column."""
+
+    discharge: Index
+    charge: Index
+    q: Index
+    on: Index
+    radius: Array
+
+
+def no_circles() -> Circles:
+    """No capability circle."""
+    none = np.empty(0, dtype=np.int64)
+    return Circles(none, none, none, none, np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality, loss cones and capability circles.
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
@@ -76,6 +100,7 @@ class Problem:
     alpha: int = -1
     built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
+    circles: Circles = field(default_factory=no_circles)
 
 
 def no_rows(columns: int) -> Rows:
@@ -145,6 +170,24 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     w_factor = np.where(by_voltage, 1.0, cones.v_sq_ub[chosen])
     columns = np.stack([cones.i_sq[chosen], cones.p_flow[chosen], cones.q_flow[chosen], w_column], axis=1)
     values = np.stack([np.ones_like(w0), -2.0 * p0 / w0, -2.0 * q0 / w0, k_w * w_factor], axis=1)
+    starts = np.arange(0, 4 * len(chosen) + 1, 4)
+    matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
+    matrix.sort_indices()
+    return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
+
+
+def circle_tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
+    """Tangent rows at every capability circle (B8) that a point leaves by more than ``tolerance`` in per unit.
+
+    The cone ``|(p, q)| <= radius on`` lies on one side of each, so no true state is lost, whatever is built.
+    """
+    circles = problem.circles
+    p, q = x[circles.discharge] - x[circles.charge], x[circles.q]
+    size = np.hypot(p, q)
+    chosen = np.flatnonzero((size > CENTRE) & (size - circles.radius * x[circles.on] > tolerance))
+    cosine, sine = p[chosen] / size[chosen], q[chosen] / size[chosen]
+    columns = np.stack([circles.discharge, circles.charge, circles.q, circles.on], axis=1)[chosen]
+    values = np.stack([-cosine, cosine, -sine, circles.radius[chosen]], axis=1)
     starts = np.arange(0, 4 * len(chosen) + 1, 4)
     matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
     matrix.sort_indices()
