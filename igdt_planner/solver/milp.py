@@ -262,21 +262,18 @@ def linearised(problem: Problem, x: Array, options: Options, deadline: float) ->
 
     None where an LP has no solution or the points do not settle.
     """
-    within = circle_tangents(problem, x, -ON_CIRCLE)
     for _ in range(ROUNDS):
         on_tangents = tangents(problem, x, -np.inf)
         equal = Rows(on_tangents.matrix, on_tangents.lower, np.zeros(len(on_tangents.lower)))
-        highs = to_highs(problem, stack(equal, within), options, integral=False)
+        highs = to_highs(problem, equal, options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         _, found, _ = solve_lp(highs, deadline)
         if found is None or time.monotonic() > deadline:
             return None
         x = found
         missing = float(np.abs(loss_shortfall(problem, x)[1] * problem.cones.weight).sum())
-        rounding = circle_tangents(problem, x, CIRCLE_TOLERANCE)
-        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST) and not len(rounding.lower):
+        if missing <= FLOATING * max(abs(float(problem.cost @ x)), SMALL_COST):
             return x
-        within = stack(within, rounding)
     return None
 
 
