@@ -19,6 +19,7 @@ from igdt_planner.formulation.limits import (
     add_switching,
     add_voltage_deviation,
 )
+from igdt_planner.formulation.loops import Angle, add_angles
 from igdt_planner.formulation.losses import Cone, add_currents, add_losses
 from igdt_planner.formulation.radiality import add_radiality, add_topology, parent
 from igdt_planner.formulation.siting import add_siting
@@ -29,12 +30,13 @@ from igdt_planner.study import Study, StudyMode
 
 @dataclass(frozen=True)
 class Formulation:
-    """A Pyomo model of a study, and the loss cones and capability circles that want tangents."""
+    """A Pyomo model of a study, and what of it is nonlinear: loss cones, circles of inverters, angles in loops."""
 
     model: Any
     study: Study
     cones: tuple[Cone, ...]
     circles: tuple[Circle, ...]
+    angles: tuple[Angle, ...]
 
 
 def build(study: Study) -> Formulation:
@@ -66,24 +68,25 @@ def build(study: Study) -> Formulation:
     containers = [m, *(m.further[s] for s in range(1, count))]
     cones: list[Cone] = []
     circles: list[Circle] = []
+    angles: list[Angle] = []
     for scenario, container in enumerate(containers):
         container.mode = pyo.Block(list(study.modes))
         for name, mode in study.modes.items():
-            own_cones, own_circles = add_mode(container.mode[name], study, mode, scenario)
-            cones, circles = cones + own_cones, circles + own_circles
+            block = container.mode[name]
+            add_mode(block, study, mode, scenario)
+            cones, circles, angles = cones + block.cones, circles + block.circles, angles + block.angles
             if scenario:
                 tie_stages(container.mode[name])
         if study.model.limits:
             container.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
     add_objective(m, [(container, objective_expression(container)) for container in containers])
-    return Formulation(m, study, tuple(cones), tuple(circles))
+    return Formulation(m, study, tuple(cones), tuple(circles), tuple(angles))
 
 
-def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> tuple[list[Cone], list[Circle]]:
-    """Write one mode into its block and return its loss cones and the circles of its inverters.
+def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> None:
+    """Write one mode into its block, with its loss cones, circles and angles; flows of an island are by line.
 
-    Flows of an island are by line, others on parent arcs. In an island any bus may be the root, and loops may be
-    allowed.
+    Others are on parent arcs. In an island any bus may be the root, and loops may be allowed.
     """
     b.by_line, b.scenario = mode.islanded, scenario
     b.realisation = study.samples[scenario] if study.samples else study.realisation
@@ -95,7 +98,7 @@ def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> tuple[list
     else:
         add_radiality(b)
     add_generation(b)
-    circles = add_storage(b)
+    b.circles = add_storage(b)
     if mode.islanded:
         add_island_units(b)
     b.p_injection = pyo.Expression(b.buses, b.periods, rule=p_injection)
@@ -105,11 +108,11 @@ def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> tuple[list
     if mode.islanded:
         add_set_point(b)
     add_price_products(b)
-    cones = add_losses(b)
+    b.cones = add_losses(b)
+    b.angles = add_angles(b)
     add_ratings(b)
     add_switching(b)
     add_voltage_deviation(b)
-    return cones, circles
 
 
 def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:

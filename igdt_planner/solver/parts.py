@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from igdt_planner.solver.problem import Circles, Cones, Index, Problem, Rows, entries, select
+from igdt_planner.solver.problem import Cones, Index, Problem, Rows, entries, select
 
 
 def parts(problem: Problem, linking: Index) -> list[tuple[Problem, Index]]:
@@ -23,12 +23,12 @@ def parts(problem: Problem, linking: Index) -> list[tuple[Problem, Index]]:
 
 
 def part_of(problem: Problem, own: Index, columns: Index) -> Problem:
-    """The rows, cones and circles over one part's own columns."""
+    """The rows and cones over one part's own columns."""
     rows = select(problem.rows, np.diff(entries(problem.rows, own).indptr) > 0)
     position = np.full(len(problem.cost) + 1, -1)
     position[columns] = np.arange(len(columns))
-    cones, circles = problem.cones, problem.circles
-    mine, inverters = np.isin(cones.i_sq, own), np.isin(circles.q, own)
+    cones = problem.cones
+    mine = np.isin(cones.i_sq, own)
     return Problem(
         cost=np.where(np.isin(columns, own), problem.cost[columns], 0.0),
         offset=0.0,
@@ -45,13 +45,6 @@ def part_of(problem: Problem, own: Index, columns: Index) -> Problem:
             v_sq_ub=cones.v_sq_ub[mine],
             switched=cones.switched[mine],
             weight=cones.weight[mine],
-        ),
-        circles=Circles(
-            discharge=position[circles.discharge[inverters]],
-            charge=position[circles.charge[inverters]],
-            q=position[circles.q[inverters]],
-            on=position[circles.on[inverters]],
-            radius=circles.radius[inverters],
         ),
         sites=np.flatnonzero(np.isin(columns, problem.sites)),
         decisive=np.flatnonzero(np.isin(columns, problem.decisive)),
