@@ -177,7 +177,7 @@ def relax(
         least = tolerance * abs(value) / max(1, len(problem.cones.weight))
         fresh, rounding = (
             tangents(problem, x, max(least, LEAST_TOLERANCE)),
-            circle_tangents(problem, x, CIRCLE_TOLERANCE),
+            circle_tangents(problem.circles, x, len(x), CIRCLE_TOLERANCE),
         )
         values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
@@ -248,7 +248,7 @@ def refine(
         x = linearised(held, x, options, deadline)
         if x is None:
             return None, np.inf, added
-    kept = stack(tangents(problem, x, -np.inf), circle_tangents(problem, x, -ON_CIRCLE))
+    kept = stack(tangents(problem, x, -np.inf), circle_tangents(problem.circles, x, len(x), -ON_CIRCLE))
     return x, float(problem.cost @ x + problem.offset), kept
 
 

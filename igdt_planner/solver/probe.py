@@ -118,7 +118,7 @@ class Probe:
             if x is None or time.monotonic() > deadline:
                 return None
             missed = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
-            fresh = stack(missed, circle_tangents(self.problem, x, CIRCLE_TOLERANCE))
+            fresh = stack(missed, circle_tangents(self.problem.circles, x, len(x), CIRCLE_TOLERANCE))
             if not len(fresh.lower):
                 break
             append(self.highs, fresh)

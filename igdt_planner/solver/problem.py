@@ -38,7 +38,10 @@ class Cones:
 
 @dataclass(frozen=True)
 class Circles:
-    """Capability circles ``(discharge - charge)^2 + q^2 <= (radius on)^2`` of inverters by column."""
+    """Capability circles ``(discharge - charge)^2 + q^2 <= (radius on)^2`` of inverters by column.
+
+    ``on`` is -1 where it is known to be 1.
+    """
 
     discharge: Index
     charge: Index
@@ -210,22 +213,26 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
 
 
-def circle_tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
+def circle_tangents(circles: Circles, x: Array, columns: int, tolerance: float) -> Rows:
     """Tangent rows at every capability circle (B8) that a point leaves by more than ``tolerance`` in per unit.
 
     The cone ``|(p, q)| <= radius on`` lies on one side of each, so no true state is lost, whatever is built.
     """
-    circles = problem.circles
-    p, q = x[circles.discharge] - x[circles.charge], x[circles.q]
+    p, q, known = x[circles.discharge] - x[circles.charge], x[circles.q], circles.on < 0
     size = np.hypot(p, q)
-    chosen = np.flatnonzero((size > CENTRE) & (size - circles.radius * x[circles.on] > tolerance))
+    beyond = size - circles.radius * np.where(known, 1.0, x[circles.on])
+    chosen = np.flatnonzero((size > CENTRE) & (beyond > tolerance))
     cosine, sine = p[chosen] / size[chosen], q[chosen] / size[chosen]
-    columns = np.stack([circles.discharge, circles.charge, circles.q, circles.on], axis=1)[chosen]
-    values = np.stack([-cosine, cosine, -sine, circles.radius[chosen]], axis=1)
-    starts = np.arange(0, 4 * len(chosen) + 1, 4)
-    matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
-    matrix.sort_indices()
-    return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
+    number, switched = np.arange(len(chosen)), ~known[chosen]
+    entries = (
+        (number, circles.discharge[chosen], -cosine),
+        (number, circles.charge[chosen], cosine),
+        (number, circles.q[chosen], -sine),
+        (number[switched], circles.on[chosen][switched], circles.radius[chosen][switched]),
+    )
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    matrix = sparse.csr_matrix((value, (row, column)), shape=(len(chosen), columns))
+    return Rows(matrix, np.where(switched, 0.0, -circles.radius[chosen]), np.full(len(chosen), np.inf))
 
 
 def angle_equations(angles: Angles, x: Array, columns: int) -> Rows:
