@@ -232,6 +232,25 @@ def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -
         assert_rows_hold(formulation)
 
 
+def test_ac_state_with_reactive_power_of_storage_satisfies_every_row() -> None:
+    model = tomllib.loads((MODELS / "dual_mode.toml").read_text("utf-8"))
+    for technology in model["ess"]["technologies"]:
+        technology["sn_mva"] = 0.13
+    planned = study(load_case("ieee33_14sw"), model)
+    formulation = build(planned)
+    units: dict[str, Any] = {**CONNECTED, "reactive": {ESS_30: 0.12}}  # 0.05 and 0.12 are 0.13 together
+    connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **units)
+    absorbing = {"ess": STORED, "reactive": {ESS_30: -0.09}}
+    island = Operation({25: 1.02}, closed(planned, BASE_OPEN), served=0.25, dg={DG_32: 0.5 + 0.2j}, **absorbing)
+    put(formulation, {"connected": connected, "islanded": island})
+    assert_rows_hold(formulation)
+    problem, columns = compile_problem(formulation)
+    x = np.array([variable.value for variable in columns])
+    circles = problem.circles
+    p, q = x[circles.discharge] - x[circles.charge], x[circles.q]
+    assert np.max(np.hypot(p, q) - circles.radius * x[circles.on]) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_rows_do_not_hold_for_a_state_that_is_not_ac() -> None:
     """The test above can fail."""
     planned = shipped("ieee33", "reconfiguration")
