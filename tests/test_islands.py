@@ -187,6 +187,16 @@ def test_storage_that_forms_a_grid_holds_the_set_point() -> None:
     assert plan.dispatch is not None and set(plan.dispatch.sources["vm_pu"]) == {1.02}
 
 
+def test_storage_leaves_the_set_point_to_a_dg_of_its_island() -> None:
+    sites = {"dg": [{"bus": 2, "technology": "gas"}], "ess": [{"bus": 3, "technology": "b"}]}
+    model = island(dg=one(GAS), ess=one(BATTERY | {"sn_mva": 0.2}), mode={"vm_pu": 1.0}, fix=sites)
+    joined = solve(TWO_LOADS, model | {"fix": sites | {"open_lines": {"islanded": []}}})
+    assert joined.dispatch is not None and set(joined.dispatch.sources["bus"]) == {2}
+    apart = solve(TWO_LOADS, model | {"fix": sites | {"open_lines": {"islanded": [2]}}})
+    assert apart.dispatch is not None and set(apart.dispatch.sources["bus"]) == {2, 3}
+    assert apart.objective == pytest.approx(0.8 - 0.285, abs=1e-6)
+
+
 # Loops: the same rules, and the state of a network with a loop.
 
 RING = network(
@@ -212,7 +222,7 @@ def test_flows_in_a_loop_follow_impedances_where_losses_would_rather_not() -> No
     case = network([bus(1), bus(2), bus(3, 0.4)], lines)
     fixed = {"open_lines": {"islanded": []}}
     mode = {"radial": False, "vm_pu": 1.0}
-    plan = solve(case, island(dg=one(GAS, at=2), objective=LEAST_LOSSES, mode=mode, fix=fixed))
+    plan = solve(case, island(dg=one(GAS, at=2), objective=LEAST_LOSSES, mode=mode, fix=fixed), "feasible")
     direct, around = 0.02 + 0.02j, 0.02 + 0.08j
     v = 1.0 + 0.0j
     for _ in range(50):

@@ -116,10 +116,10 @@ INVERTER = MODEL | {
     "objective": [{"term": "ens", "mode": "islanded"}],
     "losses": "none",
     "periods": "peak",
-    "dg": {},
+    "dg": {"max_units": 1, "buses": [2], "technologies": [GAS]},
     "ess": {"max_units": 1, "buses": [3], "technologies": [BATTERY | {"sn_mva": 1.25}]},
 }
-"""An island of storage whose inverter gives reactive power, at a stated voltage."""
+"""Islands at a stated voltage, with storage whose inverter gives reactive power."""
 
 ROBUST = MODEL | {
     "objective": [{"term": "energy_cost", "mode": "connected"}, {"term": "ens", "mode": "islanded"}],
