@@ -87,8 +87,6 @@ ROWS = {
     "F14": "back_within one_way two_sources robust",
     "F15": "below_highest both two_sources",
     "F16": "highest_rise both one_way two_sources robust",
-    "F17": "angle_upper looped",
-    "F18": "angle_lower looped",
     "L1": "current_open both one_way two_sources",
     "L2": "loss_tangent both one_way two_sources meshed",
     "D1": "dg_available both meshed robust",

@@ -120,23 +120,6 @@ def voltage_drop_slack(study: Study, mode: StudyMode, line: Line) -> tuple[float
     return j_ub - i_lb, i_ub - j_lb
 
 
-def angle_envelope(study: Study, mode: StudyMode, line: Line) -> tuple[float, float, float]:
-    """Slope a and half width c of a band that holds the angle across a closed line, and its largest size.
-
-    ``s = x P - r Q = V_i V_j sin(angle_i - angle_j)``. With ``V_i V_j`` from m to M and s up to S, the angle lies
-    between ``s / M`` and ``s asin(S / m) / S``: within c of ``a s``. Where S may reach the lowest squared voltage, the
-    angle may be anything, and so is c.
-    """
-    limits = voltage_limits(study, mode, line.i), voltage_limits(study, mode, line.j)
-    most = math.hypot(line.r, line.x) * flow_limit(study, mode, line.id)
-    if most >= min(low for low, _ in limits):
-        return 0.0, math.pi, math.pi
-    product_lb, product_ub = (math.sqrt(limits[0][side] * limits[1][side]) for side in (0, 1))
-    steep = math.asin(most / product_lb) / most if most else 1.0 / product_lb
-    flat = 1.0 / product_ub
-    return 0.5 * (steep + flat), 0.5 * (steep - flat) * most, steep * most
-
-
 def one_way(study: Study, mode: StudyMode) -> bool:
     """Whether power can only flow away from the substations: nothing but loads, none of them negative."""
     return not mode.islanded and not study.dg and not study.ess and lowest_load(mode) >= 0.0

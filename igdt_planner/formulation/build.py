@@ -19,7 +19,6 @@ from igdt_planner.formulation.limits import (
     add_switching,
     add_voltage_deviation,
 )
-from igdt_planner.formulation.loops import Angle, add_angles
 from igdt_planner.formulation.losses import Cone, add_currents, add_losses
 from igdt_planner.formulation.radiality import add_radiality, add_topology, parent
 from igdt_planner.formulation.siting import add_siting
@@ -30,13 +29,12 @@ from igdt_planner.study import Study, StudyMode
 
 @dataclass(frozen=True)
 class Formulation:
-    """A Pyomo model of a study, and what of it is nonlinear: loss cones, circles of inverters, angles in loops."""
+    """A Pyomo model of a study, and the loss cones and capability circles that want tangents."""
 
     model: Any
     study: Study
     cones: tuple[Cone, ...]
     circles: tuple[Circle, ...]
-    angles: tuple[Angle, ...]
 
 
 def build(study: Study) -> Formulation:
@@ -68,23 +66,22 @@ def build(study: Study) -> Formulation:
     containers = [m, *(m.further[s] for s in range(1, count))]
     cones: list[Cone] = []
     circles: list[Circle] = []
-    angles: list[Angle] = []
     for scenario, container in enumerate(containers):
         container.mode = pyo.Block(list(study.modes))
         for name, mode in study.modes.items():
             block = container.mode[name]
             add_mode(block, study, mode, scenario)
-            cones, circles, angles = cones + block.cones, circles + block.circles, angles + block.angles
+            cones, circles = cones + block.cones, circles + block.circles
             if scenario:
                 tie_stages(container.mode[name])
         if study.model.limits:
             container.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
     add_objective(m, [(container, objective_expression(container)) for container in containers])
-    return Formulation(m, study, tuple(cones), tuple(circles), tuple(angles))
+    return Formulation(m, study, tuple(cones), tuple(circles))
 
 
 def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> None:
-    """Write one mode into its block, with its loss cones, circles and angles; flows of an island are by line.
+    """Write one mode into its block, with its loss cones and circles; flows of an island are by line.
 
     Others are on parent arcs. In an island any bus may be the root, and loops may be allowed.
     """
@@ -109,7 +106,6 @@ def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> None:
         add_set_point(b)
     add_price_products(b)
     b.cones = add_losses(b)
-    b.angles = add_angles(b)
     add_ratings(b)
     add_switching(b)
     add_voltage_deviation(b)

@@ -57,39 +57,6 @@ def no_circles() -> Circles:
 
 
 @dataclass(frozen=True)
-class Angles:
-    """Conditions ``start - end = atan2(x p - r q, v_sq - r p - x q)`` of closed lines by column; r, x in per unit."""
-
-    start: Index
-    end: Index
-    p: Index
-    q: Index
-    v_sq: Index
-    on: Index
-    r: Array
-    x: Array
-
-    def sides(self, x: Array) -> tuple[Array, Array]:
-        """Imaginary and real part of the product of one voltage with the conjugate of the other, of every line."""
-        return self.x * x[self.p] - self.r * x[self.q], x[self.v_sq] - self.r * x[self.p] - self.x * x[self.q]
-
-    def missed(self, x: Array) -> Array:
-        """What the angle across each line is more than its flows make it, rad."""
-        return np.asarray(x[self.start] - x[self.end] - np.arctan2(*self.sides(x)))
-
-    def closed(self, x: Array) -> Angles:
-        """Those of the lines that a point closes."""
-        chosen = np.flatnonzero(x[self.on] > 0.5)
-        return Angles(*(values[chosen] for values in vars(self).values()))
-
-
-def no_angles() -> Angles:
-    """No condition on angles."""
-    none = np.empty(0, dtype=np.int64)
-    return Angles(none, none, none, none, none, none, np.empty(0), np.empty(0))
-
-
-@dataclass(frozen=True)
 class Rows:
     """Rows ``lower <= matrix x <= upper``."""
 
@@ -112,7 +79,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise ``cost x + offset`` over rows, column bounds, integrality, loss cones, capability circles and angles.
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality, loss cones and capability circles.
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
@@ -137,7 +104,6 @@ class Problem:
     built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
     circles: Circles = field(default_factory=no_circles)
-    angles: Angles = field(default_factory=no_angles)
 
 
 def no_rows(columns: int) -> Rows:
@@ -233,24 +199,6 @@ def circle_tangents(circles: Circles, x: Array, columns: int, tolerance: float) 
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((value, (row, column)), shape=(len(chosen), columns))
     return Rows(matrix, np.where(switched, 0.0, -circles.radius[chosen]), np.full(len(chosen), np.inf))
-
-
-def angle_equations(angles: Angles, x: Array, columns: int) -> Rows:
-    """The first-order part of conditions on angles, all of closed lines, at a point: equations."""
-    sine, cosine = angles.sides(x)
-    size = sine**2 + cosine**2
-    slopes = (
-        (angles.start, np.ones(len(size))),
-        (angles.end, -np.ones(len(size))),
-        (angles.p, -(cosine * angles.x + sine * angles.r) / size),
-        (angles.q, (cosine * angles.r - sine * angles.x) / size),
-        (angles.v_sq, sine / size),
-    )
-    row = np.concatenate([np.arange(len(size))] * len(slopes))
-    column, value = (np.concatenate(part) for part in zip(*slopes, strict=True))
-    matrix = sparse.csr_matrix((value, (row, column)), shape=(len(size), columns))
-    side = matrix @ x - angles.missed(x)
-    return Rows(matrix, side, side)
 
 
 def worst_violation(problem: Problem, x: Array, *, integral: bool = True) -> float:

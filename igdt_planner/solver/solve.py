@@ -18,7 +18,7 @@ from igdt_planner.model import ModeName, SolverChoice
 from igdt_planner.solver.milp import Answer, Options
 from igdt_planner.solver.milp import solve as solve_problem
 from igdt_planner.solver.other_solver import pyomo_branch
-from igdt_planner.solver.problem import Angles, Circles, Cones, Index, Problem, Rows, Switches, worst_violation
+from igdt_planner.solver.problem import Circles, Cones, Index, Problem, Rows, Switches, worst_violation
 from igdt_planner.solver.problem import hold as hold_columns
 from igdt_planner.solver.worker import Job, Worker
 from igdt_planner.study import Study
@@ -51,7 +51,6 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         integer=np.array([not v.is_continuous() for v in columns]),
         cones=compile_cones(formulation, position),
         circles=compile_circles(formulation, position),
-        angles=compile_angles(formulation, position),
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
@@ -134,24 +133,6 @@ def compile_circles(formulation: Formulation, position: dict[int, int]) -> Circl
         q=column("q"),
         on=column("on"),
         radius=np.array([circle.radius for circle in formulation.circles], dtype=float),
-    )
-
-
-def compile_angles(formulation: Formulation, position: dict[int, int]) -> Angles:
-    """Conditions on angles by column."""
-
-    def column(name: str) -> Any:
-        return np.array([position[id(getattr(angle, name))] for angle in formulation.angles], dtype=np.int64)
-
-    return Angles(
-        start=column("start"),
-        end=column("end"),
-        p=column("p_flow"),
-        q=column("q_flow"),
-        v_sq=column("v_sq"),
-        on=column("on"),
-        r=np.array([angle.r for angle in formulation.angles], dtype=float),
-        x=np.array([angle.x for angle in formulation.angles], dtype=float),
     )
 
 

@@ -108,9 +108,6 @@ MESHED = MODEL | {
 }
 """Loops allowed in the island, DG that must be taken, storage that could gain by burning energy."""
 
-LOOPED = MESHED | {"losses": "balance"}
-"""The same with losses in the balance: angles."""
-
 INVERTER = MODEL | {
     "modes": {"islanded": ISLANDED | {"vm_pu": 1.02}},
     "objective": [{"term": "ens", "mode": "islanded"}],
@@ -195,7 +192,6 @@ MODELS = {
     "kept": KEPT,
     "one_way": ONE_WAY,
     "meshed": MESHED,
-    "looped": LOOPED,
     "inverter": INVERTER,
     "two_sources": TWO_SOURCES,
     "robust": ROBUST,
