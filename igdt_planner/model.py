@@ -98,7 +98,8 @@ class Mode(Strict):
     ``weight`` multiplies every term of the mode in the objective (a share, or repetitions of the profile per year).
     ``topology``: ``static`` (one for all periods), ``dynamic`` (one a period) or ``fixed`` (the case's base topology).
     ``radial`` may be false in islanded mode only. ``reactive`` false sets reactive loads to zero, in the AC check too.
-    ``shedding`` allows load to be shed (always true in islanded mode).
+    ``shedding`` allows load to be shed (always true in islanded mode). ``vm_pu``, in islanded mode only, is the voltage
+    that the grid-forming bus of every island holds; without it that voltage is free within the limits of the bus.
     """
 
     weight: NotNegative
@@ -106,6 +107,7 @@ class Mode(Strict):
     radial: Flag = True
     reactive: Flag = True
     shedding: Flag = False
+    vm_pu: Positive | None = None
     max_switching_operations: Count | None = None
 
 
@@ -169,11 +171,16 @@ class DgTechnology(Investment):
 
 
 class EssTechnology(Investment):
-    """A size of energy storage that may be chosen; it exchanges no reactive power."""
+    """A size of energy storage that may be chosen.
+
+    ``sn_mva`` is the rating of its inverter: active and reactive power lie in a circle of this radius. Without it the
+    storage exchanges no reactive power.
+    """
 
     name: Name
     p_mw: Positive
     energy_mwh: Positive
+    sn_mva: Positive | None = None
     eta_charge: Share = 0.95
     eta_discharge: Share = 0.95
     energy_start_mwh: NotNegative = 0.0

@@ -73,7 +73,8 @@ class Dispatch:
         ``mode, period, bus, p_mw, q_mvar`` for every built DG (for the grid-forming unit of an island: its scheduled
         values).
     ess : DataFrame
-        ``mode, period, bus, p_charge_mw, p_discharge_mw, energy_mwh`` (energy at the end of the period).
+        ``mode, period, bus, p_charge_mw, p_discharge_mw, energy_mwh, q_mvar`` (energy at the end of the period; for the
+        grid-forming unit of an island: its scheduled reactive power).
     shed : DataFrame
         ``mode, period, bus, p_mw, q_mvar`` of load not served; buses without shedding are left out.
     sources : DataFrame

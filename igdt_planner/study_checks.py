@@ -31,6 +31,7 @@ def mismatches(case: Case, model: Model, periods: Collection[int]) -> list[Findi
     )
     return [
         *mode_faults(model),
+        *set_point_faults(case, model),
         *shedding_faults(case, model),
         *term_faults(model),
         *limit_faults(model),
@@ -55,6 +56,35 @@ def mode_faults(model: Model) -> list[Finding]:
         return []
     message = "modes.connected.radial = false is not supported: a connected network is run radial"
     return [Finding(message, "/model/modes/connected/radial", False)]
+
+
+def set_point_faults(case: Case, model: Model) -> list[Finding]:
+    """Set points of voltage outside islands, or beyond the limits of a bus that may form the grid of one."""
+    findings = []
+    if "connected" in model.modes and (vm_pu := model.modes["connected"].vm_pu) is not None:
+        message = "modes.connected.vm_pu is not supported: connected, substations hold the voltage that the case states"
+        findings.append(Finding(message, "/model/modes/connected/vm_pu", vm_pu))
+    held = model.modes["islanded"].vm_pu if "islanded" in model.modes else None
+    if held is None:
+        return findings
+    choices: tuple[DgChoice | EssChoice, ...] = (model.dg, model.ess)
+    forming = {
+        bus
+        for choice in choices
+        if choice.max_units and any(technology.grid_forming for technology in choice.technologies)
+        for bus in candidate_buses(case, choice.buses)
+    }
+    beyond = [
+        bus
+        for bus in case.buses.to_dict("records")
+        if bus["id"] in forming and not bus["vm_min_pu"] <= held <= bus["vm_max_pu"]
+    ]
+    if beyond:
+        first, more = beyond[0], f" and of {len(beyond) - 1} more" if len(beyond) > 1 else ""
+        limits = f"{first['vm_min_pu']:g} to {first['vm_max_pu']:g} pu of bus {first['id']}{more}"
+        message = f"modes.islanded.vm_pu {held:g} lies outside the limits {limits}, where a unit may form a grid"
+        findings.append(Finding(message, "/model/modes/islanded/vm_pu", held))
+    return findings
 
 
 def shedding_faults(case: Case, model: Model) -> list[Finding]:

@@ -19,7 +19,7 @@ from igdt_planner.plan import FORECAST, Dispatch, Plan, Realisation
 
 COLUMNS = {
     "dg": ["mode", "period", "bus", "p_mw", "q_mvar"],
-    "ess": ["mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh"],
+    "ess": ["mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh", "q_mvar"],
     "shed": ["mode", "period", "bus", "p_mw", "q_mvar"],
     "sources": ["mode", "period", "bus", "vm_pu"],
 }
@@ -30,6 +30,7 @@ UNITS = {
 
 
 def dispatch_of(realisation: Realisation = FORECAST, **rows: list[tuple[Any, ...]]) -> Dispatch:
+    rows["ess"] = [(*row, 0.0)[:7] for row in rows.get("ess", [])]  # no reactive power unless stated
     tables = {name: pd.DataFrame(rows.get(name, []), columns=columns) for name, columns in COLUMNS.items()}
     return Dispatch(realisation, **tables)
 
@@ -394,7 +395,7 @@ MUTATIONS: list[Mutation] = [
     (
         "two units form one grid",
         lambda: edit(sound(), "sources", "islanded", 3, 4, vm_pu=1.0),
-        {"one_source", "ess_follows_schedule", "dg_power", "dg_reactive"},
+        {"one_source", "ess_follows_schedule", "ess_reactive", "dg_power", "dg_reactive"},
         r"buses 2, 4 form the grid of the same island \(islanded, period 3\)",
     ),
     (
@@ -406,8 +407,14 @@ MUTATIONS: list[Mutation] = [
     (
         "empty storage forms the grid",
         lambda: empty_storage(),
-        {"forming_unit", "ess_follows_schedule"},
+        {"forming_unit", "ess_follows_schedule", "ess_reactive"},
         r"bus 4 forms a grid but holds no DG able to, and no storage able to with energy left",
+    ),
+    (
+        "source off its set point",
+        lambda: edit(sound(model=moded("islanded", vm_pu=1.02)), "sources", "islanded", 2, 2, vm_pu=1.019),
+        {"set_point"},
+        r"^bus 2 forms the grid at 1\.0190 pu is below 1\.0200 pu \(islanded, period 2\)$",
     ),
     # DG
     (
@@ -492,8 +499,26 @@ MUTATIONS: list[Mutation] = [
     (
         "forming storage leaves its schedule",
         lambda: edit(drop(sound(), "sources", "islanded", 1, 2), "sources", "islanded", 1, 4, vm_pu=1.0),
-        {"ess_follows_schedule"},
+        {"ess_follows_schedule", "ess_reactive"},
         r"storage at bus 4 forms the grid and would deliver 0\.\d+ MW but its schedule says -0\.1000 MW",
+    ),
+    (
+        "vars without an inverter for them",
+        lambda: edit(sound(), "ess", "connected", 1, 4, q_mvar=0.02),
+        {"ess_reactive"},
+        r"storage without sn_mva at bus 4 giving 0\.0200 Mvar is above 0\.0000 Mvar \(connected, period 1\)",
+    ),
+    (
+        "inverter beyond its rating",
+        lambda: edit(inverter(0.125), "ess", "connected", 1, 4, q_mvar=-0.08),
+        {"ess_reactive"},
+        r"storage at bus 4 running with 0\.1281 MVA is above 0\.1250 MVA \(connected, period 1\)",
+    ),
+    (
+        "vars of a dead bus",
+        lambda: drop(edit(inverter(0.2), "ess", "islanded", 1, 4, q_mvar=0.05), "sources", "islanded", 1, 2),
+        {"dead_unit", "dead_load"},
+        r"storage at bus 4 runs with 0\.1118 MVA but no unit forms a grid there \(islanded, period 1\)",
     ),
     # shedding
     (
@@ -685,6 +710,11 @@ def edit_substations() -> Plan:
     for period in (1, 2, 3):
         plan = edit(plan, "sources", "connected", period, 4, vm_pu=1.0)
     return plan
+
+
+def inverter(sn_mva: float) -> Plan:
+    """The sound plan with a battery that may give and take reactive power; it does neither yet."""
+    return sound(model=small_model(ess={"max_units": 1, "technologies": [BATTERY | {"sn_mva": sn_mva}]}))
 
 
 def unable_storage() -> Plan:
@@ -917,7 +947,7 @@ def test_reactive_load_counts_unless_the_mode_says_not():
     plan = one_bus_islands()
     with_q = plan.model.model_copy(update={"modes": small_model().modes})
     kinds = {violation.kind for violation in check(replace(plan, model=with_q)).ac.violations}
-    assert {"ess_follows_schedule", "shed_power_factor", "dead_load"} <= kinds
+    assert {"ess_reactive", "shed_power_factor", "dead_load"} <= kinds
 
 
 def test_dead_load_counts_as_not_served_even_if_the_dispatch_forgets_it():
@@ -1103,5 +1133,5 @@ def test_storage_forms_the_grid_beside_a_dg_that_cannot():
     assert verdict.verdict == "feasible", verdict.violations
     idle = check(edit(plan, "dg", "islanded", 1, 4, q_mvar=0.03)).ac
     assert [violation.message for violation in idle.violations] == [
-        "storage at bus 4 forms the grid and would deliver 0.0200 Mvar but storage exchanges none (islanded, period 1)"
+        "storage without sn_mva at bus 4 giving 0.0200 Mvar is above 0.0000 Mvar (islanded, period 1)"
     ]

@@ -94,6 +94,8 @@ VALUES = [
     ("ess/technologies/0/eta_discharge", 1.01, "less than or equal to 1"),
     ("ess/technologies/0/energy_start_mwh", -1.0, "greater than or equal to 0"),
     ("ess/technologies/0/energy_end", "never", "'equal_start'"),
+    ("ess/technologies/0/sn_mva", 0.0, "greater than 0"),
+    ("modes/islanded/vm_pu", -1.0, "greater than 0"),
     ("solver/gap", -1.0, "greater than or equal to 0"),
     ("solver/time_limit_s", 0.0, "greater than 0"),
     ("solver/threads", 0, "greater than or equal to 1"),
@@ -176,6 +178,13 @@ CONTRADICTIONS = [
     ("objective/5/mode", "connected", "objective/5/mode", "investment_cost belongs to the whole plan"),
     ("objective/1/mode", "islanded", "objective/1/mode", "no energy is bought in islanded mode"),
     ("modes/connected/radial", False, "modes/connected/radial", "a connected network is run radial"),
+    ("modes/connected/vm_pu", 1.0, "modes/connected/vm_pu", "substations hold the voltage that the case states"),
+    (
+        "modes/islanded/vm_pu",
+        1.2,
+        "modes/islanded/vm_pu",
+        "1.2 lies outside the limits 0.9 to 1.1 pu of bus 2 and of 1 more",
+    ),
     ("dg/technologies", [], "dg/technologies", "dg.max_units is 1 but dg.technologies is empty"),
     ("dg/technologies/1/name", "gas", "dg/technologies", "dg.technologies names gas twice"),
     ("dg/buses", [2, 99], "dg/buses", "dg.buses names bus 99, which the case does not have"),
@@ -190,6 +199,13 @@ CONTRADICTIONS = [
 def test_contradiction_is_named_with_its_place(place: str, value: object, pointer: str, words: str) -> None:
     found = [fault for fault in faults(changed(place, value)) if words in fault.message]
     assert [fault.path for fault in found] == [f"/model/{pointer}"]
+
+
+def test_a_set_point_concerns_the_buses_that_may_form_a_grid() -> None:
+    narrow = CASE | {"buses": [bus | ({"vm_max_pu": 1.01} if bus["id"] != 3 else {}) for bus in CASE["buses"]]}
+    resolve(load_case(narrow), load_model(changed("modes/islanded/vm_pu", 1.05) | {"dg": {}}))  # storage at bus 3 alone
+    with pytest.raises(InputError, match=r"outside the limits 0\.9 to 1\.01 pu of bus 2, where a unit may form a grid"):
+        resolve(load_case(narrow), load_model(changed("modes/islanded/vm_pu", 1.05)))
 
 
 def test_more_units_stated_than_allowed() -> None:

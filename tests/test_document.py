@@ -127,6 +127,19 @@ def test_keys_of_later_versions_are_ignored() -> None:
     assert ip.plan_to_dict(ip.plan_from_dict(later)) == document()
 
 
+def test_storage_of_earlier_versions_exchanges_no_reactive_power() -> None:
+    earlier = document()
+    for dispatch in (earlier["dispatch"], earlier["dispatch_forecast"]):
+        dispatch["ess"] = [{key: value for key, value in row.items() if key != "q_mvar"} for row in dispatch["ess"]]
+    for mode in earlier["model"]["modes"].values():
+        del mode["vm_pu"]
+    for technology in earlier["model"]["ess"]["technologies"]:
+        del technology["sn_mva"]
+    plan = ip.plan_from_dict(earlier)
+    assert plan.dispatch is not None and set(plan.dispatch.ess["q_mvar"]) == {0.0}
+    assert ip.plan_to_dict(ip.check(plan)) == document()
+
+
 DAMAGED: dict[str, tuple[str, object, str]] = {
     # place, value (or ... for a missing key), path of the fault
     "another schema": ("schema", "igdt-planner/2", "/schema"),

@@ -63,9 +63,14 @@ ROWS = {
     "I10": "dead_is_shed both robust",
     "I11": "dead_storage both",
     "I12": "must_take_live meshed",
-    "I13": "root_keeps_energy both",
+    "I13": "root_keeps_energy both inverter",
     "I14": "live_line_is_arc kept",
     "I15": "dead_line_stays kept",
+    "I16": "root_voltage_upper inverter",
+    "I17": "root_voltage_lower inverter",
+    "I18": "led_alike inverter",
+    "I19": "led_by_storage inverter",
+    "I20": "led_by_dg inverter",
     "F1": "balance_p both one_way two_sources robust",
     "F2": "balance_q both one_way two_sources meshed robust",
     "F3": "voltage_drop_upper both meshed",
@@ -102,6 +107,7 @@ ROWS = {
     "B5": "energy_end both meshed",
     "B6": "charge_or meshed",
     "B7": "or_discharge meshed",
+    "B8": "ess_capability inverter",
     "C0": "objective both switching",
     "C1": "losses both",
     "C2": "ens both",
@@ -113,7 +119,7 @@ ROWS = {
     "C8": "voltage_deviation switching",
     "C9": "switching switching",
     "C10": "p_injection both",
-    "C11": "q_injection both",
+    "C11": "q_injection both inverter",
     "C12": "term_limit limited switching",
     "G1": "dg_capacity robust opportunity best_point",
     "G2": "alpha_built_upper robust",
@@ -155,7 +161,18 @@ def test_rows_are_the_golden_rows(tag: str) -> None:
 
 def test_every_constraint_of_the_tiny_studies_is_golden() -> None:
     golden = {entry.split()[0] for entry in ROWS.values()}
-    names = ("both", "switching", "kept", "one_way", "meshed", "two_sources", "robust", "opportunity", "best_point")
+    names = (
+        "both",
+        "switching",
+        "kept",
+        "one_way",
+        "meshed",
+        "inverter",
+        "two_sources",
+        "robust",
+        "opportunity",
+        "best_point",
+    )
     names += ("scenarios", "costliest")
     components = [part for name in names for part in written(name).model.component_objects(pyo.Constraint)]
     assert {part.local_name for part in components} <= golden
@@ -214,6 +231,25 @@ def test_ac_state_of_a_planned_feeder_satisfies_every_row(alpha: float | None) -
     for islanded in (one_island, two_islands):
         put(formulation, {"connected": connected, "islanded": islanded}, alpha or 0.0)
         assert_rows_hold(formulation)
+
+
+def test_ac_state_with_reactive_power_of_storage_satisfies_every_row() -> None:
+    model = tomllib.loads((MODELS / "dual_mode.toml").read_text("utf-8"))
+    for technology in model["ess"]["technologies"]:
+        technology["sn_mva"] = 0.13
+    planned = study(load_case("ieee33_14sw"), model)
+    formulation = build(planned)
+    units: dict[str, Any] = {**CONNECTED, "reactive": {ESS_30: 0.12}}  # 0.05 and 0.12 are 0.13 together
+    connected = Operation({1: 1.0}, closed(planned, BEST_OPEN), **units)
+    absorbing = {"ess": STORED, "reactive": {ESS_30: -0.09}}
+    island = Operation({25: 1.02}, closed(planned, BASE_OPEN), served=0.25, dg={DG_32: 0.5 + 0.2j}, **absorbing)
+    put(formulation, {"connected": connected, "islanded": island})
+    assert_rows_hold(formulation)
+    problem, columns = compile_problem(formulation)
+    x = np.array([variable.value for variable in columns])
+    circles = problem.circles
+    p, q = x[circles.discharge] - x[circles.charge], x[circles.q]
+    assert np.max(np.hypot(p, q) - circles.radius * x[circles.on]) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_rows_do_not_hold_for_a_state_that_is_not_ac() -> None:

@@ -77,7 +77,7 @@ def sample_dispatch(case: Case, dg_buses: pd.Series, ess_buses: pd.Series, point
     slots = pd.DataFrame({"mode": ["connected", "islanded"]}).merge(case.profile[["period", "load"]], how="cross")
     share = point.dg_availability
     dg = slots.merge(dg_buses, how="cross").assign(p_mw=share, q_mvar=0.48 * share)
-    ess = slots.merge(ess_buses, how="cross").assign(p_charge_mw=0.0, p_discharge_mw=0.0, energy_mwh=0.0)
+    ess = slots.merge(ess_buses, how="cross").assign(p_charge_mw=0.0, p_discharge_mw=0.0, energy_mwh=0.0, q_mvar=0.0)
     first = ess["period"] == 1
     ess = ess.assign(p_charge_mw=first * 0.1, energy_mwh=0.095)
     islanded = slots[slots["mode"] == "islanded"]

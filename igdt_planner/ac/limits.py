@@ -54,7 +54,7 @@ def dead_units(operation: Operation) -> Iterator[Violation]:
     schedule = operation.schedule
     for kind, output in (
         ("DG", np.hypot(schedule.dg_p, schedule.dg_q)),
-        ("storage", schedule.charge + schedule.discharge),
+        ("storage", np.hypot(schedule.charge + schedule.discharge, schedule.ess_q)),
     ):
         for row, column in where(operation.dead & ~(output <= TOLERANCE_MW)):
             bus, value = operation.bus_ids[column], output[row, column]

@@ -42,6 +42,7 @@ class Schedule:
     charge: Floats
     discharge: Floats
     energy: Floats
+    ess_q: Floats
     shed_p: Floats
     shed_q: Floats
     source_vm_pu: Floats
@@ -170,7 +171,12 @@ class Operation:
     @cached_property
     def dg_q(self) -> Floats:
         """Reactive power of DG, Mvar, as :attr:`dg_p`."""
-        return np.where(self.dg_is_slack, self.ac.source_q_mvar, self.schedule.dg_q)
+        return np.where(self.dg_is_slack, self.ac.source_q_mvar - self.schedule.ess_q, self.schedule.dg_q)
+
+    @cached_property
+    def ess_q(self) -> Floats:
+        """Reactive power of storage, Mvar: by AC where it forms the grid, as scheduled elsewhere."""
+        return np.where(self.ess_is_slack, self.ac.source_q_mvar - self.schedule.dg_q, self.schedule.ess_q)
 
     @cached_property
     def dead(self) -> Bools:
@@ -201,7 +207,7 @@ def _operation(plan: Plan, dispatch: Dispatch, mode: ModeName) -> Operation:
     line_on = _line_on(plan, mode, profile)
     schedule = _schedule(case, dispatch, mode, profile)
     p_mw = schedule.dg_p + schedule.discharge - schedule.charge
-    q_mvar = schedule.dg_q
+    q_mvar = schedule.dg_q + schedule.ess_q
     if mode == "islanded":  # the units at a grid-forming bus are the source itself
         elsewhere = ~np.isfinite(schedule.source_vm_pu)
         p_mw, q_mvar = np.where(elsewhere, p_mw, 0.0), np.where(elsewhere, q_mvar, 0.0)
@@ -231,14 +237,14 @@ def _line_on(plan: Plan, mode: ModeName, profile: pd.DataFrame) -> Bools:
 
 def _schedule(case: Case, dispatch: Dispatch, mode: ModeName, profile: pd.DataFrame) -> Schedule:
     dg_p, dg_q = _spread(case, dispatch.dg, mode, profile, ["p_mw", "q_mvar"])
-    ess = ["p_charge_mw", "p_discharge_mw", "energy_mwh"]
-    charge, discharge, energy = _spread(case, dispatch.ess, mode, profile, ess)
+    ess = ["p_charge_mw", "p_discharge_mw", "energy_mwh", "q_mvar"]
+    charge, discharge, energy, ess_q = _spread(case, dispatch.ess, mode, profile, ess)
     shed_p, shed_q = _spread(case, dispatch.shed, mode, profile, ["p_mw", "q_mvar"])
     if mode == "connected":
         source_vm_pu = np.tile(_substation_vm_pu(case), (len(profile), 1))
     else:
         (source_vm_pu,) = _spread(case, dispatch.sources, mode, profile, ["vm_pu"], absent=np.nan)
-    return Schedule(dg_p, dg_q, charge, discharge, energy, shed_p, shed_q, source_vm_pu)
+    return Schedule(dg_p, dg_q, charge, discharge, energy, ess_q, shed_p, shed_q, source_vm_pu)
 
 
 def _spread(

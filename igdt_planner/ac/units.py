@@ -12,15 +12,18 @@ import numpy as np
 from igdt_planner.ac.operation import Operation
 from igdt_planner.ac.powerflow import Bools, Floats
 from igdt_planner.ac.topology import listed
-from igdt_planner.ac.violations import TOLERANCE_MW, Limit, bounded, contrast, found, where
+from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU, Limit, bounded, contrast, found, where
 from igdt_planner.plan import Violation
 
 DG_POWER = Limit("dg_power", "dg", "DG at bus {id} giving", "MW")
 DG_REACTIVE = Limit("dg_reactive", "dg", "DG at bus {id} giving", "Mvar")
 CHARGE = Limit("ess_power", "ess", "storage at bus {id} charging with", "MW")
 DISCHARGE = Limit("ess_power", "ess", "storage at bus {id} discharging with", "MW")
+ESS_REACTIVE = Limit("ess_reactive", "ess", "storage without sn_mva at bus {id} giving", "Mvar")
+ESS_APPARENT = Limit("ess_reactive", "ess", "storage at bus {id} running with", "MVA")
 ENERGY = Limit("ess_energy", "ess", "storage at bus {id} holding", "MWh")
 ENERGY_END = Limit("ess_energy_end", "ess", "storage at bus {id} holding at the end", "MWh")
+SET_POINT = Limit("set_point", "bus", "bus {id} forms the grid at", "pu", TOLERANCE_PU)
 SHED = Limit("shed", "bus", "bus {id} shedding", "MW")
 SHED_REACTIVE = Limit("shed", "bus", "bus {id} shedding", "Mvar")
 
@@ -108,19 +111,26 @@ def ess_end(operation: Operation) -> Iterator[Violation]:
 
 
 def ess_follows_schedule(operation: Operation) -> Iterator[Violation]:
-    """Storage that forms a grid delivers its schedule, because its energy follows from it, and no reactive power."""
-    schedule, ac = operation.schedule, operation.ac
-    scheduled = schedule.discharge - schedule.charge
-    for name, unit, due, delivered in (
-        ("p", "MW", scheduled, ac.source_p_mw - schedule.dg_p),
-        ("q", "Mvar", np.zeros_like(scheduled), ac.source_q_mvar - schedule.dg_q),
-    ):
-        for row, column in where(operation.ess_is_slack & ~(np.abs(delivered - due) <= TOLERANCE_MW)):
-            bus, shown = operation.bus_ids[column], contrast(delivered[row, column], due[row, column])
-            reason = f"its schedule says {shown[1]} MW" if name == "p" else "storage exchanges none"
-            text = f"storage at bus {bus} forms the grid and would deliver {shown[0]} {unit} but {reason}"
-            value, limit = delivered[row, column], due[row, column]
-            yield found(operation, "ess_follows_schedule", row, "ess", bus, text, value, limit, unit)
+    """Storage that forms a grid delivers its schedule, because its energy follows from it."""
+    schedule = operation.schedule
+    due, delivered = schedule.discharge - schedule.charge, operation.ac.source_p_mw - schedule.dg_p
+    for row, column in where(operation.ess_is_slack & ~(np.abs(delivered - due) <= TOLERANCE_MW)):
+        bus, shown = operation.bus_ids[column], contrast(delivered[row, column], due[row, column])
+        text = (
+            f"storage at bus {bus} forms the grid and would deliver {shown[0]} MW but its schedule says {shown[1]} MW"
+        )
+        value, limit = delivered[row, column], due[row, column]
+        yield found(operation, "ess_follows_schedule", row, "ess", bus, text, value, limit, "MW")
+
+
+def ess_reactive(operation: Operation) -> Iterator[Violation]:
+    """Storage exchanges no reactive power, or with its active power no more than the rating of its inverter."""
+    columns = _storage(operation)
+    ratings = [np.nan if technology.sn_mva is None else technology.sn_mva for _, technology in operation.ess]
+    rated, ids, q = np.array(ratings, dtype=float), operation.bus_ids[columns], operation.ess_q[:, columns]
+    net = (operation.schedule.discharge - operation.schedule.charge)[:, columns]
+    yield from bounded(operation, ESS_REACTIVE, ids, q, 0.0, 0.0, np.isnan(rated))
+    yield from bounded(operation, ESS_APPARENT, ids, np.hypot(net, q), 0.0, rated, ~np.isnan(rated))
 
 
 def forming_unit(operation: Operation) -> Iterator[Violation]:
@@ -149,6 +159,15 @@ def one_source(operation: Operation) -> Iterator[Violation]:
             ids = operation.bus_ids[(island == number) & operation.is_source[row]].tolist()
             text = f"buses {listed(ids)} form the grid of the same island"
             yield found(operation, "one_source", row, "bus", ids[0], text, len(ids), 1.0, "sources")
+
+
+def set_point(operation: Operation) -> Iterator[Violation]:
+    """The grid-forming bus of an island holds the voltage that the model states, if it states one."""
+    held = operation.setting.vm_pu
+    if not operation.islanded or held is None:
+        return
+    vm_pu = operation.schedule.source_vm_pu
+    yield from bounded(operation, SET_POINT, operation.bus_ids, vm_pu, held, held, operation.is_source)
 
 
 def shed_allowed(operation: Operation) -> Iterator[Violation]:

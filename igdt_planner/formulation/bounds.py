@@ -34,19 +34,23 @@ def load_factor_ub(study: Study) -> float:
 
 
 def load_current(study: Study, mode: StudyMode) -> float:
-    """Sum of load and charging currents at the lowest permitted voltage, in the period where it is largest."""
+    """Sum of load and storage currents at the lowest permitted voltage, in the period where it is largest."""
     factor = load_factor_ub(study)
     peak = max(sum(math.hypot(mode.p_load[bus, t], mode.q_load[bus, t]) for bus in study.buses) for t in study.periods)
-    charging = study.model.ess.max_units * max((tech.p_mw for tech in study.ess.values()), default=0.0) / study.base_mva
-    return (factor * peak + charging) / v_min(study)
+    return (factor * peak + storage_power(study)) / v_min(study)
+
+
+def storage_power(study: Study) -> float:
+    """Most apparent power that all ESS together give or take."""
+    largest = max((tech.p_mw if tech.sn_mva is None else tech.sn_mva for tech in study.ess.values()), default=0.0)
+    return study.model.ess.max_units * largest / study.base_mva
 
 
 def source_current(study: Study) -> float:
     """Sum of the currents that DG and ESS can deliver at the lowest permitted voltage."""
     factor = dg_factor_ub(study)
     dg = max((math.hypot(t.p_mw, max(t.q_max_mvar, -t.q_min_mvar)) for t in study.dg.values()), default=0.0)
-    ess = max((tech.p_mw for tech in study.ess.values()), default=0.0)
-    return (study.model.dg.max_units * dg * factor + study.model.ess.max_units * ess) / study.base_mva / v_min(study)
+    return (study.model.dg.max_units * dg * factor / study.base_mva + storage_power(study)) / v_min(study)
 
 
 def dg_factor_ub(study: Study) -> float:
@@ -97,9 +101,10 @@ def power_given(study: Study, mode: StudyMode) -> tuple[float, float]:
     p_dg = max((tech.p_mw for tech in dg), default=0.0) * factor * study.model.dg.max_units
     q_dg = max((tech.q_max_mvar for tech in dg), default=0.0) * factor * study.model.dg.max_units
     p_ess = max((tech.p_mw for tech in study.ess.values()), default=0.0) * study.model.ess.max_units
+    q_ess = max((tech.sn_mva or 0.0 for tech in study.ess.values()), default=0.0) * study.model.ess.max_units
     return (
         (p_dg + p_ess) / study.base_mva + negative_load(study, mode.p_load),
-        max(0.0, q_dg) / study.base_mva + negative_load(study, mode.q_load),
+        (max(0.0, q_dg) + q_ess) / study.base_mva + negative_load(study, mode.q_load),
     )
 
 

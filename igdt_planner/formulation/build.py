@@ -11,7 +11,7 @@ from igdt_planner.formulation.bounds import lowest_load
 from igdt_planner.formulation.cost import objective_expression, p_injection, q_injection, term_limit
 from igdt_planner.formulation.distflow import add_distflow
 from igdt_planner.formulation.infogap import add_objective, add_price_products, add_uncertainty, tie_stages
-from igdt_planner.formulation.islanding import add_island_units, add_islands
+from igdt_planner.formulation.islanding import add_island_units, add_islands, add_set_point
 from igdt_planner.formulation.limits import (
     add_generation,
     add_ratings,
@@ -22,18 +22,19 @@ from igdt_planner.formulation.limits import (
 from igdt_planner.formulation.losses import Cone, add_currents, add_losses
 from igdt_planner.formulation.radiality import add_radiality, add_topology, parent
 from igdt_planner.formulation.siting import add_siting
-from igdt_planner.formulation.storage import add_storage
+from igdt_planner.formulation.storage import Circle, add_storage
 from igdt_planner.solvers import require_solver
 from igdt_planner.study import Study, StudyMode
 
 
 @dataclass(frozen=True)
 class Formulation:
-    """A Pyomo model of a study, and the loss cones that want tangents."""
+    """A Pyomo model of a study, and the loss cones and capability circles that want tangents."""
 
     model: Any
     study: Study
     cones: tuple[Cone, ...]
+    circles: tuple[Circle, ...]
 
 
 def build(study: Study) -> Formulation:
@@ -64,22 +65,25 @@ def build(study: Study) -> Formulation:
     m.further = pyo.Block(range(1, count))
     containers = [m, *(m.further[s] for s in range(1, count))]
     cones: list[Cone] = []
+    circles: list[Circle] = []
     for scenario, container in enumerate(containers):
         container.mode = pyo.Block(list(study.modes))
         for name, mode in study.modes.items():
-            cones += add_mode(container.mode[name], study, mode, scenario)
+            block = container.mode[name]
+            add_mode(block, study, mode, scenario)
+            cones, circles = cones + block.cones, circles + block.circles
             if scenario:
                 tie_stages(container.mode[name])
         if study.model.limits:
             container.term_limit = pyo.Constraint(range(len(study.model.limits)), rule=term_limit)
     add_objective(m, [(container, objective_expression(container)) for container in containers])
-    return Formulation(m, study, tuple(cones))
+    return Formulation(m, study, tuple(cones), tuple(circles))
 
 
-def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> list[Cone]:
-    """Write one mode into its block and return its loss cones; flows of an island are by line, others on parent arcs.
+def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> None:
+    """Write one mode into its block, with its loss cones and circles; flows of an island are by line.
 
-    In an island any bus may be the root, and loops may be allowed.
+    Others are on parent arcs. In an island any bus may be the root, and loops may be allowed.
     """
     b.by_line, b.scenario = mode.islanded, scenario
     b.realisation = study.samples[scenario] if study.samples else study.realisation
@@ -91,19 +95,20 @@ def add_mode(b: Any, study: Study, mode: StudyMode, scenario: int) -> list[Cone]
     else:
         add_radiality(b)
     add_generation(b)
-    add_storage(b)
+    b.circles = add_storage(b)
     if mode.islanded:
         add_island_units(b)
     b.p_injection = pyo.Expression(b.buses, b.periods, rule=p_injection)
     b.q_injection = pyo.Expression(b.buses, b.periods, rule=q_injection)
     add_currents(b)
     add_distflow(b)
+    if mode.islanded:
+        add_set_point(b)
     add_price_products(b)
-    cones = add_losses(b)
+    b.cones = add_losses(b)
     add_ratings(b)
     add_switching(b)
     add_voltage_deviation(b)
-    return cones
 
 
 def declare_sets(b: Any, study: Study, mode: StudyMode) -> None:

@@ -9,6 +9,7 @@ import pyomo.environ as pyo
 
 from igdt_planner.formulation.infogap import price_change
 from igdt_planner.formulation.siting import sites_at
+from igdt_planner.formulation.storage import q_ess
 from igdt_planner.study import Study, StudyMode
 
 
@@ -152,8 +153,12 @@ def p_injection(b: Any, i: int, t: int) -> Any:
 
 
 def q_injection(b: Any, i: int, t: int) -> Any:
-    """(C11) Reactive injection of a bus: ``sum q_dg + p_shed Q_load / P_load``. Enforced over: buses, periods."""
-    dg = sum(b.q_dg[key, t] for key in sites_at(b.study.dg, i))
+    """(C11) Reactive injection of a bus: ``sum q_dg + sum q_ess + p_shed Q_load / P_load``.
+
+    Enforced over: buses, periods.
+    """
+    units = sum(b.q_dg[key, t] for key in sites_at(b.study.dg, i))
+    units += sum(q_ess(b, key, t) for key in sites_at(b.study.ess, i))
     load = b.mode.p_load[i, t]
     power_factor = b.mode.q_load[i, t] / load if load > 0.0 else 0.0
-    return dg + (power_factor * b.p_shed[i, t] if b.mode.shedding else 0.0)
+    return units + (power_factor * b.p_shed[i, t] if b.mode.shedding else 0.0)

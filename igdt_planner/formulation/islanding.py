@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from igdt_planner.formulation.bounds import load_factor_ub
+from igdt_planner.formulation.bounds import load_factor_ub, voltage_limits
 from igdt_planner.formulation.infogap import load_factor
 from igdt_planner.formulation.limits import available, available_ub, operations_count, state_before
 from igdt_planner.formulation.radiality import add_arcs, arcs_into, net_commodity, parent, stated_state
@@ -14,7 +14,7 @@ from igdt_planner.formulation.siting import sites_at
 from igdt_planner.formulation.storage import energy_before
 
 RESERVE = 0.01
-"""Share of its energy below which an ESS forms no grid, where units that cannot form one may rely on it."""
+"""Share of its energy below which an ESS forms no grid, where others rely on it."""
 
 
 def add_islands(b: Any) -> None:
@@ -47,9 +47,29 @@ def add_island_units(b: Any) -> None:
     b.dead_storage = pyo.Constraint(sorted({bus for bus, _ in study.ess}), b.periods, rule=dead_storage)
     if must_take:
         b.must_take_live = pyo.Constraint(must_take, b.periods, rule=must_take_live)
-    if not all(tech.grid_forming for tech in (*study.dg.values(), *study.ess.values())):
-        forming = sorted({bus for (bus, _), tech in study.ess.items() if tech.grid_forming})
-        b.root_keeps_energy = pyo.Constraint(forming, b.periods, rule=root_keeps_energy)
+    others_rely = not all(tech.grid_forming for tech in (*study.dg.values(), *study.ess.values()))
+    if others_rely or b.mode.settings.vm_pu is not None:
+        b.root_keeps_energy = pyo.Constraint(forming_buses(b, "ess"), b.periods, rule=root_keeps_energy)
+
+
+def add_set_point(b: Any) -> None:
+    """Hold the voltage of roots where the mode states one, and say which unit of an island is its root."""
+    if b.mode.settings.vm_pu is None:
+        return
+    by_dg, by_ess = (forming_buses(b, kind) for kind in ("dg", "ess"))
+    forming = sorted({*by_dg, *by_ess})
+    b.root_voltage_upper = pyo.Constraint(forming, b.periods, rule=root_voltage_upper)
+    b.root_voltage_lower = pyo.Constraint(forming, b.periods, rule=root_voltage_lower)
+    if by_dg and by_ess:
+        b.dg_led = pyo.Var(b.buses, b.topologies, bounds=(0.0, 1.0))
+        b.led_alike = pyo.Constraint(b.arcs, b.topologies, rule=led_alike)
+        b.led_by_storage = pyo.Constraint(by_ess, b.topologies, rule=led_by_storage)
+        b.led_by_dg = pyo.Constraint(by_dg, b.topologies, rule=led_by_dg)
+
+
+def forming_buses(b: Any, kind: str) -> list[int]:
+    """Buses where a grid-forming DG or ESS may be built."""
+    return sorted({bus for (bus, _), tech in getattr(b.study, kind).items() if tech.grid_forming})
 
 
 def forming_built(b: Any, bus: int, kind: str) -> Any:
@@ -168,7 +188,7 @@ def root_keeps_energy(b: Any, i: int, t: int) -> Any:
     """(I13) An ESS that forms a grid has energy to do so: ``reserve (root - sum build_dg) <= sum_k energy[t-1]``.
 
     The reserve is a hundredth of what the smallest ESS holds. Enforced over: buses of grid-forming ESS, periods, where
-    some technology cannot form a grid.
+    some technology cannot form a grid, or the mode has a set point of voltage.
     """
     sites = [key for key in sites_at(b.study.ess, i) if b.study.ess[key].grid_forming]
     reserve = RESERVE * min(b.study.ess[key].energy_mwh for key in sites) / b.study.base_mva
@@ -190,3 +210,45 @@ def dead_line_stays(b: Any, line: int, k: int) -> Any:
     What was closed has no loop. Enforced over: lines that are ours to switch, topologies, where operations count.
     """
     return b.line_on[line, k] - both_arcs(b, line, k) <= state_before(b, line, k)
+
+
+def root_voltage_upper(b: Any, i: int, t: int) -> Any:
+    """(I16) A root holds the set point: ``v <= vm^2 + (v_ub - vm^2) (1 - root)``.
+
+    Enforced over: buses of grid-forming sites, periods, where the mode has a set point.
+    """
+    held, highest = b.mode.settings.vm_pu**2, voltage_limits(b.study, b.mode, i)[1]
+    return b.v_sq[i, t] <= held + (highest - held) * (1.0 - b.root[i, b.topology_of[t]])
+
+
+def root_voltage_lower(b: Any, i: int, t: int) -> Any:
+    """(I17) The same from below: ``v >= vm^2 - (vm^2 - v_lb) (1 - root)``.
+
+    Enforced over: buses of grid-forming sites, periods, where the mode has a set point.
+    """
+    held, lowest = b.mode.settings.vm_pu**2, voltage_limits(b.study, b.mode, i)[0]
+    return b.v_sq[i, t] >= held - (held - lowest) * (1.0 - b.root[i, b.topology_of[t]])
+
+
+def led_alike(b: Any, line: int, bus: int, k: int) -> Any:
+    """(I18) Joined buses have the same root: ``dg_led_i - dg_led_j <= 1 - line_on``.
+
+    Enforced over: arcs, topologies, where the mode has a set point and both DG and ESS may form grids.
+    """
+    return b.dg_led[bus, k] - b.dg_led[parent(b, line, bus), k] <= 1.0 - b.line_on[line, k]
+
+
+def led_by_storage(b: Any, i: int, k: int) -> Any:
+    """(I19) An island whose root is an ESS is not led by DG: ``dg_led <= 1 - root + sum forming build_dg``.
+
+    Enforced over: buses of grid-forming ESS, topologies, where the mode has a set point and both may form grids.
+    """
+    return b.dg_led[i, k] + b.root[i, k] - forming_built(b, i, "dg") <= 1.0
+
+
+def led_by_dg(b: Any, i: int, k: int) -> Any:
+    """(I20) An island with a DG that can form its grid is led by DG: ``dg_led >= sum build_dg + energised - 1``.
+
+    Enforced over: buses of grid-forming DG, topologies, where the mode has a set point and both may form grids.
+    """
+    return b.dg_led[i, k] >= forming_built(b, i, "dg") + b.energised[i, k] - 1.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation import polygon
 from igdt_planner.formulation.bounds import dg_factor_ub
 from igdt_planner.formulation.distflow import switch
 from igdt_planner.formulation.infogap import dg_capacity, load_factor, squared_rating_factor
@@ -94,8 +95,8 @@ def rating(b: Any, line: int, child: int, t: int, side: int) -> Any:
 
     Enforced over: branches of rated lines, periods, sides.
     """
-    angle = 2.0 * math.pi * side / RATING_POLYGON
-    along = math.cos(angle) * b.p_flow[line, child, t] + math.sin(angle) * b.q_flow[line, child, t]
+    cosine, sine = polygon.side(side, RATING_POLYGON)
+    along = cosine * b.p_flow[line, child, t] + sine * b.q_flow[line, child, t]
     return along <= math.sqrt(b.study.lines[line].i_sq_ub) * switch(b, line, child, t)
 
 

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyomo.environ as pyo
 
+from igdt_planner.formulation import polygon
 
-def add_storage(b: Any) -> None:
-    """Declare charging, discharging and stored energy of one mode. ESS without a build decision stay at zero."""
+CAPABILITY_POLYGON = 32
+"""Sides of the polygon around the apparent-power circle of an inverter: its corners lie 0.5 % outside."""
+
+
+@dataclass(frozen=True)
+class Circle:
+    """The condition ``(discharge - charge)^2 + q^2 <= (radius on)^2`` of one inverter and period.
+
+    All but the radius are Pyomo variables; the radius is in per unit.
+    """
+
+    discharge: Any
+    charge: Any
+    q: Any
+    on: Any
+    radius: float
+
+
+def add_storage(b: Any) -> list[Circle]:
+    """Declare powers and stored energy of one mode; return the circles of inverters, for tangents.
+
+    ESS without a build decision stay at zero.
+    """
     sites = b.model().ess_sites
     b.p_charge = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
     b.p_discharge = pyo.Var(sites, b.periods, domain=pyo.NonNegativeReals)
@@ -22,6 +45,28 @@ def add_storage(b: Any) -> None:
         b.charging = pyo.Var(sites, b.periods, domain=pyo.Binary)
         b.charge_or = pyo.Constraint(sites, b.periods, rule=charge_or)
         b.or_discharge = pyo.Constraint(sites, b.periods, rule=or_discharge)
+    return add_reactive_storage(b)
+
+
+def add_reactive_storage(b: Any) -> list[Circle]:
+    """Declare the reactive power of inverters with a rating of apparent power; return their circles."""
+    study = b.study
+    sites = [key for key, tech in study.ess.items() if tech.sn_mva is not None]
+    if not sites:
+        return []
+    radius = {key: study.ess[key].sn_mva / study.base_mva for key in sites}
+    b.q_ess = pyo.Var(sites, b.periods, bounds=lambda _, bus, tech, t: (-radius[bus, tech], radius[bus, tech]))
+    b.ess_capability = pyo.Constraint(sites, b.periods, range(CAPABILITY_POLYGON), rule=ess_capability)
+    return [
+        Circle(b.p_discharge[key, t], b.p_charge[key, t], b.q_ess[key, t], b.model().build_ess[key], radius[key])
+        for key in sites
+        for t in b.periods
+    ]
+
+
+def q_ess(b: Any, key: Any, t: int) -> Any:
+    """Reactive power of a site: 0 where its technology exchanges none."""
+    return b.q_ess[key, t] if b.study.ess[key].sn_mva is not None else 0.0
 
 
 def rated_p(b: Any, key: Any) -> Any:
@@ -87,3 +132,14 @@ def or_discharge(b: Any, bus: int, tech: str, t: int) -> Any:
     """
     resting = 1.0 - b.charging[bus, tech, t]
     return b.p_discharge[bus, tech, t] <= b.study.ess[bus, tech].p_mw / b.study.base_mva * resting
+
+
+def ess_capability(b: Any, bus: int, tech: str, t: int, side: int) -> Any:
+    """(B8) ``(p_discharge - p_charge) cos a + q sin a <= sn build_ess``, a polygon around ``p^2 + q^2 <= sn^2``.
+
+    A plan keeps the circle itself: where it leaves it, tangents are added. Enforced over: ESS sites with ``sn_mva``,
+    periods, sides.
+    """
+    (cosine, sine), key = polygon.side(side, CAPABILITY_POLYGON), (bus, tech)
+    along = cosine * (b.p_discharge[key, t] - b.p_charge[key, t]) + sine * b.q_ess[key, t]
+    return along <= b.study.ess[key].sn_mva / b.study.base_mva * b.model().build_ess[key]

@@ -24,6 +24,7 @@ from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
+from igdt_planner.starved import starved
 from igdt_planner.study import Direction, Horizon, Study
 from igdt_planner.unserved import nothing_served
 
@@ -300,7 +301,7 @@ class Question:
             redispatched=True,
             robustness=fields,
         )
-        return dataclasses.replace(plan, warnings=(*warnings, *nothing_served(plan)))
+        return dataclasses.replace(plan, warnings=(*warnings, *starved(plan), *nothing_served(plan)))
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""

@@ -14,7 +14,7 @@ from igdt_planner.plan import FORECAST, AcVerdict, Dispatch, Plan, Realisation
 
 COLUMNS = {
     "dg": ("mode", "period", "bus", "p_mw", "q_mvar"),
-    "ess": ("mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh"),
+    "ess": ("mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh", "q_mvar"),
     "built_dg": ("bus", "technology", "p_mw", "q_min_mvar", "q_max_mvar"),
     "built_ess": ("bus", "technology", "p_mw", "energy_mwh"),
     "shed": ("mode", "period", "bus", "p_mw", "q_mvar"),

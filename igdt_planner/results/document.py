@@ -175,7 +175,7 @@ AC_TABLES = {
 }
 DISPATCH_COLUMNS = {
     "dg": ["mode", "period", "bus", "p_mw", "q_mvar"],
-    "ess": ["mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh"],
+    "ess": ["mode", "period", "bus", "p_charge_mw", "p_discharge_mw", "energy_mwh", "q_mvar"],
     "shed": ["mode", "period", "bus", "p_mw", "q_mvar"],
     "sources": ["mode", "period", "bus", "vm_pu"],
 }
@@ -264,7 +264,8 @@ def table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 def _dispatch(document: Mapping[str, Any] | None) -> Dispatch | None:
     if document is None:
         return None
-    tables = {name: table(document[name], columns) for name, columns in DISPATCH_COLUMNS.items()}
+    rows = {**document, "ess": [{"q_mvar": 0.0, **row} for row in document["ess"]]}  # of before storage gave any
+    tables = {name: table(rows[name], columns) for name, columns in DISPATCH_COLUMNS.items()}
     return Dispatch(realisation=realisation_from_dict(document["realisation"]), **tables)
 
 

@@ -65,6 +65,7 @@ class Storage(AtBus):
 
     p_charge_mw: Number
     p_discharge_mw: Number
+    q_mvar: Number = 0.0
     energy_mwh: Number
 
 

@@ -45,7 +45,7 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it must
     (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back towards the
     shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage limits on
-    one side alone, the voltage that the unit holds is moved by as much.
+    one side alone, the voltage that the unit holds is moved by as much, unless the model states it.
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
@@ -68,15 +68,18 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
 
 
 def reach_of(policy: ModePolicy, dispatched: Dispatched) -> Reach:
-    """What the units at grid-forming buses can deliver together: DG what it has, storage its schedule, no vars."""
+    """What the units at grid-forming buses can deliver together: DG what it has, storage its schedule.
+
+    Storage gives the vars that its inverter has left, where it forms the grid; elsewhere those of its dispatch.
+    """
     storage, dg = policy.storage, policy.worst.dg_is_slack
-    fixed_p, fixed_q = storage + dispatched.dg_p, dispatched.dg_q
+    fixed_p, room = storage + dispatched.dg_p, policy.storage_q_max
     lowest = np.where(_must_take(policy), dispatched.available_p, 0.0)
     return Reach(
         np.where(dg, storage + lowest, fixed_p),
         np.where(dg, storage + dispatched.available_p, fixed_p),
-        np.where(dg, dispatched.q_min, fixed_q),
-        np.where(dg, dispatched.q_max, fixed_q),
+        np.where(dg, dispatched.ess_q + dispatched.q_min, dispatched.dg_q - room),
+        np.where(dg, dispatched.ess_q + dispatched.q_max, dispatched.dg_q + room),
     )
 
 
@@ -143,6 +146,8 @@ def _restored(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution, reach:
 def _voltage_shift(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution) -> Floats:
     """By how much the voltage of every grid-forming unit is moved, pu; samples by periods by buses."""
     buses, shape = policy.forecast.case.buses, dispatched.served.shape
+    if policy.forecast.setting.vm_pu is not None:
+        return np.zeros(shape)
     lower, upper = buses["vm_min_pu"].to_numpy(float), buses["vm_max_pu"].to_numpy(float)
     vm, shift = np.nan_to_num(ac.vm_pu.reshape(shape), nan=1.0), np.zeros(shape)
     known = np.isfinite(ac.vm_pu).reshape(shape)
@@ -170,7 +175,7 @@ def _solve(policy: ModePolicy, dispatched: Dispatched, rows: Ints) -> AcSolution
 
     p_mw, q_mvar, source = (
         of(dispatched.dg_p) + policy.storage[period],
-        of(dispatched.dg_q),
+        of(dispatched.dg_q + dispatched.ess_q),
         of(dispatched.source_vm_pu),
     )
     if policy.forecast.islanded:  # the units at a grid-forming bus are the source itself

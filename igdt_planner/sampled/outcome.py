@@ -159,9 +159,17 @@ def _breaks(policy: ModePolicy, found: Flow, samples: Samples) -> dict[str, Bool
         breaks |= {
             "dg_power": beyond_p & by_dg,
             "dg_reactive": beyond_q & by_dg,
-            "ess_follows_schedule": (beyond_p | beyond_q) & ~by_dg,
+            "ess_follows_schedule": beyond_p & ~by_dg,
+            "ess_reactive": source & _inverter_beyond(policy, q - dispatched.dg_q) & ~by_dg,
         }
     return {kind: np.asarray(values.reshape(len(values), -1).any(axis=1)) for kind, values in breaks.items()}
+
+
+def _inverter_beyond(policy: ModePolicy, q_mvar: Floats) -> Bools:
+    """Where storage that gives so many vars beside its schedule leaves the rating of its inverter."""
+    rating = policy.storage_rating
+    apparent = np.where(rating > 0.0, np.hypot(policy.storage, q_mvar), np.abs(q_mvar))
+    return np.asarray(apparent > rating + TOLERANCE_MW, dtype=bool)
 
 
 def _losses(policy: ModePolicy, found: Flow, samples: Samples) -> Floats:

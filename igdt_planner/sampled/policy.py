@@ -6,13 +6,14 @@ the operator goes as far as the quantities of the *same period* have gone; nothi
 - A unit goes ``theta = (f - 1) / (f_worst - 1)``, kept within 0 and 1, where ``f`` is the factor on its availability:
   ``p = min((1 - theta) p_forecast + theta p_worst, available)``, and the same for ``q`` within its range. Must-take DG
   gives what is available.
+- Reactive power of storage goes as far as its island, within what its inverter has left beside its schedule.
 - An island goes as far as its balance has: ``theta = sum(theta swing) / sum(swing)`` over its DG and its loads, where
   the swing is the MW by which the worst case moves each. Each bus is served ``(1 - theta) s_forecast + theta s_worst``
   of its load, where ``s`` is the share that the dispatch serves.
 - Where AC power flow then asks more of the unit that forms the grid than it can give, its island sheds more, bus by
   bus, until it can; where it can give more, the island goes back towards the shares served at the forecast,
-  as far as it can; where a voltage of the island is too high or too low, the unit holds a lower or higher one
-  (:mod:`igdt_planner.sampled.flow`).
+  as far as it can; where a voltage of the island is too high or too low, the unit holds a lower or higher one, unless
+  the model states what it holds (:mod:`igdt_planner.sampled.flow`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Dispatched:
     available_p: Floats
     q_min: Floats
     q_max: Floats
+    ess_q: Floats
     source_vm_pu: Floats
 
 
@@ -63,6 +65,19 @@ class ModePolicy:
     def storage(self) -> Floats:
         """What storage gives by its schedule, MW, shape (periods, buses)."""
         return self.forecast.schedule.discharge - self.forecast.schedule.charge
+
+    @property
+    def storage_rating(self) -> Floats:
+        """Rating of the inverter of the storage at each bus, MVA; 0 where it exchanges no vars, shape (buses,)."""
+        rating = np.zeros(len(self.forecast.bus_ids))
+        for column, technology in self.forecast.ess:
+            rating[column] = technology.sn_mva or 0.0
+        return rating
+
+    @property
+    def storage_q_max(self) -> Floats:
+        """Reactive power that inverters of storage have left beside its schedule, Mvar, shape (periods, buses)."""
+        return np.sqrt(np.maximum(self.storage_rating**2 - self.storage**2, 0.0))
 
     def dispatch(self, samples: Samples) -> Dispatched:
         """Output, served load and source voltages, before AC power flow has its say."""
@@ -90,11 +105,21 @@ class ModePolicy:
         dg_q = np.clip(between(forecast.dg_q, self.worst.dg_q, at_buses), q_min, q_max) * self._alive
         way = self._islands(at_buses, load_p)
         served = between(*self._shares, way) * self._alive
+        ess_q = np.clip(between(forecast.ess_q, self.worst.ess_q, way), -self.storage_q_max, self.storage_q_max)
         source = between(forecast.schedule.source_vm_pu, self.worst.schedule.source_vm_pu, way)
         source = np.where(np.isnan(source), self.worst.schedule.source_vm_pu, source)
         whole = np.broadcast_to
         return Dispatched(
-            whole(load_p, shape), whole(load_q, shape), served, dg_p, dg_q, most, q_min, q_max, whole(source, shape)
+            whole(load_p, shape),
+            whole(load_q, shape),
+            served,
+            dg_p,
+            dg_q,
+            most,
+            q_min,
+            q_max,
+            ess_q * self._alive,
+            whole(source, shape),
         )
 
     @property

@@ -88,6 +88,7 @@ class Network:
             outputs=places(program.outputs),
             moment=program.moment[columns],
             voltages=places(program.voltages),
+            circles=program.circles.over(place),
         )
         return Network(self.whole, own, lines, self.columns[columns], self.rest)
 
@@ -189,6 +190,7 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
     in_use = np.zeros(len(lower), dtype=bool)
     in_use[np.concatenate([cones.i_sq[closed], cones.p_flow[closed], cones.q_flow[closed]])] = True
     in_use[cones.v_sq[closed & (cones.v_sq >= 0)]] = True
+    in_use[np.concatenate([problem.circles.discharge, problem.circles.charge, problem.circles.q])] = True
     above_all = np.isin(np.arange(len(lower)), problem.highest[:, 1])
     free = np.flatnonzero(((upper - lower > FIXED) | in_use) & ~above_all)
     rest = np.where(upper - lower > FIXED, 0.0, lower)
@@ -196,6 +198,7 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
     program = reduced(problem, free, rest, lower, upper)
     place = np.full(len(lower) + 1, -1)
     place[free] = np.arange(len(free))
+    program = replace(program, circles=problem.circles.over(place))
     lines = Lines(
         i_sq=place[cones.i_sq[closed]],
         p=place[cones.p_flow[closed]],

@@ -19,7 +19,17 @@ from scipy import sparse
 from igdt_planner.solver.cycles import Cycles
 from igdt_planner.solver.decided import Lines, Network
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
-from igdt_planner.solver.problem import Array, Index, Problem, Rows, no_rows, select, stack
+from igdt_planner.solver.problem import (
+    CIRCLE_TOLERANCE,
+    Array,
+    Index,
+    Problem,
+    Rows,
+    circle_tangents,
+    no_rows,
+    select,
+    stack,
+)
 from igdt_planner.solver.ranges import line_tangents, narrowed
 
 PRICE, DEARER, RISES = 1e3, 30.0, 3
@@ -75,7 +85,9 @@ def exact_dispatch(
     search = _Successive(network, cost, options, deadline)
     best: Dispatch | None = None
     for number, start in enumerate(starts):
-        if not number and search.missed(start) <= TIGHT:  # the relaxation is exact there
+        if (
+            not number and search.missed(start) + network.program.circles.missed(start) <= TIGHT
+        ):  # the relaxation is exact there
             return search.dispatch(np.append(start, 0.0))
         found = search.run(start)
         if found is not None and (best is None or found.violation < best.violation):
@@ -92,7 +104,7 @@ class _Successive:
         self.network, self.options, self.deadline = network, options, deadline
         program, lines = network.program, network.lines
         self.cost, self.cycles = cost, Cycles(network)
-        self.known = no_rows(len(cost) + 1)
+        self.known, self.circles = no_rows(len(cost) + 1), no_rows(len(cost) + 1)
         self.of_line: Index = np.empty(0, dtype=np.int64)
         ranges = narrowed(network, program.lower, program.upper)
         self.ranges = lower, upper = ranges if ranges is not None else (program.lower, program.upper)
@@ -186,7 +198,7 @@ class _Successive:
     def solved(self, program: Problem, equations: Rows, floats: npt.NDArray[np.bool_]) -> Array | None:
         """The optimum of a linear program, with tangents of the cones that are left as cones."""
         lines, coned = self.network.lines, np.flatnonzero(~floats)
-        rows = stack(equations, select(self.known, ~floats[self.of_line]))
+        rows = stack(stack(equations, self.circles), select(self.known, ~floats[self.of_line]))
         highs = to_highs(program, rows, self.options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         set_option(highs, "dual_feasibility_tolerance", 1e-9)
@@ -198,15 +210,18 @@ class _Successive:
             x = found
             short = (lines.current(x) - x[lines.i_sq])[coned] * lines.reach[coned]
             missing = coned[short > 0.1 * FLOATS]
-            if not len(missing):
+            rounding = circle_tangents(program.circles, x, len(x), CIRCLE_TOLERANCE)
+            if not len(missing) and not len(rounding.lower):
                 break
-            append(highs, self.touch(x, missing))
+            self.circles = stack(self.circles, rounding)
+            append(highs, stack(self.touch(x, missing), rounding))
         return x
 
     def dispatch(self, x: Array) -> Dispatch:
         """A point as the result of the search."""
         program = self.network.program
-        return Dispatch(x[:-1], float(program.cost @ x[:-1]) + program.offset, float(x[-1]) + self.missed(x))
+        violation = float(x[-1]) + self.missed(x) + program.circles.missed(x)
+        return Dispatch(x[:-1], float(program.cost @ x[:-1]) + program.offset, violation)
 
 
 def elastic(program: Problem, lines: Lines) -> Problem:

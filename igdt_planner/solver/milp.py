@@ -20,10 +20,13 @@ from igdt_planner.solver.exact import Dispatch, exact_dispatch
 from igdt_planner.solver.highs import ASTRAY, Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.output_tree import Proof
 from igdt_planner.solver.problem import (
+    CIRCLE_TOLERANCE,
+    ON_CIRCLE,
     Array,
     Index,
     Problem,
     Rows,
+    circle_tangents,
     excess,
     hold,
     loss_shortfall,
@@ -97,7 +100,7 @@ class Answer:
 def relax(
     problem: Problem, cuts: Rows, options: Options, deadline: float, tolerance: float
 ) -> tuple[Any, Array | None, float, Rows]:
-    """Solve the LP relaxation, adding tangents until the cones hold to a share of the value.
+    """Solve the LP relaxation, adding tangents until the cones hold to a share of the value, and circles hold.
 
     Returns the model status, the last point, its value, which no plan can undercut, and the tangents added.
     """
@@ -120,10 +123,14 @@ def relax(
             break
         point, bound = x, value
         least = tolerance * abs(value) / max(1, len(problem.cones.weight))
-        fresh = tangents(problem, x, max(least, LEAST_TOLERANCE))
+        fresh, rounding = (
+            tangents(problem, x, max(least, LEAST_TOLERANCE)),
+            circle_tangents(problem.circles, x, len(x), CIRCLE_TOLERANCE),
+        )
         values.append(value)
         missing.append(float(np.clip(loss_shortfall(problem, x)[1] * problem.cones.weight, 0.0, None).sum()))
-        enough = stalled(missing, values) if options.exact else settled(values)
+        enough = stalled(missing, values) and not len(rounding.lower) if options.exact else settled(values)
+        fresh = stack(fresh, rounding)
         if not len(fresh.lower) or enough or time.monotonic() > deadline:
             break
         append(highs, fresh)
@@ -185,7 +192,12 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if options.exact and (problem.meshed or floating(held, x) > FLOATING):
         return dispatched(problem, priced, x, added, options, deadline)
-    return Refined(x, float(problem.cost @ x + problem.offset), tangents(problem, x, -np.inf))
+    return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
+
+
+def touching(problem: Problem, x: Array) -> Rows:
+    """Tangents of all cones at a point, and of the circles that it lies on."""
+    return stack(tangents(problem, x, -np.inf), circle_tangents(problem.circles, x, len(x), -ON_CIRCLE))
 
 
 def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: Options, deadline: float) -> Refined:
@@ -207,9 +219,8 @@ def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: 
         assert one is not None
         point[columns] = one.x
     exact = network.point(point)
-    return replace(
-        out, x=exact, value=float(problem.cost @ exact + problem.offset), tangents=tangents(problem, exact, -np.inf)
-    )
+    value = float(problem.cost @ exact + problem.offset)
+    return replace(out, x=exact, value=value, tangents=touching(problem, exact))
 
 
 def floating(problem: Problem, x: Array) -> float:

@@ -20,7 +20,7 @@ from igdt_planner.solver.conic import CONTRADICTION, Multipliers, lagrangian, le
 from igdt_planner.solver.decided import Network
 from igdt_planner.solver.exact import Dispatch, exact_dispatch
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
-from igdt_planner.solver.problem import Array, Problem, Rows, no_rows, stack
+from igdt_planner.solver.problem import CIRCLE_TOLERANCE, Array, Problem, Rows, circle_tangents, no_rows, stack
 from igdt_planner.solver.ranges import line_tangents, narrowed, secants
 
 ROUNDS = 10
@@ -140,9 +140,10 @@ class OutputTree:
             least_missed = MISSED * max(abs(value), 1e-3) / max(1, len(lines.p))
             short = (lines.current(x) - x[lines.i_sq]) * np.maximum(lines.weight, lines.reach)
             missing = np.flatnonzero(short > least_missed)
-            if not len(missing):
+            rounding = circle_tangents(program.circles, x, columns, CIRCLE_TOLERANCE)
+            if not len(missing) and not len(rounding.lower):
                 break
-            fresh = line_tangents(lines, x, missing, columns, equal=False)
+            fresh = stack(line_tangents(lines, x, missing, columns, equal=False), rounding)
             append(highs, fresh)
             rows, self.tangents = stack(rows, fresh), stack(self.tangents, fresh)
         return bound, x

@@ -14,7 +14,16 @@ import numpy as np
 from igdt_planner.errors import SolverError
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.milp import LEAST_TOLERANCE
-from igdt_planner.solver.problem import Array, Index, Problem, no_rows, tangents
+from igdt_planner.solver.problem import (
+    CIRCLE_TOLERANCE,
+    Array,
+    Index,
+    Problem,
+    circle_tangents,
+    no_rows,
+    stack,
+    tangents,
+)
 
 CONE_TOLERANCE = 1e-8
 """Loss that one cone may miss, as a share of the cost."""
@@ -109,7 +118,8 @@ class Probe:
                 return np.inf, np.zeros(len(held)), np.zeros(len(prices))
             if x is None or time.monotonic() > deadline:
                 return None
-            fresh = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
+            missed = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
+            fresh = stack(missed, circle_tangents(self.problem.circles, x, len(x), CIRCLE_TOLERANCE))
             if not len(fresh.lower):
                 break
             append(self.highs, fresh)

@@ -12,6 +12,13 @@ from scipy import sparse
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
+CENTRE = 1e-9
+"""Distance from the centre of a capability circle, in per unit, below which a point has no direction."""
+CIRCLE_TOLERANCE = 1e-9
+"""Distance in per unit by which a point may leave a capability circle."""
+ON_CIRCLE = 1e-6
+"""Distance in per unit within which a point counts as on a capability circle."""
+
 
 @dataclass(frozen=True)
 class Cones:
@@ -48,6 +55,41 @@ class Cones:
 
 
 @dataclass(frozen=True)
+class Circles:
+    """Capability circles ``(discharge - charge)^2 + q^2 <= (radius on)^2`` of inverters by column.
+
+    ``on`` is -1 where it is known to be 1.
+    """
+
+    discharge: Index
+    charge: Index
+    q: Index
+    on: Index
+    radius: Array
+
+    def over(self, place: Index) -> Circles:
+        """Those whose reactive power has a place among other columns, by these; ``place[-1]`` is -1.
+
+        Where a unit is built has no place of its own once that is known.
+        """
+        there = np.flatnonzero(place[self.q] >= 0)
+        discharge, charge, q, on = (place[column[there]] for column in (self.discharge, self.charge, self.q, self.on))
+        return Circles(discharge, charge, q, on, self.radius[there])
+
+    def missed(self, x: Array) -> float:
+        """By how much, per unit, a point leaves all circles together."""
+        radius = self.radius * np.where(self.on < 0, 1.0, x[self.on])
+        beyond = np.hypot(x[self.discharge] - x[self.charge], x[self.q]) - radius
+        return float(np.clip(beyond, 0.0, None).sum())
+
+
+def no_circles() -> Circles:
+    """No capability circle."""
+    none = np.empty(0, dtype=np.int64)
+    return Circles(none, none, none, none, np.empty(0))
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows ``lower <= matrix x <= upper``."""
 
@@ -70,7 +112,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise ``cost x + offset`` over rows, column bounds, integrality and loss cones.
+    """Minimise ``cost x + offset`` over rows, column bounds, integrality, loss cones and capability circles.
 
     ``sites`` are the binary columns decided once for all modes: they link parts that are otherwise independent;
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
@@ -106,6 +148,7 @@ class Problem:
     highest: Index = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
     voltages: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     meshed: bool = False
+    circles: Circles = field(default_factory=no_circles)
 
     def decisions(self) -> Index:
         """Integer columns that decide sites and switches, without those that say how storage works in a period."""
@@ -192,6 +235,28 @@ def tangents(problem: Problem, x: Array, tolerance: float) -> Rows:
     matrix = sparse.csr_matrix((values.ravel(), columns.ravel(), starts), shape=(len(chosen), len(problem.cost)))
     matrix.sort_indices()
     return Rows(matrix, np.zeros(len(chosen)), np.full(len(chosen), np.inf))
+
+
+def circle_tangents(circles: Circles, x: Array, columns: int, tolerance: float) -> Rows:
+    """Tangent rows at every capability circle (B8) that a point leaves by more than ``tolerance`` in per unit.
+
+    The cone ``|(p, q)| <= radius on`` lies on one side of each, so no true state is lost, whatever is built.
+    """
+    p, q, known = x[circles.discharge] - x[circles.charge], x[circles.q], circles.on < 0
+    size = np.hypot(p, q)
+    beyond = size - circles.radius * np.where(known, 1.0, x[circles.on])
+    chosen = np.flatnonzero((size > CENTRE) & (beyond > tolerance))
+    cosine, sine = p[chosen] / size[chosen], q[chosen] / size[chosen]
+    number, switched = np.arange(len(chosen)), ~known[chosen]
+    entries = (
+        (number, circles.discharge[chosen], -cosine),
+        (number, circles.charge[chosen], cosine),
+        (number, circles.q[chosen], -sine),
+        (number[switched], circles.on[chosen][switched], circles.radius[chosen][switched]),
+    )
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    matrix = sparse.csr_matrix((value, (row, column)), shape=(len(chosen), columns))
+    return Rows(matrix, np.where(switched, 0.0, -circles.radius[chosen]), np.full(len(chosen), np.inf))
 
 
 def worst_violation(problem: Problem, x: Array, *, integral: bool = True) -> float:

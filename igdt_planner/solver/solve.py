@@ -19,7 +19,7 @@ from igdt_planner.solver.highs import Options
 from igdt_planner.solver.milp import Answer
 from igdt_planner.solver.milp import solve as solve_problem
 from igdt_planner.solver.other_solver import pyomo_branch
-from igdt_planner.solver.problem import Cones, Index, Problem, Rows, Switches, worst_violation
+from igdt_planner.solver.problem import Circles, Cones, Index, Problem, Rows, Switches, worst_violation
 from igdt_planner.solver.problem import hold as hold_columns
 from igdt_planner.solver.worker import Job, Worker
 from igdt_planner.study import Study
@@ -59,6 +59,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         upper=bounds[:, 1],
         integer=np.array([not v.is_continuous() for v in columns]),
         cones=compile_cones(formulation, position),
+        circles=compile_circles(formulation, position),
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
@@ -168,6 +169,21 @@ def compile_cones(formulation: Formulation, position: dict[int, int]) -> Cones:
         r=np.array([cone.line.r for cone in formulation.cones], dtype=float),
         x=np.array([cone.line.x for cone in formulation.cones], dtype=float),
         ends=np.array([cone.ends for cone in formulation.cones], dtype=np.int64).reshape(-1, 2),
+    )
+
+
+def compile_circles(formulation: Formulation, position: dict[int, int]) -> Circles:
+    """Capability circles of inverters by column."""
+
+    def column(name: str) -> Any:
+        return np.array([position[id(getattr(circle, name))] for circle in formulation.circles], dtype=np.int64)
+
+    return Circles(
+        discharge=column("discharge"),
+        charge=column("charge"),
+        q=column("q"),
+        on=column("on"),
+        radius=np.array([circle.radius for circle in formulation.circles], dtype=float),
     )
 
 

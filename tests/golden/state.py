@@ -19,7 +19,7 @@ class Operation:
     """How a mode runs: voltages of the roots, closed lines, share of load served, units that are not roots.
 
     ``dg`` maps sites to power in pu at full load; all follow the load. ``ess`` maps sites to (charging, discharging) by
-    period.
+    period, ``reactive`` maps some of them to the reactive power that they give all the time.
     """
 
     roots: Mapping[int, float]
@@ -27,6 +27,7 @@ class Operation:
     served: float = 1.0
     dg: Mapping[SiteKey, complex] = field(default_factory=dict)
     ess: Mapping[SiteKey, Mapping[int, tuple[float, float]]] = field(default_factory=dict)
+    reactive: Mapping[SiteKey, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,9 @@ def put_period(b: Any, study: Study, mode: StudyMode, operation: Operation, t: i
     for key, schedule in operation.ess.items():
         b.p_charge[*key, t], b.p_discharge[*key, t] = schedule.get(t, (0.0, 0.0))
         net[key[0]] += b.p_charge[*key, t].value - b.p_discharge[*key, t].value
+    for key, q in operation.reactive.items():
+        b.q_ess[*key, t] = q
+        net[key[0]] -= 1j * q
     state = sweep(study, operation, net)
     for bus in study.buses:
         b.v_sq[bus, t] = abs(state.voltage.get(bus, 1.0)) ** 2

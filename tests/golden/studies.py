@@ -108,6 +108,16 @@ MESHED = MODEL | {
 }
 """Loops allowed in the island, DG that must be taken, storage that could gain by burning energy."""
 
+INVERTER = MODEL | {
+    "modes": {"islanded": ISLANDED | {"vm_pu": 1.02}},
+    "objective": [{"term": "ens", "mode": "islanded"}],
+    "losses": "none",
+    "periods": "peak",
+    "dg": {"max_units": 1, "buses": [2], "technologies": [GAS]},
+    "ess": {"max_units": 1, "buses": [3], "technologies": [BATTERY | {"sn_mva": 1.25}]},
+}
+"""Islands at a stated voltage, with storage whose inverter gives reactive power."""
+
 ROBUST = MODEL | {
     "objective": [{"term": "energy_cost", "mode": "connected"}, {"term": "ens", "mode": "islanded"}],
     "losses": "none",
@@ -182,6 +192,7 @@ MODELS = {
     "kept": KEPT,
     "one_way": ONE_WAY,
     "meshed": MESHED,
+    "inverter": INVERTER,
     "two_sources": TWO_SOURCES,
     "robust": ROBUST,
 }
