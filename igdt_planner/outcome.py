@@ -39,6 +39,7 @@ def blank_plan(study: Study, kind: str, solved: Solved | None, decisions: Decisi
         ac_forecast=None,
         redispatched=False,
         seconds=answer.seconds if answer else 0.0,
+        warnings=study.warnings,
         explanation=explanation(status),
     )
 
@@ -81,6 +82,7 @@ def plan_of(
         ac_forecast=verdict,
         redispatched=False,
         seconds=answer.seconds,
+        warnings=study.warnings,
     )
 
 
@@ -92,7 +94,7 @@ def bound_of(study: Study) -> Literal["ac", "linear"]:
 def relative_gap(value: float | None, bound: float) -> float | None:
     """``(value - bound) / |value|``, not below 0; None without a value or a bound, or where the value is 0."""
     if value is None or not math.isfinite(bound) or abs(value) < 1e-12:
-        return 0.0 if value is not None and math.isfinite(bound) and abs(value - bound) < 1e-9 else None
+        return 0.0 if value is not None and math.isfinite(bound) and abs(value - bound) < 1e-8 else None
     return max(0.0, (value - bound) / abs(value))
 
 

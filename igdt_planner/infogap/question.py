@@ -18,6 +18,7 @@ from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
 from igdt_planner.outcome import blank_plan, plan_of
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
@@ -81,7 +82,8 @@ class Question:
     """One info-gap question to a session's study, against its baseline."""
 
     def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
-        self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.session, self.asked, self.beta, self.base = session, asked, beta, base
+        self.study = session.study.warn(beta_doubts(beta))
         self.fallback = base
         self.found, self.direction = found, found.first
         self.limiting: Direction | None = None
@@ -298,7 +300,7 @@ class Question:
             gap=gap,
             redispatched=True,
             robustness=fields,
-            warnings=tuple(warnings),
+            warnings=(*plan.warnings, *warnings),
         )
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
