@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from igdt_planner.formulation.solution import read_decisions
 from igdt_planner.infeasible import explain
 from igdt_planner.outcome import blank_plan, plan_of
+from igdt_planner.plan import warned
 from igdt_planner.repair import accept, decided
 from igdt_planner.session import Candidate, Session
 from igdt_planner.starts import hard_to_beat, searched, untouched
@@ -40,7 +41,7 @@ def baseline(session: Session, share: float = 1.0, start: Mapping[str, float] | 
     kept = accept(session, solved, read_decisions(solved.formulation, solved.values, solved.binaries))
     plan = plan_of(study, solved, kept.decisions, kept.run.dispatch, kept.run.verdict, session.asked_gap)
     plan = decided(plan, kept.step, kept.steps)
-    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *starved(plan)))
+    plan = warned(plan, starved(plan))
     seconds = time.monotonic() - begun
     plan = dataclasses.replace(plan, redispatched=kept.step not in ("milp", "none"), seconds=seconds)
     session.finished(plan)

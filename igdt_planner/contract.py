@@ -11,6 +11,7 @@ from igdt_planner.case import Case, list_cases, load_case
 from igdt_planner.errors import Finding, InputError, PlannerError, placed
 from igdt_planner.model import Model, list_models, load_model, override
 from igdt_planner.outcome import blank_plan
+from igdt_planner.pareto import plain
 from igdt_planner.plan import Plan
 from igdt_planner.planner import (
     check,
@@ -70,7 +71,7 @@ def run(request: Mapping[str, Any], on_event: Callable[[dict[str, Any]], None] |
     except PlannerError as error:
         return response | {"error": error_of(error)}
     runs = [plan_to_dict(plan) for plan in plans]
-    warnings = [warning for plan in plans for warning in plan.warnings]
+    warnings = list(dict.fromkeys(warning for plan in plans for warning in plan.warnings))
     status = overall([plan.status for plan in plans])
     return clean(response | {"status": status, "runs": runs, "result": result, "warnings": warnings})
 
@@ -163,7 +164,8 @@ def answer_pareto(request: Request, on_event: Any) -> Answer:
     names = request.study.objectives or []
     found = pareto(case, model, names, **asked, seed=model.solver.seed, **limits(request, on_event))
     if not found.plans:
-        return Answer([replace(blank_plan(resolve(case, model), "pareto", None), explanation="; ".join(found.missed))])
+        blank = blank_plan(resolve(case, plain(model, names, {})), "pareto", None)
+        return Answer([replace(blank, explanation="; ".join(found.missed))])
     first, *others = found.plans
     return Answer([replace(first, warnings=(*first.warnings, *found.missed)), *others])
 
@@ -181,14 +183,14 @@ def answer_robustness(request: Request, on_event: Any) -> Answer:
         plan = plan_of(request)
         with placed("/study/plan"):
             curve = robustness(plan, study.betas or [], **asked, **given(request, "sense"))
-        return Answer([plan], curve.to_dict())
+        return Answer([curve.plan], curve.to_dict())
     if study.plan is not None:
         raise InputError.of("study.plan and study.plans exclude each other", path="/study/plan")
     if study.sense == "opportunity":
         message = "plans are compared by what they survive: study.sense is robust, or asked of one plan"
         raise InputError.of(message, path="/study/sense", got=study.sense)
-    plans = plans_from(study.plans)
-    return Answer(plans, compare(plans, study.betas or [], **asked).to_dict())
+    found = compare(plans_from(study.plans), study.betas or [], **asked)
+    return Answer([curve.plan for curve in found.curves.values()], found.to_dict())
 
 
 def answer_evidence(request: Request, on_event: Any) -> Answer:

@@ -12,7 +12,7 @@ from igdt_planner.case import Case
 from igdt_planner.errors import SolverError
 from igdt_planner.formulation.cost import term_value
 from igdt_planner.solver.solve import Solved, Solver
-from igdt_planner.study import Study, resolve
+from igdt_planner.study import Study, study_of
 
 EXPLAIN_S = 20.0
 """Time limit of each trial without a family of limits."""
@@ -28,12 +28,12 @@ def explain(study: Study, solver: Solver) -> str:
     Every trial lifts one family (limits on terms, voltage limits, line ratings) and solves the rest.
     """
     families: list[tuple[str, Study, Callable[[Study, Study, Solved], str]]] = [
-        ("voltage limits", resolve(without_voltage_limits(study.case), study.model), worst_voltage),
-        ("line ratings", resolve(without_ratings(study.case), study.model), worst_loading),
+        ("voltage limits", study_of(without_voltage_limits(study.case), study.model), worst_voltage),
+        ("line ratings", study_of(without_ratings(study.case), study.model), worst_loading),
     ]
     if study.model.limits:
         wide = tuple(limit.model_copy(update={"at_most": FAR}) for limit in study.model.limits)
-        lifted = resolve(study.case, study.model.model_copy(update={"limits": wide}))
+        lifted = study_of(study.case, study.model.model_copy(update={"limits": wide}))
         families.insert(0, ("limits on terms", lifted, exceeded))
     for family, lifted, worst in families:
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, Literal
 
 import pandas as pd
 
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, warned
 from igdt_planner.results.document import DG_COLUMNS, ESS_COLUMNS
 from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Study
@@ -41,6 +40,7 @@ def blank_plan(study: Study, kind: str, solved: Solved | None, decisions: Decisi
         ac_forecast=None,
         redispatched=False,
         seconds=answer.seconds if answer else 0.0,
+        warnings=study.warnings,
         explanation=explanation(status),
     )
 
@@ -83,8 +83,9 @@ def plan_of(
         ac_forecast=verdict,
         redispatched=False,
         seconds=answer.seconds,
+        warnings=study.warnings,
     )
-    return dataclasses.replace(plan, warnings=nothing_served(plan))
+    return warned(plan, nothing_served(plan))
 
 
 def bound_of(study: Study) -> Literal["ac", "linear"]:
@@ -95,7 +96,7 @@ def bound_of(study: Study) -> Literal["ac", "linear"]:
 def relative_gap(value: float | None, bound: float) -> float | None:
     """``(value - bound) / |value|``, not below 0; None without a value or a bound, or where the value is 0."""
     if value is None or not math.isfinite(bound) or abs(value) < 1e-12:
-        return 0.0 if value is not None and math.isfinite(bound) and abs(value - bound) < 1e-9 else None
+        return 0.0 if value is not None and math.isfinite(bound) and abs(value - bound) < 1e-8 else None
     return max(0.0, (value - bound) / abs(value))
 
 

@@ -22,7 +22,6 @@ from igdt_planner.search.fronts import FRONTS, OTHERS, search_front
 from igdt_planner.search.problem import Judged, SearchProblem, problem_of
 from igdt_planner.searched import decisions_of, judged_plan
 from igdt_planner.session import Session
-from igdt_planner.study import resolve
 
 METHODS = ("milp", *FRONTS)
 """``milp`` gives proven points; the others are searches."""
@@ -45,20 +44,16 @@ def measuring(model: Model, objectives: Sequence[str], weights: Sequence[float],
 
 
 def front(session: Session, objectives: Sequence[str], method: str, points: int, evaluations: int, seed: int) -> Front:
-    """The front of a session's study.
+    """The front of a session's study, whose model is :func:`plain` of the objectives.
 
     Raises
     ------
     InputError
-        Misspelt or repeated objectives, an unknown method, too few points or evaluations, or a model that the search
-        does not decide.
+        Too few evaluations, or a model that the search does not decide.
     """
-    require(objectives, method, points, evaluations, seed)
     names = tuple(objectives)
-    case, model = session.study.case, session.study.model
-    session.study = resolve(case, plain(model, names, {}))
     if method == "milp":
-        return Proven(session, model, names, points, seed).front()
+        return Proven(session, names, points, seed).front()
     problem = problem_of(session.study)
     require_evaluations(problem, evaluations)
     session.on_event({"kind": "started"})
@@ -86,8 +81,8 @@ def sums_of(session: Session, problem: SearchProblem, objectives: Sequence[str])
 class Proven:
     """The epsilon-constraint method: the MILP at least first objective under limits on the others."""
 
-    def __init__(self, session: Session, model: Model, objectives: tuple[str, ...], points: int, seed: int) -> None:
-        self.session, self.model, self.objectives, self.points = session, model, objectives, points
+    def __init__(self, session: Session, objectives: tuple[str, ...], points: int, seed: int) -> None:
+        self.session, self.model, self.objectives, self.points = session, session.study.model, objectives, points
         self.plans: list[Plan] = []
         self.missed: list[str] = []
         self.sizes: Floats | None = None
@@ -145,9 +140,8 @@ class Proven:
         weights = np.zeros(len(self.objectives)) if self.sizes is None else OTHERS * self.sizes[number] / self.sizes
         weights[number] = 1.0
         bounds = {} if limits is None else dict(zip(self.objectives[1:], limits.tolist(), strict=True))
-        self.session.study = resolve(
-            self.session.study.case, measuring(self.model, self.objectives, weights.tolist(), bounds)
-        )
+        weighed = measuring(self.model, self.objectives, weights.tolist(), bounds)
+        self.session.study = dataclasses.replace(self.session.study, model=weighed)
         try:
             plan = baseline(self.session, start=self.start(limits)).plan
         except SolverError as error:
@@ -214,7 +208,13 @@ def sizes_of(payoff: Floats) -> Floats:
 
 
 def require(objectives: Sequence[str], method: str, points: int, evaluations: int, seed: int) -> None:
-    """Refuse objectives, methods and numbers that mean nothing; all faults at once."""
+    """Refuse objectives, methods and numbers that mean nothing; all faults at once.
+
+    Raises
+    ------
+    InputError
+        Misspelt or repeated objectives, an unknown method, too few points or evaluations.
+    """
     findings = []
     if isinstance(objectives, str):
         raise InputError.of("objectives is a text: give a list of names", path="/study/objectives", got=objectives)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -272,3 +272,8 @@ class Plan:
     steps: tuple[StepTried, ...] = ()
     warnings: tuple[str, ...] = ()
     explanation: str = ""
+
+
+def warned(plan: Plan, warnings: Iterable[str]) -> Plan:
+    """The plan with further warnings, each once."""
+    return replace(plan, warnings=tuple(dict.fromkeys((*plan.warnings, *warnings))))

@@ -17,10 +17,11 @@ from igdt_planner.infogap.question import answer
 from igdt_planner.infogap.sensitivity import drivers_of, one_more
 from igdt_planner.infogap.tradeoff import require_two, tradeoff_of
 from igdt_planner.infogap.worst_case import Sense, horizon
+from igdt_planner.meaning_checks import beta_doubts, meaning_doubts, meaning_faults, require_objectives
 from igdt_planner.model import Model, load_model
 from igdt_planner.neighbourhood import neighbourhood_of
-from igdt_planner.pareto import front
-from igdt_planner.plan import Plan
+from igdt_planner.pareto import front, plain, require
+from igdt_planner.plan import Plan, warned
 from igdt_planner.question_checks import (
     require_comparable,
     require_envelope,
@@ -38,6 +39,7 @@ from igdt_planner.results.tradeoff import Tradeoff
 from igdt_planner.results.worth import Worth
 from igdt_planner.searched import search_plan
 from igdt_planner.session import OnEvent, Session, require_limits
+from igdt_planner.study import planned_profile
 from igdt_planner.sweeps import curves
 
 BASELINE_SHARE = {"beta": 0.5, "budget": 0.2}
@@ -329,7 +331,10 @@ def pareto(
         if method != "milp" and value is not None:
             message = f"{name} limits method milp alone; method {method} is limited by evaluations"
             raise InputError.of(message, path=f"/options/{name}", got=value)
-    with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
+    require(objectives, method, points, evaluations, seed)
+    network, asked = load_case(case), plain(load_model(model), objectives, {})
+    require_objectives(network, asked, objectives, planned_profile(network, asked))
+    with Session(network, asked, time_limit_s, gap, on_event) as session:
         return front(session, objectives, method, points, evaluations, seed)
 
 
@@ -365,7 +370,7 @@ def robustness(
     require_grid(betas)
     for beta in betas:
         require_question(sense, beta, None)
-    return fixed_curve(plan, betas, base_objective, sense, on_event)
+    return fixed_curve(warned(plan, beta_doubts(max(betas))), betas, base_objective, sense, on_event)
 
 
 def compare(
@@ -486,6 +491,7 @@ def tradeoff(
     require_question("robust", beta, None)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         require_two(session.study, points)
+        session.study = session.study.warn(beta_doubts(beta))
         base = baseline(session, BASELINE_SHARE["beta"])
         if base.plan.objective is None:
             raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
@@ -493,6 +499,10 @@ def tradeoff(
 
 
 def check(plan: Plan) -> Plan:
-    """The plan judged anew by AC power flow, from its own case, model and dispatch alone."""
+    """The plan judged anew by AC power flow, from its own case, model and dispatch alone.
+
+    What its objective may mean other than a planner thinks, or why it means nothing, stands among its warnings.
+    """
     require_plan(plan)
-    return judge(plan)
+    study = plan.case, plan.model, planned_profile(plan.case, plan.model)
+    return warned(judge(plan), [*map(str, meaning_faults(*study)), *meaning_doubts(*study)])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence, Sized
 
 from igdt_planner.errors import Finding, InputError, is_number
+from igdt_planner.meaning_checks import share_hint
 from igdt_planner.plan import Plan
 from igdt_planner.results.comparison import RESERVED
 from igdt_planner.results.curve import Curve
@@ -103,7 +104,7 @@ def require_grid(betas: Sequence[float], *, single: bool = False) -> None:
     for position, beta in enumerate(betas):
         path = "/study/beta" if single else f"/study/betas/{position}"
         if not is_number(beta):
-            findings.append(Finding(f"beta {beta!r} is no number", path, beta))
+            findings.append(Finding(f"beta {beta!r} is no number", path, beta, hint=share_hint(str(beta))))
         elif not 0.0 <= beta < float("inf"):
             findings.append(Finding(f"beta {beta:g} must be a number of 0 or more", path, beta))
         elif beta in betas[:position]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from igdt_planner.errors import Finding, InputError, nearest
 from igdt_planner.infogap.worst_case import Sense
+from igdt_planner.meaning_checks import share_hint
 
 MOST_THREADS, LARGEST_SEED = 1024, 2**31 - 1
 """Limits of HiGHS."""
@@ -222,6 +223,8 @@ def finding(fault: Any) -> Finding:
         place, message = ["id"], "must be a text, a whole number or null"
     elif fault["type"] in ("model_type", "dict_type"):
         message = "must be an object"
+    elif place[:2] in (["study", "beta"], ["study", "betas"]) and isinstance(fault["input"], str):
+        message, hint = "must be a number, a share of the baseline's cost", share_hint(fault["input"])
     where = ".".join(place) or "request"
     got = None if fault["type"] == "missing" else fault["input"]
     return Finding(f"{where}: {message}", "/" + "/".join(map(escaped, place)), got, hint=hint)

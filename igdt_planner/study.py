@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from igdt_planner.case import Case
 from igdt_planner.errors import InputError
+from igdt_planner.meaning_checks import meaning_doubts, meaning_faults
 from igdt_planner.model import (
     AVAILABILITY,
     DgTechnology,
@@ -126,6 +127,7 @@ class Study:
     ``horizon`` is set for info-gap problems only. ``deviating`` names what a recourse problem is asked about, or an
     opportunity decides: quantity, component and period, whose deviation (of a rating, of its square) is a column of its
     own. Over ``samples`` the mean cost is minimised, each as likely as any other, or the largest where ``costliest``.
+    ``warnings`` say what the objective may mean other than a planner thinks; every plan of the study carries them.
     """
 
     case: Case
@@ -142,6 +144,7 @@ class Study:
     deviating: frozenset[Deviation] = frozenset()
     samples: tuple[Realisation, ...] = ()
     costliest: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def substations(self) -> frozenset[int]:
@@ -188,6 +191,10 @@ class Study:
             ess={key: tech for key, tech in self.ess.items() if key in ess},
         )
 
+    def warn(self, warnings: Sequence[str]) -> Study:
+        """The same study, whose plans carry further warnings."""
+        return dataclasses.replace(self, warnings=(*self.warnings, *warnings))
+
     def uncertain(self, quantity: str) -> Uncertain | None:
         """The model's entry for an uncertain quantity, or None where it is certain."""
         return next((entry for entry in self.model.uncertain if entry.quantity == quantity), None)
@@ -200,11 +207,19 @@ def resolve(case: Case, model: Model) -> Study:
     ------
     InputError
         With every mismatch between the two: unknown buses, lines, modes or technologies, statements that cannot be
-        kept, and loads that a mode cannot shed.
+        kept, loads that a mode cannot shed, and an objective that would mean nothing.
     """
     profile = planned_profile(case, model)
-    if findings := mismatches(case, model, {int(period["period"]) for period in profile}):
+    findings = mismatches(case, model, {int(period["period"]) for period in profile})
+    findings += meaning_faults(case, model, profile)
+    if findings:
         raise InputError(findings)
+    return dataclasses.replace(study_of(case, model), warnings=meaning_doubts(case, model, profile))
+
+
+def study_of(case: Case, model: Model) -> Study:
+    """The study of a case and a model that need no check, as those made from a checked study."""
+    profile = planned_profile(case, model)
     buses, lines = case.buses.to_dict("records"), case.lines.to_dict("records")
     base_kv = {int(bus["id"]): float(bus["vn_kv"]) for bus in buses}
     dg_buses, ess_buses = (candidate_buses(case, choice.buses) for choice in (model.dg, model.ess))

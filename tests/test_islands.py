@@ -87,6 +87,7 @@ def test_an_island_that_starves_for_reactive_power_says_so_where_nothing_is_buil
     plan = solve(TWO_LOADS, island(ess=one(BATTERY)))
     assert plan.objective == pytest.approx(1.2) and plan.ess.empty
     assert plan.warnings == (
+        "islanded: nothing of 1.2 MWh is served: no unit is built",
         "islanded: no load that asks for reactive power is served: none comes from storage b (sn_mva is empty). "
         "State sn_mva, or set modes.islanded.reactive = false",
     )
@@ -116,6 +117,7 @@ def test_of_two_islands_the_one_that_starves_is_named() -> None:
 def test_dg_without_reactive_range_starves_an_island_too() -> None:
     plan = solve(TWO_LOADS, island(dg=one({"name": "pv", "p_mw": 0.5})))
     assert plan.warnings == (
+        "islanded: nothing of 1.2 MWh is served: no unit is built",
         "islanded: no load that asks for reactive power is served: none comes from DG pv (q_max_mvar is 0). "
         "State q_max_mvar, or set modes.islanded.reactive = false",
     )

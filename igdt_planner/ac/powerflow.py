@@ -172,6 +172,8 @@ def _calculate(
         continue_on_batch_error=True,
         output_component_types=[ComponentType.node, ComponentType.line, ComponentType.source],
     )
+    no_line = initialize_array(DatasetType.sym_output, ComponentType.line, update[ComponentType.line].shape)
+    output.setdefault(ComponentType.line, no_line)  # a network without lines has no output of them
     error = network.batch_error
     return output, np.asarray([] if error is None else error.failed_scenarios, dtype=np.int64)
 

@@ -18,6 +18,7 @@ from igdt_planner.cli.options import (
     Json,
     ModelArgument,
     Out,
+    RequiredBeta,
     Set,
     TimeLimit,
     parse_grid,
@@ -155,7 +156,7 @@ def drivers_command(
 def tradeoff_command(
     case: CaseArgument,
     model: ModelArgument,
-    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    beta: RequiredBeta,
     points: Annotated[int, typer.Option("--points", metavar="N", help="points of the front")] = 5,
     as_json: Json = False,
     out: Out = None,
@@ -176,7 +177,7 @@ def tradeoff_command(
 def worth_command(
     case: CaseArgument,
     model: ModelArgument,
-    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    beta: RequiredBeta,
     lines: Annotated[
         list[int] | None,
         typer.Option("--line", metavar="N", help="a line that would get a switch; any number of times"),

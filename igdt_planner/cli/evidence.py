@@ -14,6 +14,7 @@ from igdt_planner.cli.options import (
     Json,
     ModelArgument,
     Out,
+    RequiredBeta,
     Set,
     TimeLimit,
     parse_settings,
@@ -78,7 +79,7 @@ def calibrate_command(
 def alternatives_command(
     case: CaseArgument,
     model: ModelArgument,
-    beta: Annotated[float, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")],
+    beta: RequiredBeta,
     radius: Annotated[
         float | None, typer.Option("--radius", metavar="A", help="where costs are compared, if not at the plan's alpha")
     ] = None,

@@ -11,6 +11,7 @@ import typer
 
 from igdt_planner.errors import InputError
 from igdt_planner.infogap.worst_case import Sense
+from igdt_planner.meaning_checks import share_hint
 from igdt_planner.question_checks import MOST_BETAS
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="shipped case name, case folder or MATPOWER file")]
@@ -28,7 +29,22 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="override a model field, e.g. modes.islanded.reactive=false"),
 ]
-Beta = Annotated[float | None, typer.Option("--beta", metavar="B", help="allowed deviation of cost from the baseline")]
+
+
+def parse_beta(text: str) -> float:
+    """A share of the baseline's cost, as a number."""
+    try:
+        return float(text)
+    except ValueError:
+        message = f"--beta {text}: write a share of the baseline's cost as a number"
+        raise InputError.of(message, path="/study/beta", got=text, hint=share_hint(text)) from None
+
+
+BETA_OPTION = typer.Option(
+    "--beta", metavar="B", parser=parse_beta, help="allowed deviation of cost from the baseline: 0.1 is 10 %"
+)
+Beta = Annotated[float | None, BETA_OPTION]
+RequiredBeta = Annotated[float, BETA_OPTION]
 Budget = Annotated[
     float | None,
     typer.Option("--budget", metavar="COST", help="the budget itself, in the model's unit, instead of --beta"),
@@ -69,9 +85,9 @@ def parse_grid(text: str) -> list[float]:
         count = min(int((high - low) / step + 1.5e-9) + 1, MOST_BETAS + 1)
         return [round(low + number * step, 12) for number in range(count)]
     except (ValueError, OverflowError):
-        raise InputError.of(
-            f"--betas {text}: write from:to:step or numbers with commas", got=text, path="/study/betas"
-        ) from None
+        hint = share_hint(text.split(",")[0]) if "%" in text else ""
+        message = f"--betas {text}: write from:to:step or numbers with commas"
+        raise InputError.of(message, path="/study/betas", got=text, hint=hint) from None
 
 
 def parse_sense(text: str) -> Sense:

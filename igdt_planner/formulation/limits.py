@@ -115,7 +115,7 @@ def add_switching(b: Any) -> None:
     b.switched = pyo.Var(b.lines, b.topologies, bounds=(0.0, 1.0))
     b.switched_on = pyo.Constraint(b.lines, b.topologies, rule=switched_on)
     b.switched_off = pyo.Constraint(b.lines, b.topologies, rule=switched_off)
-    if b.mode.settings.max_switching_operations is not None:
+    if b.switched and b.mode.settings.max_switching_operations is not None:
         b.switching_limit = pyo.Constraint(rule=switching_limit)
 
 

@@ -95,7 +95,7 @@ def read_dispatch(
                 if (p := mw(b.p_shed[i, t])) > 0.0:
                     shed.append((name, t, i, p, p * mode.q_load[i, t] / mode.p_load[i, t]))
             for i in forming:
-                sources.append((name, t, i, held or max(0.0, values[b.v_sq[i, t].name]) ** 0.5))
+                sources.append((name, t, i, held or max(0.0, voltage(b.v_sq[i, t], values)) ** 0.5))
     return Dispatch(
         realisation=realisation,
         dg=pd.DataFrame(dg, columns=["mode", "period", "bus", "p_mw", "q_mvar"]),
@@ -103,6 +103,11 @@ def read_dispatch(
         shed=pd.DataFrame(shed, columns=["mode", "period", "bus", "p_mw", "q_mvar"]),
         sources=pd.DataFrame(sources, columns=["mode", "period", "bus", "vm_pu"]),
     )
+
+
+def voltage(v_sq: Any, values: Mapping[str, float]) -> float:
+    """A squared voltage; where no row holds it, as at a bus without lines, the permitted one nearest to 1 pu."""
+    return values.get(v_sq.name, min(max(1.0, v_sq.lb), v_sq.ub))
 
 
 def live_buses(b: Any, values: Mapping[str, float], t: int) -> set[int]:

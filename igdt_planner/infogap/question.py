@@ -18,9 +18,10 @@ from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
 from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import Plan, Realisation, Step, StepTried
+from igdt_planner.plan import Plan, Realisation, Step, StepTried, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
@@ -83,7 +84,8 @@ class Question:
     """One info-gap question to a session's study, against its baseline."""
 
     def __init__(self, session: Session, asked: Horizon, found: Ambiguity, beta: float | None, base: Candidate) -> None:
-        self.session, self.study, self.asked, self.beta, self.base = session, session.study, asked, beta, base
+        self.session, self.asked, self.beta, self.base = session, asked, beta, base
+        self.study = session.study.warn(beta_doubts(beta))
         self.fallback = base
         self.found, self.direction = found, found.first
         self.limiting: Direction | None = None
@@ -301,7 +303,7 @@ class Question:
             redispatched=True,
             robustness=fields,
         )
-        return dataclasses.replace(plan, warnings=(*warnings, *starved(plan), *nothing_served(plan)))
+        return warned(plan, (*warnings, *starved(plan), *nothing_served(plan)))
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""

@@ -29,7 +29,7 @@ from igdt_planner.report.robustness_text import (
     tradeoff_summary,
     worth_summary,
 )
-from igdt_planner.report.text import comparison, curve_summary, front_summary, summary
+from igdt_planner.report.text import comparison, curve_summary, front_summary, summary, warnings_of
 from igdt_planner.results.alternatives import alternatives_from_dict
 from igdt_planner.results.calibration import calibration_from_dict
 from igdt_planner.results.comparison import comparison_from_dict
@@ -74,7 +74,10 @@ def curves_summary(curves: Mapping[str, Curve]) -> str:
     for curve in curves.values():
         texts.append(summary(curve.baseline))
         if curve.plans:
-            texts += [summary(pictured(curve)), curve_summary(curve.table, kind=curve.sense)]
+            texts += [
+                summary(pictured(curve)),
+                curve_summary(curve.table, kind=curve.sense) + warnings_of(*curve.plans),
+            ]
     return "\n\n".join(text.rstrip() for text in texts) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
+from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text, warnings_of
 from igdt_planner.results.calibration import Calibration
 from igdt_planner.results.evidence import Evidence
 from igdt_planner.results.probabilistic import Probabilistic
@@ -41,7 +41,7 @@ def evidence_summary(found: Evidence) -> str:
         )
         for row in found.rays.itertuples()
     ]
-    return "\n".join(lines) + "\n\n" + grid([titles, *rows], left=()) + EVIDENCE_WORDS
+    return "\n".join(lines) + "\n\n" + grid([titles, *rows], left=()) + EVIDENCE_WORDS + warnings_of(found.plan)
 
 
 def calibration_summary(found: Calibration) -> str:

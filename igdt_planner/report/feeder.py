@@ -260,8 +260,8 @@ def _draw_badge(axes: Axes, at: Points, letter: str, colour: str, scale: Scale, 
 
 
 def _scale(views: Sequence[FeederView], limits: tuple[float, float]) -> Scale:
-    drawn = np.concatenate([route for view in views for route in view.routes.values()])
-    drawn = np.concatenate([drawn, views[0].buses[["x", "y"]].to_numpy(float)])
+    places = views[0].buses[["x", "y"]].to_numpy(float)
+    drawn = np.concatenate([places, *(route for view in views for route in view.routes.values())])
     low, high = drawn.min(axis=0) - MARGIN, drawn.max(axis=0) + MARGIN
     width, height = high - low
     columns = len(views) if height > width else 1

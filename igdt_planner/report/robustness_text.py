@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text
+from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text, warnings_of
 from igdt_planner.results.alternatives import Alternatives
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.drivers import Drivers
@@ -47,7 +47,13 @@ def fixed_summary(curve: FixedCurve) -> str:
         )
         for row in curve.table.itertuples()
     ]
-    return "\n".join(head) + "\n\n" + grid([titles, *rows], left=(3, 5)) + FIXED_WORDS[curve.sense]
+    return (
+        "\n".join(head)
+        + "\n\n"
+        + grid([titles, *rows], left=(3, 5))
+        + FIXED_WORDS[curve.sense]
+        + warnings_of(curve.plan)
+    )
 
 
 def comparison_summary(found: Comparison) -> str:
@@ -62,7 +68,8 @@ def comparison_summary(found: Comparison) -> str:
     turns = [f"at beta {row.beta:.4g}: {plain(row.meaning)}" for row in found.crossings.itertuples()]
     words = turns or ["no two of these plans cross: one is at least as safe as the other at every budget shown"]
     words.append("-: over the budget at the forecast already; several names: they survive the same, to 0.1 %")
-    return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n"
+    notes = warnings_of(*(curve.plan for curve in found.curves.values()))
+    return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n" + notes
 
 
 def alternatives_summary(found: Alternatives) -> str:
@@ -82,7 +89,10 @@ def alternatives_summary(found: Alternatives) -> str:
         )
         for _, row in found.table.iterrows()
     ]
-    return "\n".join([title, "-" * len(title)]) + "\n\n" + grid([titles, *rows], left=(0, 9)) + ALTERNATIVES_WORDS
+    table = grid([titles, *rows], left=(0, 9))
+    return (
+        "\n".join([title, "-" * len(title)]) + f"\n\n{table}{ALTERNATIVES_WORDS}" + warnings_of(*found.plans.values())
+    )
 
 
 def drivers_summary(found: Drivers) -> str:
@@ -98,6 +108,7 @@ def drivers_summary(found: Drivers) -> str:
             ]
         )
         + "\n"
+        + warnings_of(found.plan)
     )
 
 
@@ -106,7 +117,8 @@ def tradeoff_summary(found: Tradeoff) -> str:
     plan = found.baseline
     title = f"Trade-off between two uncertainties of {plain(plan.case.name)}, model {plain(plan.model.name)}"
     budget = f"budget {number(found.budget)} {plan.model.unit}, {percent(found.beta)} above the baseline"
-    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(3,))
+    table = table_text(found.table, left=(3,))
+    return "\n".join([title, "-" * len(title), budget]) + f"\n\n{table}" + warnings_of(plan)
 
 
 def worth_summary(found: Worth) -> str:
@@ -114,4 +126,5 @@ def worth_summary(found: Worth) -> str:
     plan = found.as_it_is
     title = f"What one more buys in alpha, {plain(plan.case.name)}, model {plain(plan.model.name)}"
     budget = f"budget {number(plan.robustness.get('budget'))} {plan.model.unit}"
-    return "\n".join([title, "-" * len(title), budget]) + "\n\n" + table_text(found.table, left=(0, 4))
+    table = table_text(found.table, left=(0, 4))
+    return "\n".join([title, "-" * len(title), budget]) + f"\n\n{table}" + warnings_of(*found.plans.values())

@@ -149,7 +149,7 @@ def front_summary(front: Front) -> str:
     count = len(front.objectives)
     shown = grid([(*titles, *lost.values()), *rows], left=tuple(range(count + 2, count + 6)))
     missed = "".join(f"\nnot found: {text}" for text in front.missed)
-    return f"{head}\n{'-' * len(head)}\n{shown}{missed}\n"
+    return f"{head}\n{'-' * len(head)}\n{shown}{missed}\n{warnings_of(*front.plans)}"
 
 
 def comparison(table: pd.DataFrame) -> str:
@@ -321,6 +321,12 @@ def _state(plan: Plan) -> Iterable[str]:
 def _notes(plan: Plan) -> Iterable[str]:
     yield from _labelled("warnings", [plain(warning) for warning in plan.warnings])
     yield _line("computed in", f"{plan.seconds:.1f} s")
+
+
+def warnings_of(*plans: Plan) -> str:
+    """Warnings of plans, each once on a line of its own; empty where there are none."""
+    found = dict.fromkeys(warning for plan in plans for warning in plan.warnings)
+    return "".join(f"warning: {plain(warning)}\n" for warning in found)
 
 
 def _term(term: TermValue) -> str:

@@ -191,12 +191,12 @@ def network_of(study: Study, mode: ModeName = "connected") -> RadialNetwork:
     place = {bus: k for k, bus in enumerate(study.buses)}
     return RadialNetwork(
         base_mva=study.base_mva,
-        from_bus=np.array([place[line.i] for line in lines]),
-        to_bus=np.array([place[line.j] for line in lines]),
-        r=np.array([line.r for line in lines]),
-        x=np.array([line.x for line in lines]),
-        switchable=np.array([line.switchable for line in lines]),
-        closed=np.array([line.closed for line in lines]),
+        from_bus=np.array([place[line.i] for line in lines], dtype=np.int64),
+        to_bus=np.array([place[line.j] for line in lines], dtype=np.int64),
+        r=np.array([line.r for line in lines], dtype=float),
+        x=np.array([line.x for line in lines], dtype=float),
+        switchable=np.array([line.switchable for line in lines], dtype=bool),
+        closed=np.array([line.closed for line in lines], dtype=bool),
         i_max=np.sqrt([line.i_sq_ub for line in lines]),
         v_min=np.sqrt([bus.v_sq_lb for bus in buses]),
         v_max=np.sqrt([bus.v_sq_ub for bus in buses]),

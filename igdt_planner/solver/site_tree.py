@@ -357,7 +357,7 @@ class Gains:
         """The part, place among its handles and fraction from which most is expected; None if all are whole."""
         best: tuple[float, int, int, float] | None = None
         for part, leaf in enumerate(lowest):
-            if leaf.point is None:
+            if leaf.point is None or not len(self.parts[part].handles):
                 continue
             fraction = self.parts[part].fractions(leaf)
             expected = self.expected(part)
