@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.plan import Factors, Plan
-from igdt_planner.report.style import BLUE, GREEN, INK, PURPLE, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, GREEN, INK, PURPLE, entitled, headline, new_figure, styled
 from igdt_planner.report.views import DispatchView, dispatch_view
 
 SUPPLY_COLOURS = {
@@ -65,7 +65,7 @@ def _place(figure: Figure, first: Axes, plan: Plan) -> None:
         handles, labels, loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.55 / height), ncols=6, fontsize=8,
         handlelength=1.2, columnspacing=1.4,
     )  # fmt: skip
-    headline(figure, "Dispatch", f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
+    headline(figure, entitled("Dispatch", plan), f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
     figure.subplots_adjust(
         left=0.72 / width, right=0.985, top=1 - 1.15 / height, bottom=0.55 / height, wspace=0.06, hspace=0.12
     )

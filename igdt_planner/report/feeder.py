@@ -29,6 +29,7 @@ from igdt_planner.report.style import (
     VOLTAGE_LIMITS,
     VOLTAGE_MAP,
     bare,
+    entitled,
     headline,
     new_figure,
     styled,
@@ -104,7 +105,7 @@ def feeder_figure(
         views.insert(0, before_view(plan.case, before, period))
     scale = _scale(views, limits)
     figure, panels = _panels(len(views), scale)
-    headline(figure, plan.case.title or plan.case.name, _subtitle(plan))
+    headline(figure, entitled(plan.case.title or plan.case.name, plan), _subtitle(plan))
     for axes, view in zip(panels, views, strict=True):
         draw_feeder(axes, view, scale)
     _legend(figure, scale)

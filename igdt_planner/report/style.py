@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
 
 P = ParamSpec("P")
@@ -111,6 +112,11 @@ def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) 
         fitting = min(size, 72 * (width - 0.3) / (0.65 * max(len(text), 1)))
         place = (0.16 / width, 1 - (top + down) / height)
         figure.text(*place, text, ha="left", va="top", size=fitting, weight=weight, color=colour)
+
+
+def entitled(title: str, plan: Plan) -> str:
+    """A title that says where AC power flow refuses the plan that is drawn."""
+    return f"{title}: REFUSED BY AC" if plan.refused else title
 
 
 def bare(axes: Axes) -> None:
