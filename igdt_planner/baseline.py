@@ -8,14 +8,13 @@ from collections.abc import Mapping
 
 from igdt_planner.formulation.solution import read_decisions
 from igdt_planner.infeasible import explain
-from igdt_planner.outcome import blank_plan, plan_of
-from igdt_planner.plan import warned
+from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, plan_of, settled
+from igdt_planner.plan import Plan, warned
 from igdt_planner.repair import accept, decided
 from igdt_planner.session import Candidate, Session
-from igdt_planner.starts import hard_to_beat, searched, untouched
+from igdt_planner.solver.solve import Solved
+from igdt_planner.starts import hard_to_beat, searched, starts_of
 from igdt_planner.starved import starved
-
-CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
 
 
 def baseline(session: Session, share: float = 1.0, start: Mapping[str, float] | None = None) -> Candidate:
@@ -28,21 +27,26 @@ def baseline(session: Session, share: float = 1.0, start: Mapping[str, float] | 
         study,
         time_limit_s=session.limit(share),
         gap=session.gap,
-        starts=[found or untouched(study)],
+        starts=starts_of(study, found),
         seek=not found or not hard_to_beat(study),
     )
-    if solved.answer.x is None:
-        plan = blank_plan(study, "solve", solved)
-        if plan.status == "infeasible":
-            plan = dataclasses.replace(plan, explanation=explain(study, session.solver))
-        elif plan.status == "no_plan" and solved.answer.seconds < session.limit(share):
-            plan = dataclasses.replace(plan, explanation=CANNOT_BE_RUN)
-        return Candidate(plan, None)
+    if not solved.values:
+        return Candidate(none_found(session, solved, solved.answer.seconds < session.limit(share)), None)
     kept = accept(session, solved, read_decisions(solved.formulation, solved.values, solved.binaries))
     plan = plan_of(study, solved, kept.decisions, kept.run.dispatch, kept.run.verdict, session.asked_gap)
-    plan = decided(plan, kept.step, kept.steps)
+    plan = settled(decided(plan, kept.step, kept.steps))
     plan = warned(plan, starved(plan))
     seconds = time.monotonic() - begun
     plan = dataclasses.replace(plan, redispatched=kept.step not in ("milp", "none"), seconds=seconds)
     session.finished(plan)
     return Candidate(plan, kept.decisions)
+
+
+def none_found(session: Session, solved: Solved, in_time: bool) -> Plan:
+    """Why a solve found no plan: none exists, AC power flow can run none of those tried, or time was up."""
+    plan = blank_plan(session.study, "solve", solved)
+    if plan.status == "infeasible":
+        return dataclasses.replace(plan, explanation=explain(session.study, session.solver))
+    if plan.status == "no_plan" and in_time:
+        return dataclasses.replace(plan, status="refused", explanation=CANNOT_BE_RUN)
+    return plan

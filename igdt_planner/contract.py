@@ -86,7 +86,7 @@ def error_of(error: PlannerError) -> dict[str, Any]:
 
 def overall(statuses: list[str]) -> str:
     """One status for all runs: the one that asks for most attention."""
-    order = ["failed", "cancelled", "no_plan", "infeasible", "feasible", "optimal"]
+    order = ["failed", "cancelled", "refused", "no_plan", "infeasible", "feasible", "optimal"]
     return min(statuses, key=order.index, default="no_plan")
 
 
@@ -165,7 +165,7 @@ def answer_pareto(request: Request, on_event: Any) -> Answer:
     found = pareto(case, model, names, **asked, seed=model.solver.seed, **limits(request, on_event))
     if not found.plans:
         blank = blank_plan(resolve(case, plain(model, names, {})), "pareto", None)
-        return Answer([replace(blank, explanation="; ".join(found.missed))])
+        return Answer([replace(blank, status=found.status, explanation="; ".join(found.missed))])
     first, *others = found.plans
     return Answer([replace(first, warnings=(*first.warnings, *found.missed)), *others])
 

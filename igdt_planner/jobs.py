@@ -18,7 +18,7 @@ from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.question import Question, answer
 from igdt_planner.infogap.worst_case import Sense, ambiguity, question_of
 from igdt_planner.model import Model, Site, load_model
-from igdt_planner.outcome import blank_plan
+from igdt_planner.outcome import blank_plan, settled
 from igdt_planner.plan import Plan
 from igdt_planner.repair import decided
 from igdt_planner.results.document import ROBUST_FIELDS, plan_from_dict, plan_to_dict
@@ -128,7 +128,7 @@ def under(plan: Plan, own: Plan, asked_gap: float) -> Plan:
     reached = fields["alpha"] if plan.bound_of == "ac" else 0.0
     gap = alpha_gap(fields["alpha"], own.bound, reached)
     status = question_status(plan, fields, gap, asked_gap)
-    return dataclasses.replace(plan, robustness=fields, bound=own.bound, gap=gap, status=status)
+    return settled(dataclasses.replace(plan, robustness=fields, bound=own.bound, gap=gap, status=status))
 
 
 def plan_of(result: Mapping[str, Any]) -> Plan:

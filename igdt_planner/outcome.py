@@ -1,7 +1,8 @@
-"""From what a solve found to the Plan a user gets: statuses, gaps, and the fields of an info-gap answer."""
+"""From what a solve found to the Plan a user gets: statuses, gaps, what AC refuses, and bounds that hold."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, Literal
 
@@ -11,8 +12,14 @@ from igdt_planner.formulation.solution import Decisions
 from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, warned
 from igdt_planner.results.document import DG_COLUMNS, ESS_COLUMNS
 from igdt_planner.solver.solve import Solved
-from igdt_planner.study import Study
+from igdt_planner.study import Study, planned_profile
 from igdt_planner.unserved import nothing_served
+
+CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
+ROUNDING = 1e-6
+"""What solvers leave open: of a cost as a share, of alpha as it is."""
+SPAN_PU = 0.05
+"""Voltage from one end of a feeder to the other: the flow on it moves by as large a share as the voltage of this."""
 
 
 def blank_plan(study: Study, kind: str, solved: Solved | None, decisions: Decisions | None = None) -> Plan:
@@ -57,13 +64,12 @@ def explanation(status: Status) -> str:
 def plan_of(
     study: Study, solved: Solved, decisions: Decisions, dispatch: Dispatch, verdict: AcVerdict, asked_gap: float
 ) -> Plan:
-    """The baseline plan of a solve: objective by AC, gap between like and like."""
+    """The baseline plan of a solve: objective by AC, gap between like and like; not yet :func:`settled`."""
     answer = solved.answer
     of = bound_of(study)
     reached = verdict.objective if of == "ac" else answer.value
     gap = relative_gap(reached, answer.bound)
-    feasible = verdict.verdict == "feasible"
-    status: Status = "optimal" if feasible and gap is not None and gap <= asked_gap else "feasible"
+    status: Status = "optimal" if gap is not None and gap <= asked_gap else "feasible"
     plan = Plan(
         kind="solve",
         case=study.case,
@@ -86,6 +92,104 @@ def plan_of(
         warnings=study.warnings,
     )
     return warned(plan, nothing_served(plan))
+
+
+def settled(plan: Plan) -> Plan:
+    """A plan as every verb tells it: what AC refuses has no objective, and no bound contradicts its plan."""
+    return refused(plan) if plan.refused else under_bound(plan)
+
+
+def refused(plan: Plan) -> Plan:
+    """A plan that AC power flow refuses: without objective, gap and alpha, in words; bound and dispatch stay."""
+    if plan.status == "refused":
+        return plan
+    none = dict.fromkeys(("alpha", "alpha_floor", "alpha_limit", "objective_forecast"))
+    return dataclasses.replace(
+        plan,
+        status="cancelled" if plan.status == "cancelled" else "refused",
+        objective=None,
+        gap=None,
+        robustness=plan.robustness | none if plan.robustness else {},
+        explanation=refusal(plan),
+    )
+
+
+def refusal(plan: Plan) -> str:
+    """What AC power flow objects to, what was tried, and how little of a limit is broken at least."""
+    worst, others = plan.least_violation, len(plan.violations) - 1
+    if worst is None:
+        return "refused by AC power flow"
+    where = " at the forecast" if plan.ac is not None and worst not in plan.ac.violations else ""
+    words = [f"refused by AC power flow{where}: {worst.message}" + (f", and {others} more" if others else "")]
+    if plan.steps:
+        words.append(f"tried: {', '.join(dict.fromkeys(step.step for step in plan.steps))}")
+    if math.isfinite(worst.excess):
+        words.append(f"the least violation found is {100.0 * worst.excess:.2g} % of that limit")
+    return "; ".join(words)
+
+
+def under_bound(plan: Plan) -> Plan:
+    """A plan whose bound of the AC problem does not lie on the wrong side of it.
+
+    Within what tolerances explain, the bound is that of the plan itself; beyond, it is wrong: said loudly, and the
+    plan has failed, though AC power flow accepts it.
+    """
+    asked = plan.kind in ("robust", "opportunity")
+    own, bound = plan.robustness.get("alpha") if asked else plan.objective, plan.bound
+    if plan.bound_of != "ac" or own is None or bound is None or plan.status == "failed":
+        return plan
+    beyond = own - bound if plan.kind == "robust" else bound - own
+    if beyond <= 0.0:
+        return plan
+    if beyond > (tolerated_alpha(plan, own) if asked else tolerated(plan)):
+        what, side = "alpha" if asked else "objective", "BELOW" if plan.kind == "robust" else "ABOVE"
+        words = f"THE BOUND LIES {side} THE {what.upper()}: bound {bound:.9g}, {what} {own:.9g}; please report this"
+        return dataclasses.replace(plan, status="failed", gap=None, warnings=(*plan.warnings, words))
+    fields = plan.robustness | {"alpha_bound": own} if asked else plan.robustness
+    return dataclasses.replace(plan, bound=own, gap=None if plan.gap is None else 0.0, robustness=fields)
+
+
+def tolerated(plan: Plan) -> float:
+    """By how much a bound may lie above a cost by AC: as far as rounding and the tolerances of AC move flows.
+
+    AC accepts voltages that miss their limit by ``tolerance_pu`` and powers that do by ``tolerance_mw``. What flows
+    moves by as large a share as the one is of :data:`SPAN_PU` and the other of the load.
+    """
+    return share_moved(plan) * size_of(plan)
+
+
+def tolerated_alpha(plan: Plan, alpha: float) -> float:
+    """By how much an alpha may lie beyond its bound: as far as the tolerances move a limit, or the cost its budget."""
+    fields, moved = plan.robustness, tolerated(plan)
+    slack = abs(float(fields["budget"]) - float(fields["objective_forecast"] or 0.0))
+    return ROUNDING + alpha * (share_moved(plan) + (moved / max(slack, moved) if moved else 0.0))
+
+
+def share_moved(plan: Plan) -> float:
+    """Share of what flows that rounding and the tolerances of AC power flow may move."""
+    assert plan.ac is not None
+    load_mw = max(load for _, load in loads(plan))
+    return ROUNDING + plan.ac.tolerance_pu / SPAN_PU + (plan.ac.tolerance_mw / load_mw if load_mw else 0.0)
+
+
+def size_of(plan: Plan) -> float:
+    """What the terms of a cost are without their signs, in the model's unit.
+
+    What is bought less what is sold may be little, or nothing: its size is that, and what the whole load would be.
+    """
+    assert plan.ac is not None
+    rates = {"energy_cost": "price_per_mwh", "emissions": "emissions_t_per_mwh"}
+    whole = {
+        term: sum(abs(row[rate]) * row["duration_h"] * load for row, load in loads(plan))
+        for term, rate in rates.items()
+    }
+    return sum(abs(term.weight) * (abs(term.value) + whole.get(term.term, 0.0)) for term in plan.ac.terms)
+
+
+def loads(plan: Plan) -> list[tuple[dict[str, float], float]]:
+    """Rows of the profile that a plan is made for, each with the load of all buses, MW."""
+    peak_mw = float(plan.case.buses["p_mw"].abs().sum())
+    return [(row, abs(float(row["load"])) * peak_mw) for row in planned_profile(plan.case, plan.model)]
 
 
 def bound_of(study: Study) -> Literal["ac", "linear"]:

@@ -13,9 +13,9 @@ from igdt_planner.dominance import Floats
 from igdt_planner.epsilon import keeps, trace
 from igdt_planner.errors import Finding, InputError, SolverError, is_whole, nearest
 from igdt_planner.model import TERM_UNITS, Model, Term, TermLimit
-from igdt_planner.outcome import relative_gap
+from igdt_planner.outcome import relative_gap, settled
 from igdt_planner.plan import Plan, Status
-from igdt_planner.results.front import NONE_THERE, OBJECTIVES, Front, front_of, value_of
+from igdt_planner.results.front import NONE_THERE, OBJECTIVES, REFUSED, Front, front_of, value_of
 from igdt_planner.search.algorithms import require_evaluations
 from igdt_planner.search.evolution import pymoo
 from igdt_planner.search.fronts import FRONTS, OTHERS, search_front
@@ -149,13 +149,14 @@ class Proven:
             return None
         bound = self.bound_of_first(plan, weights, limits)
         values = None
-        if plan.ac is not None and plan.ac.verdict == "feasible":
+        if plan.ac is not None and not plan.refused:
             values = np.array([value_of(plan, name) for name in self.objectives])
             self.plans.append(self.alone(plan, float(values[0]), bound, bounds))
         else:
             proven = f"{self.objectives[0]} is at least {bound:.6g} there" if bound is not None else "nothing is proven"
             proven = NONE_THERE if plan.status == "infeasible" else proven
-            self.missed.append(f"{asked(self.objectives[number], bounds)}: no plan; {proven}")
+            none = f"{REFUSED} the plan found" if plan.refused else "no plan"
+            self.missed.append(f"{asked(self.objectives[number], bounds)}: {none}; {proven}")
         if plan.status == "cancelled":
             raise KeyboardInterrupt
         return values
@@ -183,7 +184,7 @@ class Proven:
             bound=bound,
             gap=gap,
         )
-        return check(own)
+        return settled(check(own))
 
     def start(self, limits: Floats | None) -> Mapping[str, float] | None:
         """The plan of the search of least first objective that keeps limits."""

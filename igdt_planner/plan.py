@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,8 +14,8 @@ import pandas as pd
 from igdt_planner.case import Case
 from igdt_planner.model import Model
 
-Step = Literal["milp", "redispatch", "topology", "sites", "search", "none"]
-Status = Literal["optimal", "feasible", "infeasible", "no_plan", "cancelled", "failed"]
+Step = Literal["milp", "redispatch", "topology", "sites", "search", "untouched", "none"]
+Status = Literal["optimal", "feasible", "refused", "infeasible", "no_plan", "cancelled", "failed"]
 Topology = dict[str, dict[int, tuple[int, ...]]]
 """Open lines by mode and period."""
 
@@ -100,6 +101,10 @@ class TermValue:
     weight: float
 
 
+LEAST_LIMIT = 1e-3
+"""In its own unit: what a limit counts as, at least, where an excess is a share of it."""
+
+
 @dataclass(frozen=True)
 class Violation:
     """One limit that AC power flow found broken."""
@@ -113,6 +118,12 @@ class Violation:
     limit: float
     unit: str
     message: str
+
+    @property
+    def excess(self) -> float:
+        """How far the value lies beyond the limit, as a share of the limit; infinite where the rule has no measure."""
+        beyond = abs(self.value - self.limit)
+        return beyond / max(abs(self.limit), LEAST_LIMIT) if beyond > 0.0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,16 @@ class AcVerdict:
     sources: pd.DataFrame
     supply: tuple[Supply, ...] = ()
 
+    @property
+    def worst(self) -> Violation | None:
+        """The violation of the largest excess; None where there is none."""
+        return max(self.violations, key=lambda violation: violation.excess, default=None)
+
+    @property
+    def excess(self) -> float:
+        """Largest excess over a limit; 0 where AC accepts the dispatch."""
+        return self.worst.excess if self.worst is not None else 0.0
+
 
 @dataclass(frozen=True)
 class StepTried:
@@ -198,6 +219,11 @@ class StepTried:
         Of an info-gap question: what of alpha AC left (None where nothing), and what the model promised.
     seconds : float
         What the step took, s.
+    violation : float or None
+        Largest excess of that dispatch over a limit, as a share of the limit: 0 where AC accepts it, None where there
+        is no dispatch or no measure.
+    message : str
+        That violation in words.
     """
 
     step: Step
@@ -207,6 +233,8 @@ class StepTried:
     alpha: float | None
     model_alpha: float | None
     seconds: float
+    violation: float | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +245,9 @@ class Plan:
     ----------
     kind : "solve", "robust", "opportunity" or "search"
     status : str
-        ``optimal`` (gap within what was asked), ``feasible``, ``infeasible``, ``no_plan`` or ``cancelled``.
+        ``optimal`` (gap within what was asked), ``feasible``, ``refused`` (AC power flow refuses what was found: the
+        dispatch that breaks its limits least stays, without objective, gap and alpha), ``infeasible``, ``no_plan``,
+        ``cancelled``, or ``failed`` (the solver died, or a bound contradicts its plan).
     open_lines : Topology
         Open lines by mode and period, numbered as in the case.
     dg, ess : DataFrame
@@ -225,7 +255,7 @@ class Plan:
     dispatch, dispatch_forecast : Dispatch or None
         At the realisation the objective refers to (the worst one for a robust plan), and at the forecast.
     objective : float or None
-        AC-verified, in the model's unit.
+        AC-verified, in the model's unit; None where AC power flow refuses the dispatch.
     model_objective : float or None
         The MILP's own value.
     bound, bound_of, gap
@@ -233,8 +263,8 @@ class Plan:
     ac, ac_forecast : AcVerdict or None
     decided_by : str
         The step that found a dispatch which AC confirms: ``milp`` (its own), ``redispatch`` (solved anew, with exact
-        losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew), ``search`` (which took over) or
-        ``none``.
+        losses), ``topology`` (and lines switched anew), ``sites`` (and all sited anew), ``search`` (which took over),
+        ``untouched`` (nothing built or switched but what the user states) or ``none``.
     steps : tuple of StepTried
         Every step that was tried, the MILP's own plan first; where a question falls back on its baseline, that one
         last. Empty where the MILP found none.
@@ -272,6 +302,23 @@ class Plan:
     steps: tuple[StepTried, ...] = ()
     warnings: tuple[str, ...] = ()
     explanation: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether AC power flow refuses what was found."""
+        verdicts = [verdict.verdict for verdict in (self.ac, self.ac_forecast) if verdict is not None]
+        return "violated" in verdicts or self.status == "refused"
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """All that AC power flow objects to, where the objective refers to and at the forecast, each once."""
+        found = [verdict.violations for verdict in (self.ac, self.ac_forecast) if verdict is not None]
+        return tuple(dict.fromkeys(violation for own in found for violation in own))
+
+    @property
+    def least_violation(self) -> Violation | None:
+        """What AC power flow objects to most in the dispatch kept, which of all tried breaks its limits least."""
+        return max(self.violations, key=lambda violation: violation.excess, default=None)
 
 
 def warned(plan: Plan, warnings: Iterable[str]) -> Plan:

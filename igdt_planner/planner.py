@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,13 +14,14 @@ from igdt_planner.baseline import baseline
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import InputError, SolverError, placed
 from igdt_planner.infogap.fixed_plan import base_of, fixed_curve
-from igdt_planner.infogap.question import answer
+from igdt_planner.infogap.question import answer, without_budget
 from igdt_planner.infogap.sensitivity import drivers_of, one_more
-from igdt_planner.infogap.tradeoff import require_two, tradeoff_of
+from igdt_planner.infogap.tradeoff import require_two, table_of, tradeoff_of
 from igdt_planner.infogap.worst_case import Sense, horizon
 from igdt_planner.meaning_checks import beta_doubts, meaning_doubts, meaning_faults, require_objectives
 from igdt_planner.model import Model, load_model
 from igdt_planner.neighbourhood import neighbourhood_of
+from igdt_planner.outcome import settled
 from igdt_planner.pareto import front, plain, require
 from igdt_planner.plan import Plan, warned
 from igdt_planner.question_checks import (
@@ -71,7 +73,7 @@ def solve(
     Returns
     -------
     Plan
-        Its status is ``no_plan`` or ``infeasible`` where there is none; its explanation says why.
+        Its status is ``refused``, ``no_plan`` or ``infeasible`` where there is none; its explanation says why.
 
     Raises
     ------
@@ -99,7 +101,8 @@ def robust(
     Parameters
     ----------
     beta : float, optional
-        Budget as ``(1 + beta)`` times the AC-verified objective of the baseline plan; 0 or more.
+        Budget as ``(1 + beta)`` times the AC-verified objective of the baseline plan; 0 or more. There is none where AC
+        refuses the baseline; the status is ``refused`` then.
     budget : float, optional
         The budget itself, in the model's unit, instead of beta.
     case, model, time_limit_s, gap, on_event
@@ -140,9 +143,16 @@ def _one(
         horizon(session.study, sense, 1.0)
         share = BASELINE_SHARE["budget" if beta is None else "beta"]
         base = baseline(session, share)
-        if base.plan.objective is None:
+        if not asks_on(base.plan, beta):
             return dataclasses.replace(base.plan, kind=sense)
         return answer(session, sense, beta, budget, base, (), 1.0 - share).plan
+
+
+def asks_on(base: Plan, beta: float | None) -> bool:
+    """Whether a question can be put after its baseline: one with a budget in units, unless nothing is feasible."""
+    if base.status in ("infeasible", "cancelled"):
+        return base.objective is not None
+    return beta is None or base.objective is not None or base.status == "refused"
 
 
 def sweep(
@@ -190,7 +200,7 @@ def sweep(
     spread: dict[str, Any] = {"executor": executor, "store": store, "resume": resume}
     asked: dict[str, Any] = {"sense": sense, "alpha_gap": alpha_gap}
     curve = next(iter(sweep_models(case, [model], betas, **options, **spread, **asked).values()))
-    if curve.baseline.status == "failed":
+    if curve.baseline.status == "failed" and curve.baseline.dispatch is None:
         raise SolverError(curve.baseline.explanation)
     return curve
 
@@ -410,6 +420,7 @@ def compare(
     base = base_objective
     if base is None:
         base = envelope.baseline.objective if envelope is not None else min(map(base_of, named.values()))
+        base = None if base is None or math.isinf(base) else base
     curves: dict[str, FixedCurve] = {}
     for number, (name, plan) in enumerate(named.items()):
         with placed(f"/study/plans/{number}"):
@@ -451,7 +462,8 @@ def worth_of_one_more(
     Returns
     -------
     Worth
-        The robust plan of each change, and the gain of its alpha on that of the study as it is.
+        The robust plan of each change, and the gain of its alpha on that of the study as it is; that one alone where
+        it has no budget to keep.
     """
     studies = one_more(load_case(case), load_model(model), lines)
     limits: dict[str, Any] = {"time_limit_s": time_limit_s, "gap": gap, "on_event": on_event}
@@ -461,6 +473,8 @@ def worth_of_one_more(
         own_beta = beta if budget is None else None
         plans[change] = robust(own_case, own_model, own_beta, budget=budget, **limits)
         budget = plans[change].robustness.get("budget", budget)
+        if budget is None and plans[change].status == "refused":
+            break
     return Worth(plans)
 
 
@@ -486,23 +500,25 @@ def tradeoff(
     Returns
     -------
     Tradeoff
-        One point a row of its table.
+        One point a row of its table; none where AC power flow refuses the baseline.
     """
     require_question("robust", beta, None)
     with Session(load_case(case), load_model(model), time_limit_s, gap, on_event) as session:
         require_two(session.study, points)
         session.study = session.study.warn(beta_doubts(beta))
         base = baseline(session, BASELINE_SHARE["beta"])
+        if base.plan.status == "refused":
+            return Tradeoff(without_budget(base.plan), beta, table_of(session.study, []))
         if base.plan.objective is None:
             raise InputError.of(f"there is no baseline: {base.plan.explanation}", path="/study/beta", got=beta)
         return Tradeoff(base.plan, beta, tradeoff_of(session, base, beta, points))
 
 
 def check(plan: Plan) -> Plan:
-    """The plan judged anew by AC power flow, from its own case, model and dispatch alone.
+    """The plan judged anew by AC power flow, from its own case, model and dispatch alone; it may be refused then.
 
     What its objective may mean other than a planner thinks, or why it means nothing, stands among its warnings.
     """
     require_plan(plan)
     study = plan.case, plan.model, planned_profile(plan.case, plan.model)
-    return warned(judge(plan), [*map(str, meaning_faults(*study)), *meaning_doubts(*study)])
+    return warned(settled(judge(plan)), [*map(str, meaning_faults(*study)), *meaning_doubts(*study)])

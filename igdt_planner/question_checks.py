@@ -77,7 +77,8 @@ def require_envelope(envelope: Curve, beside: tuple[str, Plan], base_objective: 
     if any(own.kind != "robust" for own in envelope.plans):
         words.append("the envelope is a curve of opportunities: plans are compared by what they survive")
     if base is None:
-        words.append("the envelope has no baseline that budgets could refer to")
+        why = ": AC power flow refuses it" if envelope.baseline.refused else ""
+        words.append(f"the envelope has no baseline that budgets could refer to{why}")
     elif base_objective is not None and not math.isclose(base, base_objective, rel_tol=1e-9):
         words.append(f"the base objective is {base_objective:g}, that of the envelope is {base:g}")
     if words:

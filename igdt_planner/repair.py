@@ -1,8 +1,9 @@
-"""When AC says no: the MILP's plan is dispatched, switched and sited anew, in that order; then the search steps in."""
+"""When AC says no: the MILP's plan is dispatched, switched and sited anew, in that order; then others step in."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from igdt_planner.model import Fix
 from igdt_planner.plan import Plan, Step, StepTried
 from igdt_planner.session import Run, Session
 from igdt_planner.solver.solve import Solved
-from igdt_planner.starts import searched
+from igdt_planner.starts import as_stated, searched
 from igdt_planner.study import Horizon
 
 RESCUE_EVALUATIONS = 4_000
@@ -34,32 +35,39 @@ def accept(session: Session, solved: Solved, decisions: Decisions) -> Kept:
     """The first plan that AC confirms: the MILP's own, or one with less held of it.
 
     What is held is given up in steps: first the dispatch is solved anew with exact losses, then the topology is free
-    too, then the sites; then the search by AC power flow takes over. Where AC confirms none, the MILP's own plan comes
-    back with its violations.
+    too, then the sites; then the search by AC power flow takes over, and at last nothing is built. Where AC confirms
+    none, the dispatch that breaks its limits least comes back with its violations.
     """
     own = session.judged(solved, decisions, session.study)
-    tried = [tried_at("milp", own, solved.answer.seconds)]
+    tried, closest = [tried_at("milp", own, solved.answer.seconds)], (decisions, own)
     if own.verdict.verdict == "feasible" and session.study.model.losses == "balance":
         return Kept(decisions, own, "milp", tuple(tried))
-    after: tuple[Step, ...] = ("redispatch", *freed(session, decisions), "search")
+    after: tuple[Step, ...] = ("redispatch", *freed(session, decisions), "search", "untouched")
     for step in after[:1] if solved.cancelled else after:
         begun = time.monotonic()
         found, run = anew(session, step, decisions)
         tried.append(tried_at(step, run, time.monotonic() - begun))
-        if found is not None and run is not None and run.verdict.verdict == "feasible":
+        if found is None or run is None:
+            continue
+        if run.verdict.verdict == "feasible":
             return Kept(found, run, step, tuple(tried))
-    return Kept(decisions, own, "none", tuple(tried))
+        if run.verdict.excess < closest[1].verdict.excess:
+            closest = found, run
+    return Kept(*closest, "none", tuple(tried))
 
 
 def anew(session: Session, step: Step, decisions: Decisions) -> tuple[Decisions | None, Run | None]:
     """What a step makes of decisions, and its dispatch at the forecast; None where it finds nothing."""
     if step == "redispatch":
         return decisions, session.dispatch(decisions, session.study)
+    if step == "untouched":
+        stated_only = as_stated(session.study)
+        return stated_only, session.dispatch(stated_only, session.study)
     if step == "search":
         rescued = searched(session.study, RESCUE_EVALUATIONS)
         return rescued, session.dispatch(rescued, session.study) if rescued is not None else None
     solved = decided_anew(session, freed(session, decisions)[step], decisions)
-    if solved.answer.x is None:
+    if not solved.values:
         return None, None
     found = read_decisions(solved.formulation, solved.values, solved.binaries)
     return found, session.judged(solved, found, session.study)
@@ -95,7 +103,9 @@ def stated(held: Fix, by_user: Fix) -> Fix:
 
 def decided(plan: Plan, step: Step, steps: tuple[StepTried, ...]) -> Plan:
     """A plan with the step that decided it; a proof of the linear problem says nothing of a plan decided anew."""
-    other = step in ("topology", "sites", "search") and plan.bound_of == "linear" and plan.status == "optimal"
+    other = (
+        step in ("topology", "sites", "search", "untouched") and plan.bound_of == "linear" and plan.status == "optimal"
+    )
     return dataclasses.replace(plan, decided_by=step, steps=steps, status="feasible" if other else plan.status)
 
 
@@ -105,4 +115,6 @@ def tried_at(
     """The record of a step by the dispatch that it led to, and of a question by alpha too."""
     if run is None:
         return StepTried(step, "not_checked", None, None, alpha, promised, seconds)
-    return StepTried(step, run.verdict.verdict, run.verdict.objective, run.cost, alpha, promised, seconds)
+    verdict, worst = run.verdict, run.verdict.worst
+    excess, message = verdict.excess if math.isfinite(verdict.excess) else None, worst.message if worst else ""
+    return StepTried(step, verdict.verdict, verdict.objective, run.cost, alpha, promised, seconds, excess, message)

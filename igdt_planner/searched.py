@@ -13,7 +13,7 @@ import pandas as pd
 from igdt_planner.ac.check import check_dispatch
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.model import Site
-from igdt_planner.outcome import blank_plan
+from igdt_planner.outcome import blank_plan, settled
 from igdt_planner.plan import AcVerdict, Dispatch, Plan
 from igdt_planner.results.document import DISPATCH_COLUMNS
 from igdt_planner.search.algorithms import ALGORITHMS, require
@@ -48,11 +48,13 @@ def search_plan(
     facts |= {"neighbourhoods": run.solved} if neighbourhood is not None else {}
     decisions = decisions_of(study, series.trees, series.sites) if series.trees else None
     found = session.dispatch(decisions, study) if decisions is not None else None
-    if found is None or decisions is None:
+    if found is not None and decisions is not None:
+        plan = plan_of_search(study, decisions, found.dispatch, found.verdict, found.cost, facts)
+    elif run.best is not None:
+        plan = judged_plan(study, run.best, facts)
+    else:
         plan = blank_plan(study, "search", None, decisions)
         plan = dataclasses.replace(plan, explanation=NOTHING_WITHIN, search=facts)
-    else:
-        plan = plan_of_search(study, decisions, found.dispatch, found.verdict, found.cost, facts)
     plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
     session.finished(plan)
     return plan
@@ -121,11 +123,11 @@ def plan_of_search(
     decisions: Decisions,
     dispatch: Dispatch,
     verdict: AcVerdict,
-    model_objective: float,
+    model_objective: float | None,
     facts: Mapping[str, Any],
 ) -> Plan:
     """The plan of a search: without bound, judged by AC power flow like any plan."""
-    return dataclasses.replace(
+    plan = dataclasses.replace(
         blank_plan(study, "search", None, decisions),
         status="feasible",
         dispatch=dispatch,
@@ -139,6 +141,7 @@ def plan_of_search(
         explanation="",
         search=dict(facts),
     )
+    return settled(plan)
 
 
 def judged_plan(study: Study, judged: Judged, facts: Mapping[str, Any]) -> Plan:

@@ -28,11 +28,11 @@ DISPATCH_S, DISPATCH_GAP = 60.0, 1e-6
 
 @dataclass(frozen=True)
 class Run:
-    """Decisions dispatched at one realisation: tables, AC verdict, the model's cost, variables by name."""
+    """Decisions dispatched at one realisation: tables, AC verdict, the model's cost if known, variables by name."""
 
     dispatch: Dispatch
     verdict: AcVerdict
-    cost: float
+    cost: float | None
     values: Mapping[str, float]
 
     @property
@@ -99,7 +99,7 @@ class Session:
         """The dispatch of a solve with its AC verdict."""
         dispatch = read_dispatch(solved.formulation, solved.values, decisions, study.realisation)
         verdict = check_dispatch(blank_plan(self.study, "solve", None, decisions), dispatch)
-        return Run(dispatch, verdict, solved.answer.value or 0.0, solved.values)
+        return Run(dispatch, verdict, solved.answer.value, solved.values)
 
     def decided(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Solved:
         """A study solved at decided sites and topology, exact in its losses."""
@@ -115,9 +115,9 @@ class Session:
         )
 
     def dispatch(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Run | None:
-        """Least-cost dispatch of decisions at a study's realisation; None where they cannot be run."""
+        """Least-cost dispatch of decisions at a study's realisation, else the one nearest to its limits, if any."""
         solved = self.decided(decisions, study, schedule)
-        return self.judged(solved, decisions, study) if solved.answer.x is not None else None
+        return self.judged(solved, decisions, study) if solved.values else None
 
 
 def schedule_of(values: Mapping[str, float]) -> dict[str, float]:

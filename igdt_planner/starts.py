@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.search.problem import SearchProblem, problem_of
 from igdt_planner.search.reconfiguration import least_losses
 from igdt_planner.search.tree import Tree, nearest_tree
 from igdt_planner.searched import NO_SITES, decisions_of, found_by
-from igdt_planner.study import Study
+from igdt_planner.study import Line, Study
 
 EVALUATIONS = 400
 """AC power flows that the search for a plan to start from may use."""
@@ -23,6 +25,35 @@ def untouched(study: Study) -> dict[str, float]:
         for line in study.lines.values()
         for t in study.periods
     }
+
+
+def as_stated(study: Study) -> Decisions:
+    """Nothing built and nothing switched but what the user states or what has no switch; islands are dead elsewhere."""
+    fix = study.model.fix
+    open_lines = {
+        name: {
+            t: tuple(line.id for line in study.lines.values() if opened(study, name, line, t)) for t in study.periods
+        }
+        for name in study.modes
+    }
+    return Decisions(fix.dg or (), fix.ess or (), open_lines, untouched(study))
+
+
+def opened(study: Study, name: str, line: Line, t: int) -> bool:
+    """Whether a line is open in a mode and period where nothing is switched."""
+    mode = study.modes[name]
+    stated = study.model.fix.open_lines.get(mode.name)
+    stated = stated.get(t) if isinstance(stated, dict) else stated
+    if stated is not None:
+        return line.id in stated
+    return not line.closed or (mode.islanded and line.switchable and mode.settings.topology != "fixed")
+
+
+def starts_of(study: Study, found: Mapping[str, float] | None) -> list[Mapping[str, float]]:
+    """What is known, if anything, and the untouched network, each point once."""
+    points = [found, untouched(study)] if found else [untouched(study)]
+    distinct = {frozenset(name for name, value in point.items() if value > 0.5): point for point in points}
+    return list(distinct.values())
 
 
 def searched(study: Study, evaluations: int = EVALUATIONS) -> Decisions | None:

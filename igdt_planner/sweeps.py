@@ -210,9 +210,11 @@ def asked_gap(model: Model, gap: float | None, alpha_gap: float | None) -> float
 
 
 def usable(baseline: Result) -> bool:
-    """Whether a baseline has an objective that budgets can refer to."""
+    """Whether a baseline has an objective that budgets can refer to, or is refused, so that every answer says so."""
     plan = baseline.get("plan")
-    return plan is not None and plan["objective"] is not None and plan["status"] != "cancelled"
+    if plan is None or plan["status"] == "cancelled":
+        return False
+    return plan["objective"] is not None or plan["status"] == "refused"
 
 
 def split(results: list[Result | None], grids: Sequence[Sequence[Job]]) -> list[list[Result | None]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from igdt_planner.cli.exits import DONE, NO_PLAN, NOT_AS_ASKED, exit_of_plan
+from igdt_planner.cli.exits import DONE, NO_PLAN, NOT_AS_ASKED, exit_of_given, exit_of_plan
 from igdt_planner.cli.options import (
     CaseArgument,
     Gap,
@@ -62,7 +62,7 @@ from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.curve import Curve
 from igdt_planner.results.document import SCHEMA, load_plan, to_json
 from igdt_planner.results.fixed import FixedCurve
-from igdt_planner.results.front import NONE_THERE, OBJECTIVES, Front
+from igdt_planner.results.front import OBJECTIVES, Front
 
 DEMO_LIMIT_S = 100.0
 """Limit of each solve of the demo; the robust ones end far sooner because they start from the baseline's plan."""
@@ -138,6 +138,7 @@ def robustness_command(
         report_robustness(found, out)
     text = fixed_summary(found) if isinstance(found, FixedCurve) else comparison_summary(found)
     sys.stdout.write(to_json(found.to_dict()) if as_json else text)
+    raise typer.Exit(exit_of_given(loaded.values()))
 
 
 def drivers_command(
@@ -172,6 +173,7 @@ def tradeoff_command(
     if out is not None:
         report_table(found, out, "tradeoff")
     sys.stdout.write(to_json(found.to_dict()) if as_json else tradeoff_summary(found))
+    raise typer.Exit(exit_of_given([found.baseline]))
 
 
 def worth_command(
@@ -280,5 +282,4 @@ def show_fronts(fronts: list[Front], as_json: bool, out: Path | None) -> None:
     else:
         sys.stdout.write(fronts_summary(fronts))
     if not some:
-        none = all(text.endswith(NONE_THERE) for front in fronts for text in front.missed)
-        raise typer.Exit(NOT_AS_ASKED if none else NO_PLAN)
+        raise typer.Exit(min(NO_PLAN if front.status == "no_plan" else NOT_AS_ASKED for front in fronts))

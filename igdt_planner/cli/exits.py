@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from igdt_planner.plan import Plan
@@ -10,13 +11,18 @@ DONE, NOT_AS_ASKED, BAD_INPUT, NO_PLAN = 0, 1, 2, 3
 
 
 def exit_of_plan(plan: Plan) -> int:
-    """0 done; 1 solved but infeasible, refused by AC or broken by the adversary; 3 stopped with no plan."""
-    if plan.status in ("infeasible", "failed"):
+    """0 done; 1 solved but infeasible, refused by AC, broken or failed; 3 stopped with no plan."""
+    if plan.status in ("infeasible", "failed") or plan.refused:
         return NOT_AS_ASKED
     if plan.dispatch is None:
         return NO_PLAN
-    broken = plan.robustness.get("worst_case", {}).get("broken", False)
-    return DONE if plan.ac is not None and plan.ac.verdict == "feasible" and not broken else NOT_AS_ASKED
+    broken = (plan.robustness.get("worst_case") or {}).get("broken", False)
+    return DONE if plan.ac is not None and not broken else NOT_AS_ASKED
+
+
+def exit_of_given(plans: Iterable[Plan]) -> int:
+    """1 where AC refuses one of the plans that a result rests on, else 0."""
+    return NOT_AS_ASKED if any(plan.refused for plan in plans) else DONE
 
 
 def exit_of_response(response: dict[str, Any]) -> int:
@@ -25,7 +31,7 @@ def exit_of_response(response: dict[str, Any]) -> int:
         return BAD_INPUT if response["error"]["code"] == "bad_input" else NOT_AS_ASKED
     broken = response["result"] is not None and response["result"].get("holds") is False
     violated = any(run["ac"]["verdict"] == "violated" for run in response["runs"])
-    if response["status"] == "infeasible" or violated or broken:
+    if response["status"] in ("infeasible", "refused", "failed") or violated or broken:
         return NOT_AS_ASKED
     return (
         NO_PLAN

@@ -13,7 +13,7 @@ from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.best_point import sought
 from igdt_planner.infogap.generation import at_costliest
-from igdt_planner.infogap.question import REDISPATCH, Left, Question
+from igdt_planner.infogap.question import NO_BUDGET, REDISPATCH, Left, Question
 from igdt_planner.infogap.recourse import BREAK, Recourse
 from igdt_planner.infogap.worst_case import Sense, ambiguity, justification, matters, question_of
 from igdt_planner.model import Site
@@ -28,6 +28,8 @@ def fixed_curve(
 ) -> FixedCurve:
     """The curve of one plan; ``base_objective`` is the one of its own question, or its own cost, unless stated.
 
+    A plan that AC refuses has no cost that a budget could refer to.
+
     Raises
     ------
     InputError
@@ -35,10 +37,12 @@ def fixed_curve(
     """
     if sense not in ("robust", "opportunity"):
         raise InputError.of(f"sense {sense} is neither robust nor opportunity", path="/study/sense", got=sense)
-    if plan.dispatch is None or plan.objective is None:
+    if plan.dispatch is None or (plan.objective is None and not plan.refused):
         raise InputError.of(f"the plan has no dispatch that could be judged (status {plan.status})", path="/dispatch")
     require_whole(plan)
     base = base_of(plan) if base_objective is None else base_objective
+    if plan.refused and math.isinf(base):
+        return refused_curve(plan, betas, None, sense)
     if not 0.0 < base < math.inf:
         message = f"the base objective is {base:g}: a relative budget needs a positive one"
         raise InputError.of(message, path="/study/base_objective", got=base)
@@ -46,6 +50,8 @@ def fixed_curve(
         found = ambiguity(session.study, sense)
         decisions, held = decisions_in(session.study, plan), held_in(session.study, plan)
         recourse = Recourse(session, decisions, found, held)
+        if not recourse.runs and plan.refused:
+            return refused_curve(plan, betas, base, sense)
         if not recourse.runs:
             message = "the sites, topology and storage schedule of the plan cannot be run at the forecast"
             raise InputError.of(message, path="/dispatch")
@@ -58,6 +64,16 @@ def fixed_curve(
             points.append(point_of(asked, decisions, recourse))
             session.on_event({"kind": "finished", "alpha": points[-1]["alpha"], "bound": points[-1]["alpha_bound"]})
     return FixedCurve(plan, sense, base, justification(found, sense), table_of(rising(points, sense)))
+
+
+def refused_curve(plan: Plan, betas: Sequence[float], base: float | None, sense: Sense) -> FixedCurve:
+    """The curve of a plan that AC refuses: no alpha at any budget, and no budget without a base."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"verdict": "violated"}
+    side = 1.0 if sense == "robust" else -1.0
+    budgets = {beta: None if base is None else (1.0 + side * beta) * base for beta in sorted(betas)}
+    points = [row | {"beta": beta, "budget": budget} for beta, budget in budgets.items()]
+    why = f"{NO_BUDGET}\n{plan.explanation}" if base is None else plan.explanation
+    return FixedCurve(plan, sense, base, why, table_of(points))
 
 
 def base_of(plan: Plan) -> float:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from igdt_planner.outcome import settled
 from igdt_planner.plan import Plan, Status
 
 LEAST_ALPHA = 1e-6
@@ -45,15 +46,13 @@ def bounded(plan: Plan, bound: float, asked_gap: float) -> Plan:
     gap = max(0.0, side * (bound - reached)) / reached if reached else None
     fields = {**plan.robustness, "alpha_bound": bound}
     status = question_status(plan, fields, gap, asked_gap)
-    return dataclasses.replace(plan, robustness=fields, bound=bound, gap=gap, status=status)
+    return settled(dataclasses.replace(plan, robustness=fields, bound=bound, gap=gap, status=status))
 
 
 def question_status(plan: Plan, fields: dict[str, Any], gap: float | None, asked_gap: float) -> Status:
     """Status of an info-gap answer."""
-    if plan.status == "cancelled":
-        return "cancelled"
-    if plan.ac is None or plan.ac.verdict != "feasible":
-        return "feasible"
+    if plan.status in ("refused", "cancelled"):
+        return plan.status
     farthest = fields["alpha_bound"] if plan.kind == "robust" else fields["alpha"]
     none_there = farthest is not None and farthest <= LEAST_ALPHA
     at_end = plan.kind == "robust" and fields["alpha_limit"] == "physical"

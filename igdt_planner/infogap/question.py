@@ -20,9 +20,10 @@ from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, li
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
-from igdt_planner.outcome import blank_plan, plan_of
+from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, settled
 from igdt_planner.plan import Plan, Realisation, Step, StepTried, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
+from igdt_planner.results.document import ROBUST_FIELDS
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.starved import starved
@@ -38,7 +39,11 @@ KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
 Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
-REFUSED_BY_AC = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
+OVER_BUDGET = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
+NO_BUDGET = (
+    "the baseline is refused by AC power flow, so no budget can be derived from it; "
+    "give robust or opportunity a budget in units (--budget)"
+)
 
 
 def answer(
@@ -55,7 +60,8 @@ def answer(
     """Answer a question in a share of the time limit, from the baseline and plans of other betas.
 
     Quantities that are ``held`` deviate within that radius, whatever alpha is. Where no alpha above 0 survives,
-    ``fallback`` is what does at 0, judged there already: the baseline unless given.
+    ``fallback`` is what does at 0, judged there already: the baseline unless given. Where AC refuses the baseline,
+    there is no budget relative to it, and the answer is refused too.
 
     Raises
     ------
@@ -63,21 +69,41 @@ def answer(
         A budget relative to a baseline that costs nothing, or what :func:`~igdt_planner.infogap.worst_case.ambiguity`
         refuses.
     """
-    objective = base.plan.objective
-    if objective is None or (beta is not None and objective <= 0.0):
-        raise InputError.of(
-            f"the baseline objective is {objective}: a relative budget needs a positive one",
-            path="/study/beta",
-            got=objective,
-        )
-    if beta is not None:
-        budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * objective
-    assert budget is not None
     session.beta = beta
+    if beta is not None:
+        if base.plan.status == "refused":
+            return Candidate(unasked(base.plan, sense, beta), None)
+        budget = (1.0 + beta if sense == "robust" else 1.0 - beta) * positive(base.plan)
+    assert budget is not None
     found = ambiguity(session.study, sense, held)
     question = Question(session, question_of(session.study, found, sense, budget), found, beta, base)
     question.fallback = fallback or base
     return question.answer(pool, share)
+
+
+def positive(base: Plan) -> float:
+    """The objective of a baseline that budgets refer to.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is not positive.
+    """
+    if base.objective is None or base.objective <= 0.0:
+        message = f"the baseline objective is {base.objective}: a relative budget needs a positive one"
+        raise InputError.of(message, path="/study/beta", got=base.objective)
+    return base.objective
+
+
+def without_budget(base: Plan) -> Plan:
+    """A baseline that AC refuses, with the words that no budget can be derived from it."""
+    return dataclasses.replace(base, explanation=f"{NO_BUDGET}\n{base.explanation}")
+
+
+def unasked(base: Plan, sense: Sense, beta: float) -> Plan:
+    """The answer to a question whose budget would refer to a baseline that AC refuses: that baseline, and why."""
+    facts = dict.fromkeys(ROBUST_FIELDS) | {"beta": beta, "base_bound": base.bound, "worst_case": {}}
+    return dataclasses.replace(without_budget(base), kind=sense, model_objective=None, bound=None, robustness=facts)
 
 
 class Question:
@@ -93,6 +119,7 @@ class Question:
         self.scenarios, self.bound = 1, math.inf
         self.reached = 0.0
         self.tried: list[StepTried] = []
+        self.closest: tuple[Decisions, Run] | None = None
 
     def point(self, alpha: float) -> Realisation:
         """The worst point known at a radius (for an opportunity the best)."""
@@ -117,18 +144,49 @@ class Question:
         else:
             solved, left = generated(self, starts, deadline)
         if left is None:
-            blank, fields = blank_plan(self.study, asked.sense, solved), self.fields(None)
-            plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
-            if solved.answer.x is not None and not solved.cancelled:
-                plan = dataclasses.replace(plan, status="no_plan", explanation=REFUSED_BY_AC)
-            elif plan.status == "infeasible":
-                plan = dataclasses.replace(plan, explanation=out_of_reach(asked))
-            return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), None)
+            plan = dataclasses.replace(self.unanswered(solved, deadline), seconds=time.monotonic() - begun)
+            return Candidate(plan, None)
         decisions, alpha, run, step = left
-        plan = decided(self.answered(decisions, alpha, run, solved), step, tuple(self.tried))
+        plan = settled(decided(self.answered(decisions, alpha, run, solved), step, tuple(self.tried)))
         plan = dataclasses.replace(plan, seconds=time.monotonic() - begun)
         session.finished(plan)
         return Candidate(plan, decisions)
+
+    def unanswered(self, solved: Solved, deadline: float) -> Plan:
+        """Why there is no alpha: proven, out of time, over the budget by AC, or refused by AC whatever was tried."""
+        if solved.answer.x is None and solved.values:
+            decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
+            self.tried.append(self.as_promised(decisions, solved.values["alpha"], solved))
+        blank, fields = blank_plan(self.study, self.asked.sense, solved), self.fields(None)
+        plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
+        if plan.status == "infeasible":
+            return dataclasses.replace(plan, explanation=out_of_reach(self.asked))
+        if solved.cancelled:
+            return plan
+        if self.closest is not None and self.closest[1].verdict.excess > 0.0:
+            return self.refused(plan, *self.closest)
+        if solved.values:
+            return dataclasses.replace(plan, status="no_plan", explanation=OVER_BUDGET)
+        in_time = time.monotonic() < deadline
+        return dataclasses.replace(plan, status="refused", explanation=CANNOT_BE_RUN) if in_time else plan
+
+    def refused(self, blank: Plan, decisions: Decisions, run: Run) -> Plan:
+        """What AC refuses least of all that was tried, as the answer."""
+        plan = dataclasses.replace(
+            blank,
+            open_lines=decisions.open_lines,
+            dg=dg_table(self.study, decisions),
+            ess=ess_table(self.study, decisions),
+            dispatch=run.dispatch,
+            ac=run.verdict,
+            redispatched=True,
+        )
+        return settled(plan)
+
+    def note(self, decisions: Decisions, run: Run | None) -> None:
+        """Keep the dispatch that breaks its limits least."""
+        if run is not None and (self.closest is None or run.verdict.excess < self.closest[1].verdict.excess):
+            self.closest = decisions, run
 
     def solve(
         self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float, study: Study | None = None
@@ -231,6 +289,7 @@ class Question:
     def as_promised(self, decisions: Decisions, alpha: float, solved: Solved) -> StepTried:
         """What AC says of the MILP's own dispatch at the alpha that it promises."""
         run = self.session.judged(solved, decisions, self.study.realise(self.point(alpha)))
+        self.note(decisions, run)
         survived = alpha if excess_of(run, self.asked) <= 0.0 else None
         own = tried_at("milp", run, solved.answer.seconds, survived, alpha)
         return dataclasses.replace(own, model_objective=None)
@@ -252,7 +311,9 @@ class Question:
 
     def run_at(self, decisions: Decisions, alpha: float, study: Study | None = None) -> Run | None:
         """The dispatch of decisions at the worst point known at a radius."""
-        return self.session.dispatch(decisions, (study or self.study).realise(self.point(alpha)), self.schedule)
+        run = self.session.dispatch(decisions, (study or self.study).realise(self.point(alpha)), self.schedule)
+        self.note(decisions, run)
+        return run
 
     def limit(self, decisions: Decisions, alpha: float, run: Run) -> Limit:
         """What ends the alpha of decisions, which run like this there; asked where the network ends it, if it may."""
@@ -277,11 +338,7 @@ class Question:
             fields["alpha_limit"] = self.limit(decisions, alpha, run)
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
-        warnings = (
-            []
-            if run.verdict.verdict == "feasible"
-            else ["AC power flow does not accept the dispatch at the worst case"]
-        )
+        warnings = []
         base_gap = self.base.plan.gap
         if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
             warnings.append(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from igdt_planner.errors import InputError, is_whole
-from igdt_planner.infogap.question import answer
+from igdt_planner.infogap.question import answer, positive
 from igdt_planner.infogap.survival import ALPHA_TOLERANCE
 from igdt_planner.infogap.worst_case import ambiguity, at_rest, corner
 from igdt_planner.model import Quantity, Uncertain
+from igdt_planner.results.result_document import rows_as_table
+from igdt_planner.results.tradeoff import point_of
 from igdt_planner.session import Candidate, Session
 from igdt_planner.study import Study
 
@@ -52,13 +55,10 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
     InputError
         The baseline costs nothing, or the second quantity alone has no largest alpha.
     """
-    study, objective = session.study, base.plan.objective
-    if objective is None or objective <= 0.0:
-        message = f"the baseline objective is {objective}: a relative budget needs a positive one"
-        raise InputError.of(message, path="/study/beta", got=objective)
+    study = session.study
     first, second = study.model.uncertain
     share = 1.0 / (points + 1)
-    budget = (1.0 + beta) * objective
+    budget = (1.0 + beta) * positive(base.plan)
     alone = reached(session, second, {}, budget, base, share)
     if alone.plan.robustness["alpha"] is None:
         why = "never reaches the budget" if alone.plan.objective is not None else "has no plan that was found"
@@ -77,7 +77,13 @@ def tradeoff_of(session: Session, base: Candidate, beta: float, points: int) -> 
             "verdict": plan.ac.verdict if plan.ac is not None else "not_checked",
         }
         rows.append(row | {f"alpha_{second.quantity}": epsilon})
-    return pd.DataFrame(rows).astype(dict.fromkeys(rows[0].keys() - {"verdict"}, "float64"))
+    return table_of(study, rows)
+
+
+def table_of(study: Study, points: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Points of a study's trade-off as a table; there may be none."""
+    first, second = study.model.uncertain
+    return rows_as_table(points, point_of(first.quantity, second.quantity))
 
 
 def reached(

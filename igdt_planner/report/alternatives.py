@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from igdt_planner.report.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, entitled, headline, new_figure, styled
 from igdt_planner.results.alternatives import Alternatives
 
 ROW = 0.5
@@ -43,14 +43,18 @@ def alternatives_figure(found: Alternatives, title: str = "A robust plan beside 
         if len(known):
             axes.hlines(row, known.min(), known.max(), color=MUTED, lw=1.0, alpha=0.5, zorder=1)
         else:
-            axes.text(0.5, row, "no plan", transform=axes.get_yaxis_transform(), ha="center", va="center", color=MUTED)
+            words = "refused by AC" if found.plans[names[row]].refused else "no plan"
+            axes.text(0.5, row, words, transform=axes.get_yaxis_transform(), ha="center", va="center", color=MUTED)
     for (marker, colour, label), own in zip(MARKS.values(), costs.T, strict=True):
         axes.scatter(own, rows, s=48, marker=marker, color=colour, label=label, zorder=3)
-    axes.axvline(found.budget, color=INK, lw=1.2, label="budget")
+    if found.budget is not None:
+        axes.axvline(found.budget, color=INK, lw=1.2, label="budget")
     axes.set_yticks(rows, names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"cost, {found.unit}")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.21, -0.48 / (ROW * len(names))), ncols=3, fontsize=8)
-    headline(figure, title, f"{found.samples:,} samples inside radius {found.radius:.4g}, seed {found.seed}")
+    radius = "no radius" if found.radius is None else f"radius {found.radius:.4g}"
+    words = f"{found.samples:,} samples inside {radius}, seed {found.seed}"
+    headline(figure, entitled(title, found.plans["deterministic"]), words)
     return figure

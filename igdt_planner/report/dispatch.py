@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igdt_planner.plan import Factors, Plan
-from igdt_planner.report.style import BLUE, GREEN, INK, MUTED, PURPLE, headline, legend_columns, new_figure, styled
+from igdt_planner.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    PURPLE,
+    entitled,
+    headline,
+    legend_columns,
+    new_figure,
+    styled,
+)
 from igdt_planner.report.text import LEAST, share_of
 from igdt_planner.report.views import DispatchView, dispatch_view
 
@@ -72,7 +83,7 @@ def _place(figure: Figure, panels: Sequence[Axes], plan: Plan) -> None:
         list(entries.values()), list(entries), loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.55 / height),
         ncols=columns, **LEGEND,
     )  # fmt: skip
-    headline(figure, "Dispatch", f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
+    headline(figure, entitled("Dispatch", plan), f"{plan.case.title or plan.case.name}, {_realisation(plan)}")
     top = 1.14 + 0.18 * -(-len(entries) // columns)
     figure.subplots_adjust(
         left=0.72 / width, right=0.985, top=1 - top / height, bottom=0.55 / height, wspace=0.06, hspace=0.12

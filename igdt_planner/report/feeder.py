@@ -32,6 +32,7 @@ from igdt_planner.report.style import (
     VOLTAGE_MAP,
     Entry,
     bare,
+    entitled,
     headline,
     legend_columns,
     new_figure,
@@ -116,7 +117,7 @@ def feeder_figure(
     scale = _scale(views, limits)
     entries = _entries(views, scale)
     figure, panels, columns = _panels(len(views), scale, entries)
-    headline(figure, plan.case.title or plan.case.name, _subtitle(plan))
+    headline(figure, entitled(plan.case.title or plan.case.name, plan), _subtitle(plan))
     for axes, view in zip(panels, views, strict=True):
         draw_feeder(axes, view, scale)
     _colour_bar(figure, scale, _foot_in(entries, columns))

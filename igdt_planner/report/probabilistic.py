@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igdt_planner.report.style import BLUE, CYCLE, FAINT, INK, MUTED, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, CYCLE, FAINT, INK, MUTED, entitled, headline, new_figure, styled
 from igdt_planner.results.probabilistic import Probabilistic
 
 BANDS = ((0.01, 0.99, 0.18), (0.05, 0.95, 0.3))
@@ -33,7 +33,7 @@ def probabilistic_figure(found: Probabilistic, title: str = "Probabilistic power
     figure.subplots_adjust(left=0.08, right=0.985, bottom=0.24, top=0.8, wspace=0.24)
     outside = f"outside voltage limits with a chance of {100 * found.share_outside_voltage_limits:.3g} %"
     over = "" if found.share_over_budget is None else f", over budget {100 * found.share_over_budget:.3g} %"
-    headline(figure, title, f"{found.samples:,} samples: {outside}{over}")
+    headline(figure, entitled(title, found.plan), f"{found.samples:,} samples: {outside}{over}")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from igdt_planner.report.text import decimals, grid, number, percent, plain, table_text, warnings_of
+from igdt_planner.report.text import decimals, grid, number, percent, plain, plain_lines, table_text, warnings_of
 from igdt_planner.results.alternatives import Alternatives
 from igdt_planner.results.comparison import Comparison
 from igdt_planner.results.drivers import Drivers
@@ -32,9 +32,10 @@ def fixed_summary(curve: FixedCurve) -> str:
     """The curve of one plan as it stands."""
     unit = curve.plan.model.unit
     title = f"{curve.sense} curve of one plan of {plain(curve.plan.case.name)}, model {plain(curve.plan.model.name)}"
-    case = "worst case" if curve.sense == "robust" else "best case"
-    head = [title, "-" * len(title), f"{case}: {plain(curve.worst_case)}"]
-    head.append(f"base objective {number(curve.base_objective)} {unit}")
+    case = "refused" if curve.plan.refused else "worst case" if curve.sense == "robust" else "best case"
+    head = [title, "-" * len(title), *(f"{case}: {line}" for line in plain_lines(curve.worst_case))]
+    if curve.base_objective is not None:
+        head.append(f"base objective {number(curve.base_objective)} {unit}")
     titles = ("beta", f"budget, {unit}", "alpha", "limited by", f"cost there, {unit}", "AC")
     rows = [
         (
@@ -89,10 +90,10 @@ def alternatives_summary(found: Alternatives) -> str:
         )
         for _, row in found.table.iterrows()
     ]
+    refused = {name: plan.explanation for name, plan in found.plans.items() if plan.refused}
+    head = [title, "-" * len(title), *(f"{name}: {line}" for name in refused for line in plain_lines(refused[name]))]
     table = grid([titles, *rows], left=(0, 9))
-    return (
-        "\n".join([title, "-" * len(title)]) + f"\n\n{table}{ALTERNATIVES_WORDS}" + warnings_of(*found.plans.values())
-    )
+    return "\n".join(head) + f"\n\n{table}{ALTERNATIVES_WORDS}" + warnings_of(*found.plans.values())
 
 
 def drivers_summary(found: Drivers) -> str:
@@ -116,15 +117,20 @@ def tradeoff_summary(found: Tradeoff) -> str:
     """How much of one uncertainty is survived beside how much of another."""
     plan = found.baseline
     title = f"Trade-off between two uncertainties of {plain(plan.case.name)}, model {plain(plan.model.name)}"
-    budget = f"budget {number(found.budget)} {plan.model.unit}, {percent(found.beta)} above the baseline"
-    table = table_text(found.table, left=(3,))
-    return "\n".join([title, "-" * len(title), budget]) + f"\n\n{table}" + warnings_of(plan)
+    head = [title, "-" * len(title)]
+    if found.budget is None:
+        return "\n".join([*head, *plain_lines(plan.explanation)]) + "\n"
+    head.append(f"budget {number(found.budget)} {plan.model.unit}, {percent(found.beta)} above the baseline")
+    return "\n".join(head) + "\n\n" + table_text(found.table, left=(3,)) + warnings_of(plan)
 
 
 def worth_summary(found: Worth) -> str:
     """What one more unit or switch buys in alpha."""
     plan = found.as_it_is
     title = f"What one more buys in alpha, {plain(plan.case.name)}, model {plain(plan.model.name)}"
-    budget = f"budget {number(plan.robustness.get('budget'))} {plan.model.unit}"
-    table = table_text(found.table, left=(0, 4))
-    return "\n".join([title, "-" * len(title), budget]) + f"\n\n{table}" + warnings_of(*found.plans.values())
+    head = [title, "-" * len(title)]
+    if plan.refused:
+        head += plain_lines(plan.explanation)
+    else:
+        head.append(f"budget {number(plan.robustness.get('budget'))} {plan.model.unit}")
+    return "\n".join(head) + "\n\n" + table_text(found.table, left=(0, 4)) + warnings_of(*found.plans.values())

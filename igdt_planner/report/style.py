@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from igdt_planner.plan import Plan
 from igdt_planner.report.files import write_whole
 
 P = ParamSpec("P")
@@ -126,6 +127,11 @@ def legend_columns(entries: Sequence[Entry], width: float, **style: Any) -> int:
         if box.width <= figure.bbox.width:
             return columns
     return 1
+
+
+def entitled(title: str, plan: Plan) -> str:
+    """A title that says where AC power flow refuses the plan that is drawn."""
+    return f"{title}: REFUSED BY AC" if plan.refused else title
 
 
 def bare(axes: Axes) -> None:

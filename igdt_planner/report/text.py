@@ -28,10 +28,11 @@ KIND_WORDS = {
 STATUS_WORDS = {
     "optimal": "proven within the gap asked for",
     "feasible": "a plan, not proven within the gap asked for",
+    "refused": "a plan was found, but AC power flow refuses it",
     "infeasible": "no plan can meet what was asked",
     "no_plan": "stopped by its limit before a plan was found",
     "cancelled": "stopped by the user",
-    "failed": "the solver failed",
+    "failed": "the solver failed, or a bound contradicts its plan",
 }
 LIMIT_WORDS = {
     "limits": "limits: cost is left, but a little further on the model's limits on terms are left",
@@ -44,6 +45,7 @@ STEP_WORDS = {
     "topology": "refused by AC at its topology: switched anew",
     "sites": "refused by AC at its sites: sited and switched anew",
     "search": "refused by AC: the search by AC power flow took over",
+    "untouched": "refused by AC: nothing is built or switched instead",
     "none": "refused by AC, and no plan decided anew was confirmed; its violations stand below",
 }
 """What became of the MILP's plan, by the step that decided."""
@@ -178,7 +180,7 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
     proof += " in the model without AC losses" if plan.bound_of == "linear" else ""
     untouched = facts.get("alpha_limit") == "unbounded"
     alpha = "unlimited: nothing uncertain touches this plan" if untouched else decimals(facts.get("alpha"))
-    yield _line("alpha", f"{alpha}   {_verdict(plan.ac)}")
+    yield _line("alpha", _refusal(plan) if plan.refused else f"{alpha}   {_verdict(plan.ac)}")
     yield from _labelled("that is", _meaning(plan))
     yield _line("alpha bound", f"{decimals(facts.get('alpha_bound'))}   {proof}; gap {percent(plan.gap)}")
     if facts.get("alpha_floor") is not None:
@@ -186,13 +188,13 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
         yield _line("alpha floor", f"{decimals(facts['alpha_floor'])}   {words}")
     if facts.get("alpha_limit") not in (None, "budget"):
         yield _line("alpha limit", LIMIT_WORDS.get(facts["alpha_limit"], plain(facts["alpha_limit"])))
-    budget = f"{number(facts.get('budget'))} {unit}"
+    budget = f"{number(facts['budget'])} {unit}" if facts.get("budget") is not None else "none"
     if facts.get("beta") is not None and facts.get("base_objective") is not None:
         sign = "+" if plan.kind == "robust" else "-"
         budget += f" = {number(facts['base_objective'])} {unit} {sign} {percent(facts['beta'])}"
     yield _line("budget", budget)
-    if words := facts.get("worst_case", {}).get("corner"):
-        yield from _labelled("worst case" if plan.kind == "robust" else "best case", plain_lines(words))
+    if corner := (facts.get("worst_case") or {}).get("corner"):
+        yield from _labelled("worst case" if plan.kind == "robust" else "best case", plain_lines(corner))
 
 
 def _meaning(plan: Plan) -> list[str]:
@@ -213,7 +215,8 @@ def _cost(plan: Plan) -> Iterable[str]:
     """Objectives, each beside its verdict, the bound and what it belongs to, and the terms."""
     unit = plan.model.unit
     where = {"robust": " at the worst case", "opportunity": " at the best case"}.get(plan.kind, "")
-    yield _line("objective", f"{number(plan.objective)} {unit}{where}   {_verdict(plan.ac)}")
+    objective = f"{number(plan.objective)} {unit}{where}   {_verdict(plan.ac)}"
+    yield _line("objective", _refusal(plan) if plan.refused else objective)
     forecast = plan.robustness.get("objective_forecast")
     if forecast is not None:
         yield _line("", f"{number(forecast)} {unit} at the forecast   {_verdict(plan.ac_forecast)}")
@@ -244,6 +247,7 @@ def _step(step: StepTried, unit: str) -> str:
         ours, model = (step.alpha, step.model_alpha) if asked else (step.objective, step.model_objective)
         what = f"alpha {decimals(ours)}" if asked else f"{number(ours)} {unit}"
         found = f"{what}, by the model {decimals(model) if asked else number(model)}   {VERDICT_WORDS[step.verdict]}"
+        found += f" by {100.0 * step.violation:.2g} %" if step.violation else ""
     return f"{step.step}, {step.seconds:.1f} s: {found}"
 
 
@@ -313,7 +317,10 @@ def _state(plan: Plan) -> Iterable[str]:
     if ac.vm_min_pu is not None:
         place = f"bus {ac.vm_min_bus}, period {ac.vm_min_period}, {ac.vm_min_mode}"
         yield _line("worst voltage", f"{ac.vm_min_pu:.4f} pu at {place}")
-    found = [plain(violation.message) for violation in ac.violations]
+    found = [
+        ("" if violation in ac.violations else "at the forecast: ") + plain(violation.message)
+        for violation in plan.violations
+    ]
     more = [f"and {len(found) - SHOWN_VIOLATIONS} more"] * (len(found) > SHOWN_VIOLATIONS)
     yield from _labelled("AC violations", found[:SHOWN_VIOLATIONS] + more)
 
@@ -340,6 +347,13 @@ def _open_lines(periods: dict[int, tuple[int, ...]]) -> list[str]:
     if len(set(words.values())) <= 1:
         return list(words.values())[:1]
     return [f"period {period}: {lines}" for period, lines in words.items()]
+
+
+def _refusal(plan: Plan) -> str:
+    """What stands in place of a number that a plan would have if AC power flow did not refuse it."""
+    words = VERDICT_WORDS["violated" if plan.least_violation is not None else "not_checked"]
+    at_forecast = plan.ac is not None and plan.ac.verdict == "feasible"
+    return f"none   {words}{' at the forecast' if at_forecast else ''}"
 
 
 def _verdict(verdict: AcVerdict | None) -> str:

@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 from igdt_planner.errors import InputError
 from igdt_planner.report.style import BLUE, MUTED, RED, headline, new_figure, styled
 
+TITLE = "Trade-off between two uncertainties"
+
 
 @styled
 def tradeoff_figure(
     table: pd.DataFrame,
     together: float | None = None,
-    title: str = "Trade-off between two uncertainties",
+    title: str = TITLE,
     subtitle: str = "",
 ) -> Figure:
     """Draw the front between two alphas, the proven bound above it, and the alpha that both share.
@@ -58,7 +60,10 @@ def tradeoff_figure(
     axes.set_ylabel(f"alpha of {first}")
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.08, -0.13), ncols=2, fontsize=8)
+    if table.empty:
+        axes.text(0.5, 0.5, "no point: there is no budget", transform=axes.transAxes, ha="center", color=MUTED)
+    else:
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.08, -0.13), ncols=2, fontsize=8)
     headline(figure, title, subtitle)
     return figure
 

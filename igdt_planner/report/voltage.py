@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from igdt_planner.plan import AcVerdict, Plan
-from igdt_planner.report.style import BLUE, INK, MUTED, ORANGE, RED, headline, new_figure, styled
+from igdt_planner.report.style import BLUE, INK, MUTED, ORANGE, RED, entitled, headline, new_figure, styled
 from igdt_planner.report.views import FeederView, before_view, plan_view
 
 BEFORE = "#9aa5b1"
@@ -53,7 +53,8 @@ def voltage_figure(plan: Plan, before: AcVerdict | None = None, *, period: int |
     for axes, view in zip(panels, views, strict=True):
         _name_lowest(axes, [view] if base is None else [base, view])
     panels[0].set_ylabel("voltage, pu")
-    headline(figure, "Voltage along the feeder", f"{plan.case.title or plan.case.name}, period {views[0].period}")
+    subtitle = f"{plan.case.title or plan.case.name}, period {views[0].period}"
+    headline(figure, entitled("Voltage along the feeder", plan), subtitle)
     figure.subplots_adjust(left=0.72 / figure.get_figwidth(), right=0.985, top=0.8, bottom=0.115, wspace=0.1)
     return figure
 

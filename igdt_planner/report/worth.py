@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 
 from igdt_planner.report.style import BLUE, INK, MUTED, RED, headline, new_figure, styled
 
+TITLE = "What one more buys"
 BAR = 0.4
 """Inches that one bar takes."""
 
 
 @styled
-def worth_figure(table: pd.DataFrame, title: str = "What one more buys", subtitle: str = "") -> Figure:
+def worth_figure(table: pd.DataFrame, title: str = TITLE, subtitle: str = "") -> Figure:
     """Draw alpha of every change as a bar, the interval up to its bound, and alpha as it is as a line.
 
     Parameters

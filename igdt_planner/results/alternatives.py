@@ -53,15 +53,15 @@ class Alternatives(Saved):
         the points of the stochastic program, each dispatched at least cost; mean, quantile and share over budget of
         samples inside the radius, run by the policy of :mod:`igdt_planner.sampled.policy`; share of them that leave a
         limit.
-    radius, budget : float
-        Budget in the model's unit.
+    radius, budget : float or None
+        Budget in the model's unit. None where AC power flow refuses the deterministic plan, which stands alone then.
     samples, seed : int
     """
 
     plans: Mapping[str, Plan]
     table: pd.DataFrame
-    radius: float
-    budget: float
+    radius: float | None
+    budget: float | None
     samples: int
     seed: int
 
@@ -86,8 +86,8 @@ class Alternatives(Saved):
 class AlternativesDocument(Part):
     """What their document holds."""
 
-    radius: float
-    budget: float
+    radius: Number
+    budget: Number
     samples: int
     seed: int
     rows: list[Approach]  # type: ignore[valid-type]

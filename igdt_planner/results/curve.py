@@ -80,6 +80,7 @@ class Curve(Saved):
         Figure
         """
         from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
+        from igdt_planner.report.style import entitled
 
         model = self.baseline.model
         averse = self.sense == "robust"
@@ -87,7 +88,7 @@ class Curve(Saved):
         tables = (self.table, windfall) if averse else (None, self.table)
         title = "Robustness curve" if averse else "Opportuneness curve"
         words = f"{self.baseline.case.name}, {model.name}"
-        return curve_figure(*tables, unit=model.unit, title=title, subtitle=words)
+        return curve_figure(*tables, unit=model.unit, title=entitled(title, self.baseline), subtitle=words)
 
 
 def curve_from_dict(document: Mapping[str, Any]) -> Curve:

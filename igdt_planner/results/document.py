@@ -68,6 +68,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "redispatched": plan.redispatched,
         "decided_by": plan.decided_by,
         "steps": [dataclasses.asdict(step) for step in plan.steps],
+        "least_violation": violation_to_dict(plan.least_violation),
         "seconds": plan.seconds,
         "dispatch": dispatch_to_dict(plan.dispatch),
         "dispatch_forecast": dispatch_to_dict(plan.dispatch_forecast),
@@ -168,6 +169,11 @@ def verdict_to_dict(verdict: AcVerdict | None) -> dict[str, Any]:
     }
 
 
+def violation_to_dict(violation: Violation | None) -> dict[str, Any] | None:
+    """A violation and its excess as a share of the limit; null where AC power flow refuses nothing."""
+    return None if violation is None else {"excess": violation.excess, **dataclasses.asdict(violation)}
+
+
 AC_TABLES = {
     "buses": ["mode", "period", "bus", "vm_pu", "energised", "demand_mw", "served_mw", "idle"],
     "lines": ["mode", "period", "line", "p_mw", "q_mvar", "i_ka", "loading", "loss_mw"],
@@ -246,8 +252,8 @@ def _plan(document: Mapping[str, Any]) -> Plan:
 
 
 def step_of(row: Mapping[str, Any]) -> StepTried:
-    """A step from its row; keys of later versions are left out."""
-    return StepTried(**{f.name: row[f.name] for f in dataclasses.fields(StepTried)})
+    """A step from its row; keys of later versions are left out, those that earlier ones do not have are not known."""
+    return StepTried(**{f.name: row[f.name] for f in dataclasses.fields(StepTried) if f.name in row})
 
 
 def supply_of(row: Mapping[str, Any]) -> Supply:

@@ -213,6 +213,8 @@ class StepTried(Part):
     alpha: Number
     model_alpha: Number
     seconds: float
+    violation: Number = None
+    message: str = ""
 
 
 class PlanDocument(Part):

@@ -40,8 +40,9 @@ class FixedCurve(Saved):
     plan : Plan
         As it was given.
     sense : "robust" or "opportunity"
-    base_objective : float
-        Cost that beta refers to, in the model's unit.
+    base_objective : float or None
+        Cost that beta refers to, in the model's unit; None where that would be the one of a plan that AC power flow
+        refuses, and then there are no budgets.
     worst_case : str
         How the worst case is known.
     table : DataFrame
@@ -52,20 +53,21 @@ class FixedCurve(Saved):
 
     plan: Plan
     sense: Sense
-    base_objective: float
+    base_objective: float | None
     worst_case: str
     table: pd.DataFrame
 
     def plot(self) -> Figure:
         """Alpha over the acceptable cost, with the interval up to what the relaxation of this plan's dispatch gives."""
         from igdt_planner.report.curve import curve_figure  # matplotlib is slow to load
+        from igdt_planner.report.style import entitled
 
         robust = self.sense == "robust"
         title = "Robustness of one plan as it stands" if robust else "Opportuneness of one plan as it stands"
         tables = (self.table, None) if robust else (None, self.table)
         case = self.worst_case.split(", justified")[0].split(":")[0]
         words = f"{self.plan.case.name}, {self.plan.model.name}; {'worst' if robust else 'best'} case: {case}"
-        return curve_figure(*tables, unit=self.plan.model.unit, title=title, subtitle=words)
+        return curve_figure(*tables, unit=self.plan.model.unit, title=entitled(title, self.plan), subtitle=words)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document."""
@@ -90,22 +92,25 @@ def fixed_from_dict(document: Mapping[str, Any]) -> FixedCurve:
     InputError
         When the document is not one of this schema.
     """
-    points, plan, base = (document.get(name) for name in ("points", "plan", "base_objective"))
+    points, given, base = (document.get(name) for name in ("points", "plan", "base_objective"))
     right = document.get("schema") == SCHEMA and document.get("kind") == "robustness"
-    if not right or not isinstance(points, list) or not isinstance(plan, Mapping):
+    if not right or not isinstance(points, list) or not isinstance(given, Mapping):
         raise InputError.of(f"not a robustness document of schema {SCHEMA}", path="/kind", got=document.get("kind"))
+    plan = plan_from_dict(given)
+    needed = ("beta",) if base is None else ("beta", "budget")
     for number, point in enumerate(points):
         if not isinstance(point, Mapping) or set(point) != set(COLUMNS):
             raise InputError.of(f"robustness document: a point has {', '.join(COLUMNS)}", path=f"/points/{number}")
         for name in NUMBERS:
-            if not (is_number(point[name]) or (point[name] is None and name not in ("beta", "budget"))):
+            if not (is_number(point[name]) or (point[name] is None and name not in needed)):
                 raise InputError.of(f"robustness document: {name} must be a number", path=f"/points/{number}/{name}")
     sense: Any = document.get("sense")
-    if sense not in ("robust", "opportunity") or not is_number(base):
+    if sense not in ("robust", "opportunity") or not (is_number(base) or (base is None and plan.refused)):
         raise InputError.of(
             "robustness document: sense is robust or opportunity, base_objective a number", path="/sense"
         )
-    return FixedCurve(plan_from_dict(plan), sense, float(base), str(document.get("worst_case", "")), table_of(points))
+    base = None if base is None else float(base)
+    return FixedCurve(plan, sense, base, str(document.get("worst_case", "")), table_of(points))
 
 
 def table_of(points: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -12,15 +12,15 @@ import pandas as pd
 from igdt_planner.dominance import Floats, dominated, hypervolume
 from igdt_planner.errors import InputError
 from igdt_planner.model import TERM_UNITS
-from igdt_planner.plan import Plan
+from igdt_planner.plan import Plan, Status
 from igdt_planner.results.document import SCHEMA, clean, plan_from_dict, plan_to_dict
 from igdt_planner.unserved import not_served_mwh
 
 OBJECTIVES = (*TERM_UNITS, "cost")
 """What may be an objective of a front: every term, and ``cost``, the sum of the money terms."""
 COLUMNS = ["bound", "gap", "verdict", "dg", "ess", "open_lines"]
-NONE_THERE = "there is none"
-"""How a text ends that says of plans that none exists."""
+NONE_THERE, REFUSED = "there is none", "AC power flow refused"
+"""How a text ends that says of plans that none exists; what stands in one that says of plans that AC refused them."""
 SAME = 1e-6
 """Share of a value that AC power flow and solvers leave open: no reason to keep a plan."""
 MARGIN = 0.1
@@ -47,6 +47,15 @@ class Front:
     method: str
     plans: tuple[Plan, ...]
     missed: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """``feasible`` where there are plans, else why there are none."""
+        if self.plans:
+            return "feasible"
+        if any(REFUSED in text for text in self.missed):
+            return "refused"
+        return "infeasible" if all(text.endswith(NONE_THERE) for text in self.missed) else "no_plan"
 
     @property
     def points(self) -> Floats:
@@ -93,7 +102,7 @@ def front_of(objectives: tuple[str, ...], method: str, plans: Sequence[Plan], mi
         if not out:
             chosen.setdefault(tuple(float(f"{value:.8g}") for value in point), plan)
     if refused:
-        missed = [*missed, f"AC power flow refused {len(refused)} of {len(plans)} plans"]
+        missed = [*missed, f"{REFUSED} {len(refused)} of {len(plans)} plans"]
     return Front(objectives, method, tuple(chosen[key] for key in sorted(chosen)), tuple(missed))
 
 

@@ -33,7 +33,7 @@ class Tradeoff(Saved):
         ``alpha_<first>, bound_<first>, objective, verdict, alpha_<second>``, one row a point: the alpha of the first
         quantity with the second one at its worst within an alpha of its own, its bound, and the cost there in the
         model's unit; where no alpha of the first was found, that of the plan that takes the second one farthest. NaN
-        where nothing limits the first quantity.
+        where nothing limits the first quantity. No row where AC power flow refuses the baseline.
     """
 
     baseline: Plan
@@ -41,9 +41,10 @@ class Tradeoff(Saved):
     table: pd.DataFrame
 
     @property
-    def budget(self) -> float:
-        """What the worst case may cost, in the model's unit."""
-        return (1.0 + self.beta) * float(self.baseline.objective or 0.0)
+    def budget(self) -> float | None:
+        """What the worst case may cost, in the model's unit; None where AC power flow refuses the baseline."""
+        objective = self.baseline.objective
+        return None if objective is None else (1.0 + self.beta) * objective
 
     def plot(self, together: float | None = None) -> Figure:
         """The front of the two alphas with the intervals up to its bound.
@@ -53,11 +54,12 @@ class Tradeoff(Saved):
         together : float, optional
             The alpha of both under equal weights, marked on the diagonal.
         """
-        from igdt_planner.report.tradeoff import tradeoff_figure  # matplotlib is slow to load
+        from igdt_planner.report.style import entitled  # matplotlib is slow to load
+        from igdt_planner.report.tradeoff import TITLE, tradeoff_figure
 
         plan = self.baseline
         words = f"{plan.case.name}, {plan.model.name}: {100.0 * self.beta:.3g} % of extra cost"
-        return tradeoff_figure(self.table, together, subtitle=words)
+        return tradeoff_figure(self.table, together, entitled(TITLE, plan), words)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document, the baseline included."""
@@ -78,7 +80,7 @@ class TradeoffDocument(Part):
 
     beta: Annotated[float, Field(ge=0.0)]
     baseline: dict[str, Any]
-    points: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    points: list[dict[str, Any]]
 
 
 def point_of(first: str, second: str) -> type[Part]:
@@ -98,11 +100,15 @@ def tradeoff_from_dict(document: Mapping[str, Any]) -> Tradeoff:
     require_result(document, "tradeoff", TradeoffDocument)
     baseline = plan_at(document, "baseline")
     quantities = [entry.quantity for entry in baseline.model.uncertain]
-    if len(quantities) != 2 or baseline.objective is None:
-        message = "tradeoff document: the baseline has an objective and two uncertain quantities"
+    told = baseline.objective is not None or baseline.status == "refused"
+    if len(quantities) != 2 or not told:
+        message = "tradeoff document: the baseline has an objective, or is refused, and two uncertain quantities"
         raise InputError.of(message, path="/baseline", got=len(quantities))
     point = point_of(*quantities)
     points = document["points"]
+    if bool(points) != (baseline.objective is not None):
+        message = "tradeoff document: it has points where the baseline has an objective, and none elsewhere"
+        raise InputError.of(message, path="/points", got=len(points))
     if findings := [found for n, own in enumerate(points) for found in faults(point, own, "tradeoff", f"/points/{n}")]:
         raise InputError(findings)
     return Tradeoff(baseline, document["beta"], rows_as_table(points, point))

@@ -54,14 +54,14 @@ class Worth(Saved):
 
     def plot(self) -> Figure:
         """Alpha of every change as a bar, with the interval up to its bound."""
-        from igdt_planner.report.worth import worth_figure  # matplotlib is slow to load
+        from igdt_planner.report.style import entitled  # matplotlib is slow to load
+        from igdt_planner.report.worth import TITLE, worth_figure
 
         plan = self.as_it_is
         budget = plan.robustness.get("budget")
         words = f"{plan.case.name}, {plan.model.name}"
-        return worth_figure(
-            self.table, subtitle=words if budget is None else f"{words}: budget {budget:.4g} {plan.model.unit}"
-        )
+        words += "" if budget is None else f": budget {budget:.4g} {plan.model.unit}"
+        return worth_figure(self.table, entitled(TITLE, plan), words)
 
     def to_dict(self) -> dict[str, Any]:
         """One JSON document; the runs are plan documents."""

@@ -18,10 +18,11 @@ from igdt_planner.case import Case, load_case
 from igdt_planner.errors import Finding, InputError, is_number, is_whole
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.fixed_plan import held_in
-from igdt_planner.infogap.question import answer
+from igdt_planner.infogap.question import answer, without_budget
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.worst_case import Ambiguity, alpha_limit, ambiguity, corner
 from igdt_planner.model import Model, load_model
+from igdt_planner.outcome import settled
 from igdt_planner.plan import Plan, Realisation
 from igdt_planner.results.alternatives import Alternatives, Approach
 from igdt_planner.sampled import operate_samples, require_sampling
@@ -71,12 +72,15 @@ def alternatives(
     Raises
     ------
     InputError
-        Bad input, or no deterministic plan to compare with.
+        Bad input, or no deterministic plan to compare with. One that AC power flow refuses comes back alone.
     """
     require_numbers(beta, radius, samples, scenarios, seed)
     with Session(load_case(case), load_model(model), time_limit_s, None, on_event) as session:
         found = ambiguity(session.study, "robust")
-        base, robust, budget = least_cost_and_largest_alpha(session, beta)
+        base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
+        if base.plan.status == "refused":
+            return refused(base.plan, radius, samples, seed)
+        robust, budget = largest_alpha(session, base, beta)
         radius = alpha_of(robust.plan) if radius is None else radius
         require_physical(radius, alpha_limit(session.study, found, "robust"))
         static = static_robust(session, found, radius, starts_of([robust, base]), STATIC_SHARE)
@@ -132,14 +136,21 @@ def require_numbers(beta: float, radius: float | None, samples: int, scenarios: 
         raise InputError(findings)
 
 
-def least_cost_and_largest_alpha(session: Session, beta: float) -> tuple[Candidate, Candidate, float]:
-    """The deterministic and the info-gap plan, and the budget that goes from the one to the other."""
-    base = baseline(session, 1.0 - ROBUST_SHARE - STATIC_SHARE - STOCHASTIC_SHARE)
+def refused(base: Plan, radius: float | None, samples: int, seed: int) -> Alternatives:
+    """The deterministic plan alone, which AC refuses: without its cost there is no budget for the others."""
+    plan = without_budget(base)
+    only = {"approach": "deterministic", "solve_s": plan.seconds, "status": plan.status}
+    table = pd.DataFrame([only], columns=list(Approach.model_fields))
+    return Alternatives({"deterministic": plan}, table, radius, None, samples, seed)
+
+
+def largest_alpha(session: Session, base: Candidate, beta: float) -> tuple[Candidate, float]:
+    """The info-gap plan, and the budget that goes from the deterministic one to it."""
     if base.plan.objective is None or base.decisions is None:
         raise InputError.of(f"no deterministic plan to compare with: {base.plan.explanation}", path="/model")
     robust = answer(session, "robust", beta, None, base, (), ROBUST_SHARE)
     session.beta = None
-    return base, robust, (1.0 + beta) * base.plan.objective
+    return robust, (1.0 + beta) * base.plan.objective
 
 
 def require_physical(radius: float, most: float) -> None:
@@ -175,7 +186,7 @@ def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radiu
         decisions, session.study.realise(worst_point(session, decisions, found, schedule, radius)), schedule
     )
     words = f"dispatched at the worst point of radius {radius:g}, for comparison with other plans"
-    return dataclasses.replace(
+    moved = dataclasses.replace(
         plan,
         status="feasible" if worst is not None else "no_plan",
         objective=worst.verdict.objective if worst is not None else None,
@@ -191,7 +202,9 @@ def at_both_ends(session: Session, candidate: Candidate, found: Ambiguity, radiu
         steps=(),
         warnings=(*plan.warnings, words),
         seconds=plan.seconds + time.monotonic() - begun,
+        explanation="" if worst is not None else plan.explanation,
     )
+    return settled(moved)
 
 
 def worst_point(
@@ -207,7 +220,8 @@ def row(name: str, plan: Plan, radius: float, budget: float, samples: int, seed:
     """The table's row of one plan; NaN where it has no dispatch."""
     values: dict[str, Any] = {"approach": name, "solve_s": plan.seconds}
     for key, verdict in (("objective_forecast", plan.ac_forecast), ("objective_worst", plan.ac)):
-        values[key] = math.nan if verdict is None or verdict.objective is None else verdict.objective
+        accepted = verdict is not None and verdict.verdict == "feasible"
+        values[key] = verdict.objective if verdict is not None and accepted else math.nan
     if plan.dispatch is None or plan.dispatch_forecast is None:
         return values
     outcome = operate_samples(plan, within(plan, radius, samples, np.random.default_rng(seed)))

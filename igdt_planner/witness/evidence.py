@@ -140,6 +140,8 @@ def require_robust(plan: Plan) -> None:
     if plan.kind != "robust":
         message = f"evidence is asked of a robust plan, this is a plan of kind {plan.kind}"
         raise InputError.of(message, path="/kind", got=plan.kind)
+    if plan.refused:
+        raise InputError.of(f"the plan has no alpha to be tried: {plan.explanation}", path="/status", got=plan.status)
     if plan.dispatch is None:
         raise InputError.of(f"the plan has no dispatch: {plan.explanation or plan.status}", path="/dispatch")
     if plan.robustness.get("alpha") is None:

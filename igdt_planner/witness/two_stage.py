@@ -13,7 +13,7 @@ from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.question import repeated
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.worst_case import Ambiguity, corner
-from igdt_planner.outcome import blank_plan
+from igdt_planner.outcome import blank_plan, settled
 from igdt_planner.plan import Realisation
 from igdt_planner.session import Candidate, Session, schedule_of
 from igdt_planner.solver.solve import Solved
@@ -117,4 +117,5 @@ def at_forecast(session: Session, solved: Solved, decisions: Decisions | None, b
             redispatched=True,
             decided_by="redispatch",
         )
+        plan = settled(plan)
     return Candidate(dataclasses.replace(plan, seconds=time.monotonic() - begun), decisions)
