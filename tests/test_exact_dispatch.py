@@ -12,13 +12,13 @@ import igdt_planner as ip
 from igdt_planner.case import load_case
 from igdt_planner.model import load_model
 from igdt_planner.solver.cycles import Cycles, loops
-from igdt_planner.solver.decided import Network, decided_network
+from igdt_planner.solver.decided import Lines, Network, decided_network
 from igdt_planner.solver.exact import FEASIBLE, exact_dispatch
 from igdt_planner.solver.highs import Options
 from igdt_planner.solver.milp import relax
 from igdt_planner.solver.output_tree import Proof
 from igdt_planner.solver.problem import Array, hold, no_rows
-from igdt_planner.solver.ranges import narrowed, secants
+from igdt_planner.solver.ranges import line_tangents, narrowed, secants
 from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve
 
@@ -66,7 +66,7 @@ def network_of(case: dict[str, Any], model: dict[str, Any]) -> tuple[Network, Ar
     return network, network.own(x)
 
 
-@given(st.floats(-100.0, 100.0), st.floats(1.0, 8.0))
+@given(st.floats(-100.0, 100.0).filter(bool), st.floats(1.0, 8.0))
 @settings(max_examples=15, deadline=None)
 def test_secants_keep_every_true_state(price: float, p_mw: float) -> None:
     """A dispatch on the loss equations lies within all ranges, and below all secants, whatever it was optimal for."""
@@ -155,3 +155,55 @@ def test_angles_around_a_loop_close_in_a_plan() -> None:
 def test_cycles_of_a_tree_are_none() -> None:
     network, _ = network_of(*row_of_buses(35.0, 1.0))
     assert Cycles(network).loops == []
+
+
+I_SQ, P, Q, V_SQ = range(4)
+
+
+def one_line(r: float = 0.1, x: float = 0.2) -> Lines:
+    """A line whose current, flows and sending voltage are columns 0 to 3."""
+    one = [np.array([column]) for column in (I_SQ, P, Q, V_SQ)]
+    return Lines(*one, np.ones(1), np.ones(1), np.ones(1), np.array([r]), np.array([x]), np.array([[1, 2]]))
+
+
+def test_secants_by_hand() -> None:
+    """P from -3 to 1, Q from 0 to 2, l from 0 to 13 and v from 0.81 to 1.21, at P = -1, Q = 1, v = 1, l = 2.
+
+    From below: ``0.81 l + 0 v <= -2 P + 2 Q + 3``. From above: ``1.21 l + 13 v - 15.73 <= -2 P + 2 Q + 3``.
+    """
+    low, high = np.array([0.0, -3.0, 0.0, 0.81]), np.array([13.0, 1.0, 2.0, 1.21])
+    rows = secants(one_line(), low, high, 4)
+    assert rows.matrix.toarray() == pytest.approx(np.array([[0.81, 2.0, -2.0, 0.0], [1.21, 2.0, -2.0, 13.0]]))
+    assert rows.upper == pytest.approx([3.0, 3.0 + 15.73])
+    true_state = np.array([2.0, -1.0, 1.0, 1.0])
+    assert np.all(rows.matrix @ true_state <= rows.upper)
+
+
+def test_loss_equation_by_hand() -> None:
+    """At P = 3, Q = 4, v = 1 the current squared is 25: ``l = 6 P + 8 Q - 25 v`` to first order."""
+    at = np.array([25.0, 3.0, 4.0, 1.0])
+    rows = line_tangents(one_line(), at, np.array([0]), 4, equal=True)
+    assert rows.matrix.toarray() == pytest.approx(np.array([[1.0, -6.0, -8.0, 25.0]]))
+    assert rows.lower == rows.upper == pytest.approx([0.0])
+    assert np.all(np.isinf(line_tangents(one_line(), at, np.array([0]), 4, equal=False).upper))
+
+
+def test_loop_equation_is_the_slope_of_its_angles() -> None:
+    """Two parallel lines of unlike impedance: the equation agrees with differences of the angles."""
+    both = Lines(
+        *(np.array([column, column + 4]) for column in (I_SQ, P, Q, V_SQ)),
+        np.ones(2), np.ones(2), np.ones(2), np.array([0.1, 0.3]), np.array([0.2, 0.2]), np.array([[1, 2], [1, 2]]),
+    )  # fmt: skip
+    network, _ = network_of(*row_of_buses(35.0, 1.0))
+    program = hold(network.program, np.empty(0, dtype=np.int64), np.empty(0))
+    cycles = Cycles(Network(network.whole, program, both, network.columns, network.rest))
+    (loop,) = cycles.loops
+    x = np.array([0.2, 0.3, 0.1, 1.0, 0.1, 0.2, 0.05, 1.0])
+    row = cycles.loop_equations(x, 8)
+
+    def around(at: Array) -> float:
+        return float(loop.signs @ cycles.angles(at)[loop.lines])
+
+    slopes = [(around(x + step) - around(x - step)) / 2e-6 for step in 1e-6 * np.eye(8)]
+    assert row.matrix.toarray()[0] == pytest.approx(slopes, abs=1e-8)
+    assert float((row.matrix @ x)[0] - row.lower[0]) == pytest.approx(around(x))

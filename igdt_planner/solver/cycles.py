@@ -55,8 +55,8 @@ class Cycles:
         angle = self.angles(x)
         return float(sum(abs(loop.signs @ angle[loop.lines]) for loop in self.loops))
 
-    def rows(self, x: Array, columns: int) -> Rows:
-        """The equations of all loops to first order at a point."""
+    def loop_equations(self, x: Array, columns: int) -> Rows:
+        """(L5) ``sum +-atan2(xP - rQ, v - rP - xQ) = 0`` around all loops, to first order at a point."""
         k, angle = self.network.lines, self.angles(x)
         across, along = self.turned(x)
         square = across**2 + along**2

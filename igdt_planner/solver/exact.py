@@ -172,7 +172,7 @@ class _Successive:
         lines, columns = self.network.lines, len(self.program.cost)
         while True:
             equations = line_tangents(lines, at, np.flatnonzero(floats), columns, equal=True)
-            equations = stack(equations, self.cycles.rows(at, columns))
+            equations = stack(equations, self.cycles.loop_equations(at, columns))
             lower, upper = self.program.lower.copy(), self.program.upper.copy()
             for flow in (lines.p[floats], lines.q[floats]):
                 lower[flow] = np.maximum(lower[flow], at[flow] - radius * self.span[flow])

@@ -108,7 +108,7 @@ def secants(lines: Lines, lower: Array, upper: Array, columns: int) -> Rows:
 
 
 def line_tangents(lines: Lines, x: Array, chosen: Index, columns: int, *, equal: bool) -> Rows:
-    """Tangents of ``l w = P^2 + Q^2`` at the flows and voltages of a point: rows below the cone, or equations.
+    """(L4) Tangents of ``l w = P^2 + Q^2`` at the flows and voltages of a point: rows below the cone, or equations.
 
     ``l >= 2 P0/w0 P + 2 Q0/w0 Q - (P0^2 + Q0^2)/w0^2 w``; as an equation it is the first-order part of the loss
     equation at a point that satisfies it.
