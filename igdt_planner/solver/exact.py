@@ -85,16 +85,20 @@ def exact_dispatch(
     search = _Successive(network, cost, options, deadline)
     best: Dispatch | None = None
     for number, start in enumerate(starts):
-        if (
-            not number and search.missed(start) + network.program.circles.missed(start) <= TIGHT
-        ):  # the relaxation is exact there
-            return search.dispatch(np.append(start, 0.0))
+        as_it_is = search.dispatch(np.append(start, 0.0))
+        if not number and as_it_is.violation <= TIGHT and within(network.program, start):
+            return as_it_is  # the relaxation is exact there
         found = search.run(start)
         if found is not None and (best is None or found.violation < best.violation):
             best = found
         if best is not None and best.feasible:
             return best
     return best
+
+
+def within(program: Problem, x: Array) -> bool:
+    """Whether a point keeps the column bounds of a program, which hold what is decided."""
+    return bool(np.all(x >= program.lower - TIGHT) and np.all(x <= program.upper + TIGHT))
 
 
 class _Successive:
