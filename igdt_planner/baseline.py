@@ -15,6 +15,7 @@ from igdt_planner.session import Candidate, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.starts import hard_to_beat, searched, starts_of
 from igdt_planner.starved import starved
+from igdt_planner.unserved import nothing_served
 
 
 def baseline(session: Session, share: float = 1.0, start: Mapping[str, float] | None = None) -> Candidate:
@@ -35,7 +36,7 @@ def baseline(session: Session, share: float = 1.0, start: Mapping[str, float] | 
     kept = accept(session, solved, read_decisions(solved.formulation, solved.values, solved.binaries))
     plan = plan_of(study, solved, kept.decisions, kept.run.dispatch, kept.run.verdict, session.asked_gap)
     plan = settled(decided(plan, kept.step, kept.steps))
-    plan = warned(plan, starved(plan))
+    plan = warned(plan, (*starved(plan), *nothing_served(plan)))
     seconds = time.monotonic() - begun
     plan = dataclasses.replace(plan, redispatched=kept.step not in ("milp", "none"), seconds=seconds)
     session.finished(plan)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status, warned
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, Status
 from igdt_planner.results.document import DG_COLUMNS, ESS_COLUMNS
 from igdt_planner.solver.solve import Solved
 from igdt_planner.study import Study, planned_profile
-from igdt_planner.unserved import nothing_served
 
 CANNOT_BE_RUN = "what the relaxation allows cannot be run by AC power flow; of other plans nothing is proven"
 ROUNDING = 1e-6
@@ -70,7 +69,7 @@ def plan_of(
     reached = verdict.objective if of == "ac" else answer.value
     gap = relative_gap(reached, answer.bound)
     status: Status = "optimal" if gap is not None and gap <= asked_gap else "feasible"
-    plan = Plan(
+    return Plan(
         kind="solve",
         case=study.case,
         model=study.model,
@@ -91,7 +90,6 @@ def plan_of(
         seconds=answer.seconds,
         warnings=study.warnings,
     )
-    return warned(plan, nothing_served(plan))
 
 
 def settled(plan: Plan) -> Plan:
