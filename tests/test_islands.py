@@ -11,6 +11,7 @@ import pytest
 
 import igdt_planner as ip
 from igdt_planner.plan import Plan
+from igdt_planner.report.text import summary
 from igdt_planner.sampled import forecast, operate_samples
 from igdt_planner.sampled.realisations import worst
 from igdt_planner.starved import starved
@@ -190,12 +191,14 @@ def voltages(**mode: float) -> Plan:
 def test_without_a_set_point_the_voltage_of_an_island_is_free() -> None:
     plan = voltages()
     assert vm(plan, 2) == pytest.approx(1.1, abs=1e-5)  # losses are least there
+    assert "1.1000 pu at grid-forming buses, free within their limits" in summary(plan)
     assert vm(plan, 3) == pytest.approx(math.sqrt(voltage_at_load(0.4, 1.1)), abs=1e-5)
 
 
 def test_the_grid_forming_bus_holds_its_set_point() -> None:
     plan = voltages(vm_pu=1.03)
     assert plan.dispatch is not None and plan.dispatch.sources["vm_pu"].tolist() == [1.03]
+    assert "1.0300 pu at the grid-forming bus, as modes.islanded.vm_pu states" in summary(plan)
     assert vm(plan, 3) == pytest.approx(math.sqrt(voltage_at_load(0.4, 1.03)), abs=1e-6)
     assert plan.objective == pytest.approx(0.1 * losses(0.4, 1.03), rel=1e-4)
 
@@ -314,7 +317,9 @@ def test_must_take_units_of_an_island_with_storage(
 SMALL_GAS = GAS | {"p_mw": 0.2, "q_min_mvar": 0.0, "q_max_mvar": 0.02}
 
 
-@pytest.mark.parametrize("mode", [{}, {"vm_pu": 1.05}], ids=["voltage free", "set point"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param({}, id="voltage free"), pytest.param({"vm_pu": 1.05}, id="set point", marks=pytest.mark.slow)]
+)
 def test_reactive_power_of_storage_follows_the_samples(mode: dict[str, float]) -> None:
     """The schedule of storage stands before the load is known; what its inverter has left does not."""
     uncertain = [{"quantity": "load", "direction": "up", "physical_max": 1.5}]

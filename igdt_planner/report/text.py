@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from igdt_planner.plan import AcVerdict, Plan, StepTried, Supply, TermValue
+from igdt_planner.plan import AcVerdict, Dispatch, Plan, StepTried, Supply, TermValue
 from igdt_planner.results.front import Front
 
 SHOWN_VIOLATIONS = 5
@@ -264,6 +264,18 @@ def _decisions(plan: Plan) -> Iterable[str]:
     ]
     yield from _labelled("DG", dg or ["none"])
     yield from _labelled("storage", ess or ["none"])
+    yield from _labelled("island voltage", _island_voltage(plan, plan.dispatch))
+
+
+def _island_voltage(plan: Plan, dispatch: Dispatch) -> list[str]:
+    """What the sources of islands hold, and whether the model states it; nothing where there are none."""
+    held = dispatch.sources.loc[dispatch.sources["mode"] == "islanded", "vm_pu"]
+    if held.empty:
+        return []
+    if plan.model.modes["islanded"].vm_pu is not None:
+        return [f"{held.max():.4f} pu at the grid-forming bus, as modes.islanded.vm_pu states"]
+    spread = f"{held.min():.4f} to {held.max():.4f} pu" if held.max() - held.min() > 5e-5 else f"{held.max():.4f} pu"
+    return [f"{spread} at grid-forming buses, free within their limits"]
 
 
 def _supply(plan: Plan) -> Iterable[str]:

@@ -25,6 +25,8 @@ FIXED = 1e-12
 """Distance between column bounds that leaves nothing to decide."""
 CONTRADICTION = 1e-7
 """Distance by which column bounds from rows may cross, and what a proof that nothing is feasible exceeds."""
+LEAST_ENTRY = 1e-9
+"""A smaller entry of a row may be rounding, and says nothing of its column."""
 PASSES = 3
 """Passes over the rows from which column bounds are taken."""
 
@@ -174,7 +176,7 @@ def implied(rows: Rows, lower: Array, upper: Array) -> tuple[Array, Array]:
         known = np.where(open_ended, 0.0, activity)
         others_open = np.bincount(row, weights=open_ended, minlength=len(limit))[row] - open_ended
         rest = np.bincount(row, weights=known, minlength=len(limit))[row] - known
-        usable = (others_open == 0) & np.isfinite(limit[row])
+        usable = (others_open == 0) & np.isfinite(limit[row]) & (np.abs(value) > LEAST_ENTRY)
         bound = (limit[row] - rest)[usable] / value[usable]
         from_above = sign * value[usable] > 0
         np.minimum.at(found_upper, column[usable][from_above], bound[from_above])

@@ -25,7 +25,7 @@ from igdt_planner.solver.worker import Job, Worker
 from igdt_planner.study import Study
 
 SITES = ("build_dg", "build_ess")
-FOLLOWS = ("arc", "commodity", "energised", "switched")
+FOLLOWS = ("arc", "commodity", "energised", "dg_led", "switched")
 """Columns that follow from sites, switches and roots."""
 RELAXING = ("back_within", "below_highest", "highest_rise", "current_open", "loss_tangent", "loss_secant")
 """Rows that say nothing once switches are decided and the loss equation holds."""
