@@ -312,7 +312,10 @@ class SolverChoice(Strict):
 
 
 class Model(Strict):
-    """A planning model; see ``models/README.md`` for the mathematics it selects from."""
+    """A planning model; see ``models/README.md`` for the mathematics it selects from.
+
+    ``unit`` is that of the objective, as :func:`igdt_planner.objective_unit.unit_of` reads it; it has to fit the terms.
+    """
 
     name: Name
     title: str = ""

@@ -50,7 +50,7 @@ class Unit(NamedTuple):
     scale : float
         How many of the unit make one of ``kind``: 1000 of kWh.
     currency : str
-        ISO code, or empty.
+        ISO code of money that is not written as the case writes its own; else empty.
     span_h : float or None
         Hours of the span that it is counted over, where it names one.
     """
@@ -78,8 +78,10 @@ def unit_of(text: str, currency: str) -> Unit | None:
     code = CURRENCY.fullmatch(name)
     if not match or (span and span_h is None):
         return None
-    if name in (MONEY, SUM, currency):
-        return Unit(name, SUM if name == SUM else MONEY, currency=name if code else "", span_h=span_h)
+    if name == SUM:
+        return Unit(name, SUM, span_h=span_h)
+    if name.lower() in (MONEY, currency.lower()):
+        return Unit(name, MONEY, span_h=span_h)
     if name.lower() in SCALED:
         return Unit(name, *SCALED[name.lower()], span_h=span_h)
     return Unit(name, MONEY, PREFIXES[code[1]], code[2], span_h) if code else None

@@ -521,4 +521,5 @@ def check(plan: Plan) -> Plan:
     """
     require_plan(plan)
     study = plan.case, plan.model, planned_profile(plan.case, plan.model)
-    return warned(settled(judge(plan)), [*map(str, meaning_faults(*study)), *meaning_doubts(*study)])
+    doubts = [str(fault) for fault in meaning_faults(*study)] or meaning_doubts(*study)
+    return warned(settled(judge(plan)), doubts)

@@ -366,7 +366,7 @@ def test_trade_off_with_what_the_network_ends(shape: dict[str, Any]) -> None:
     """A rating costs nothing until it binds: beside any price it goes as far, to the last point, and prices cost."""
     case = inline()
     case["profile"] = [row | {"price_per_mwh": price} for row, price in zip(case["profile"], (40.0, 60.0), strict=True)]
-    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "EUR", "losses": "balance"}
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "USD", "losses": "balance"}
     two = {"uncertain": [{"quantity": "line_rating"}, {"quantity": "price"} | shape]}
     found = ip.tradeoff(case, hand("connected", two | cost), 0.3, points=3)
     assert found.table["alpha_line_rating"].tolist() == pytest.approx([0.80627] * 3, rel=2e-3)
@@ -379,7 +379,7 @@ def test_trade_off_needs_a_cost_and_whole_points() -> None:
         ip.tradeoff("feeder4", BOTH, 0.28, points=2.5)  # type: ignore[arg-type]
     case = inline()
     case["profile"] = [row | {"price_per_mwh": 40.0} for row in case["profile"]]
-    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "dg.technologies.0.p_mw": 9.0, "unit": "EUR"}
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "dg.technologies.0.p_mw": 9.0, "unit": "USD"}
     with pytest.raises(ip.InputError, match="a relative budget needs a positive one"):
         ip.tradeoff(case, hand("connected", uncertain("price", "dg_availability") | cost), 0.1, points=2)
 

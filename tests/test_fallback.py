@@ -227,7 +227,7 @@ def test_robust_plan_switched_anew_where_ac_leaves_little_of_alpha() -> None:
     """
     operation = (0.5 - 0.0221 * 1.75**2) / 2.0
     terms = [{"term": "losses", "mode": "connected"}, {"term": "switching", "mode": "connected", "weight": operation}]
-    plan = ip.robust(ring(0.1, (0.1, 0.01, 0.01), 0.8), override(LINEAR, {"objective": terms}), budget=0.5)
+    plan = ip.robust(ring(0.1, (0.1, 0.01, 0.01), 0.8), override(LINEAR, {"objective": terms, "unit": "u"}), budget=0.5)
     accepted(plan)
     assert plan.decided_by == "topology" and plan.bound_of == "linear" and plan.status == "feasible"
     assert plan.open_lines == {"connected": {1: (1,)}}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand import with_cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +121,8 @@ def test_front_is_saved_shown_and_drawn(proven: ip.Front) -> None:
 
 @pytest.mark.parametrize("method", FRONTS)
 def test_search_finds_the_front_of_all_topologies(method: str, true_front: Any) -> None:
-    model = override(RECONFIGURATION, {"objective": [{"term": name, "mode": "connected"} for name in NAMES]})
+    both = [{"term": name, "mode": "connected"} for name in NAMES]
+    model = override(RECONFIGURATION, {"objective": both, "unit": "u"})
     problem = problem_of(resolve(ip.load_case("ieee16"), model))
     found, used = search_front(problem, np.eye(2), method, 9, 400, seed=1)
     assert 0 < used <= 400
@@ -136,7 +138,8 @@ def test_plans_of_a_search_front_are_judged_like_any_plan() -> None:
         RECONFIGURATION,
         {"dg.max_units": 1, "dg.technologies": [{"name": "gas", "p_mw": 2.0, "generation_cost_per_mwh": 80.0}]},
     )
-    front = ip.pareto("ieee16", model, ["cost", "emissions", "losses"], method="hybrid", points=2, evaluations=300)
+    case = with_cells("ieee16", "profile", price_per_mwh=60.0, emissions_t_per_mwh=0.4)
+    front = ip.pareto(case, model, ["cost", "emissions", "losses"], method="hybrid", points=2, evaluations=300)
     assert front.plans and front.units == ("money", "tCO2", "MWh")
     for plan, point in zip(front.plans, front.points, strict=True):
         again = ip.check(plan)

@@ -99,7 +99,7 @@ def test_technology_or_none_by_what_it_costs(weight: float, built: list[str]) ->
         {"name": "large", "p_mw": 6.0, "q_max_mvar": 0.0, "maintenance_cost_per_year": 100.0},
     ]
     objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": weight}]
-    settings = {"dg.max_units": 1, "dg.technologies": technologies, "objective": objective}
+    settings = {"unit": "money", "dg.max_units": 1, "dg.technologies": technologies, "objective": objective}
     study = resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings))
     run = search(given := problem_of(study), "hybrid", 1000, seed=0)
     assert run.best is not None
@@ -119,7 +119,7 @@ def test_vectors_say_technology_and_none() -> None:
     """The last value of a coordinate is no generator; the others are every technology at every bus."""
     technologies = [{"name": name, "p_mw": 1.0, "maintenance_cost_per_year": 1.0} for name in ("a", "b")]
     objective = [{"term": "losses", "mode": "connected"}, {"term": "investment_cost", "weight": 1.0}]
-    settings = {"dg.max_units": 2, "dg.technologies": technologies, "objective": objective}
+    settings = {"unit": "money", "dg.max_units": 2, "dg.technologies": technologies, "objective": objective}
     given = problem_of(resolve(load_case("ieee16"), override(load_model("reconfiguration"), settings)))
     encoding = Encoding(given)
     lines = np.full((2000, len(encoding.loops)), 0.5)

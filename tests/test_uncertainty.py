@@ -481,7 +481,7 @@ def test_objective_is_the_worst_cost_where_the_network_ends_alpha() -> None:
     """Lower ratings end alpha and cost nothing; what costs most within it are prices, which end nothing."""
     case = inline()
     case["profile"] = [row | {"price_per_mwh": price} for row, price in zip(case["profile"], (40.0, 60.0), strict=True)]
-    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "EUR", "losses": "balance"}
+    cost = {"objective": [{"term": "energy_cost", "mode": "connected"}], "unit": "USD", "losses": "balance"}
     few = {"quantity": "price", "shape": "budgeted", "gamma": 1, "weight": 0.1}
     model = hand("connected", {"uncertain": [{"quantity": "line_rating"}, few]} | cost)
     plan = ip.robust(case, model, 0.3)
