@@ -19,7 +19,7 @@ from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.model import Quantity
-from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, settled
+from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
 from igdt_planner.plan import Plan, Realisation, Step, StepTried
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.results.document import ROBUST_FIELDS
@@ -37,6 +37,7 @@ KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
 OVER_BUDGET = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
+NOT_AT_FORECAST = "refused: no dispatch of these sites and this topology at the forecast keeps every limit"
 NO_BUDGET = (
     "the baseline is refused by AC power flow, so no budget can be derived from it; "
     "give robust or opportunity a budget in units (--budget)"
@@ -160,13 +161,13 @@ class Question:
         if solved.cancelled:
             return plan
         if self.closest is not None and self.closest[1].verdict.excess > 0.0:
-            return self.refused(plan, *self.closest)
+            return self.as_refused(plan, *self.closest)
         if solved.values:
             return dataclasses.replace(plan, status="no_plan", explanation=OVER_BUDGET)
         in_time = time.monotonic() < deadline
         return dataclasses.replace(plan, status="refused", explanation=CANNOT_BE_RUN) if in_time else plan
 
-    def refused(self, blank: Plan, decisions: Decisions, run: Run) -> Plan:
+    def as_refused(self, blank: Plan, decisions: Decisions, run: Run) -> Plan:
         """What AC refuses least of all that was tried, as the answer."""
         plan = dataclasses.replace(
             blank,
@@ -345,7 +346,7 @@ class Question:
             fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
             warnings += broken
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
-        return dataclasses.replace(
+        plan = dataclasses.replace(
             plan,
             status=question_status(plan, fields, gap, self.session.asked_gap),
             dispatch_forecast=forecast.dispatch if forecast else None,
@@ -357,6 +358,7 @@ class Question:
             robustness=fields,
             warnings=tuple(warnings),
         )
+        return plan if forecast else refused(plan, NOT_AT_FORECAST)
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""

@@ -116,7 +116,7 @@ def headline(figure: Figure, title: str, subtitle: str = "", top: float = 0.12) 
 
 def entitled(title: str, plan: Plan) -> str:
     """A title that says where AC power flow refuses the plan that is drawn."""
-    return f"{title}: REFUSED BY AC" if plan.refused else title
+    return f"{title}, refused by AC" if plan.refused else title
 
 
 def bare(axes: Axes) -> None:
