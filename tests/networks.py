@@ -21,9 +21,10 @@ def chain(loads: list[tuple[float, float]], r_pu: float, x_pu: float, vm_min_pu:
 
 
 def too_long() -> dict[str, Any]:
-    """A feeder that no plan can run: 1 MW behind 0.1 pu, and 0.89 pu to be kept.
+    """A feeder that no plan can run: 1 MW behind 0.1 pu, and 0.89 pu to be kept. It has a switch, of no use.
 
-    By AC ``v (1 - v) = 0.1``, so v = (1 + sqrt(0.6)) / 2 = 0.88730; without losses ``v^2 = 1 - 2 * 0.1``, so v = 0.89443.
+    By AC ``v (1 - v) = 0.1``: v = (1 + sqrt(0.6)) / 2 = 0.88730. Without losses ``v^2 = 1 - 2 * 0.1``: v = 0.89443.
     """
-    case = chain([(0.0, 0.0), (1.0, 0.0)], 0.1, 0.0, 0.89)
+    case = chain([(0.0, 0.1), (1.0, 0.0)], 0.1, 0.0, 0.89)
+    case["lines"][0] |= {"switchable": True}
     return case | {"name": "too long"}

@@ -243,6 +243,8 @@ class Question:
             if found is not None:
                 return found
         base, plan = self.fallback, self.fallback.plan
+        if base.decisions is not None and plan.dispatch is not None and plan.ac is not None:
+            self.note(base.decisions, Run(plan.dispatch, plan.ac, plan.objective, {}))
         meets = plan.objective is not None and plan.objective <= self.asked.budget * (1.0 + BUDGET_TOLERANCE)
         if (
             not meets
