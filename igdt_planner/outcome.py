@@ -97,10 +97,9 @@ def settled(plan: Plan) -> Plan:
     return refused(plan) if plan.refused else under_bound(plan)
 
 
-def refused(plan: Plan) -> Plan:
+def refused(plan: Plan, why: str = "") -> Plan:
     """A plan that AC power flow refuses: without objective, gap and alpha, in words; bound and dispatch stay."""
-    if plan.status == "refused":
-        return plan
+    known = plan.explanation if plan.status == "refused" else ""
     none = dict.fromkeys(("alpha", "alpha_floor", "alpha_limit", "objective_forecast"))
     return dataclasses.replace(
         plan,
@@ -108,7 +107,7 @@ def refused(plan: Plan) -> Plan:
         objective=None,
         gap=None,
         robustness=plan.robustness | none if plan.robustness else {},
-        explanation=refusal(plan),
+        explanation=why or known or refusal(plan),
     )
 
 

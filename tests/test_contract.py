@@ -376,7 +376,8 @@ def piped(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), {"solve": 0, "check_violated": 1, "infeasible": 1, "bad_input": 2, "no_plan": 3}.items()
+    ("name", "status"),
+    {"solve": 0, "check_violated": 1, "refused": 1, "infeasible": 1, "bad_input": 2, "no_plan": 3}.items(),
 )
 def test_exit_status_says_how_it_ended(piped: Piped, name: str, status: int) -> None:
     (kept,) = (json.loads(path.read_text(encoding="utf-8")) for path in REQUESTS if path.stem == name)

@@ -94,6 +94,8 @@ def test_what_a_document_says() -> None:
         "alpha": robust["alpha"],
         "model_alpha": pytest.approx(robust["alpha"], rel=0.05),
         "seconds": 0.0,
+        "violation": 0.0,
+        "message": "",
     }
 
 

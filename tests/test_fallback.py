@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hand import hand, inline
+from networks import chain
 
 import igdt_planner as ip
 from igdt_planner import repair
@@ -53,19 +54,6 @@ def test_redispatch_of_a_plan_without_losses() -> None:
     own, anew = plan.steps
     assert own.model_objective == plan.model_objective == pytest.approx(1.8)
     assert anew.objective == plan.objective == pytest.approx(anew.model_objective) and plan.objective > 1.8
-
-
-def chain(loads: list[tuple[float, float]], r_pu: float, x_pu: float, vm_min_pu: float = 0.9) -> dict[str, Any]:
-    """Buses 1, 2, 3, ... in a row, each with its load (MW, Mvar), 1 being the substation; per unit is 1 MVA, 10 kV."""
-    case = inline()
-    bus, line, ohm = case["buses"][0], case["lines"][0], case["buses"][0]["vn_kv"] ** 2
-    case["buses"] = [
-        bus | {"id": k, "p_mw": p, "q_mvar": q, "vm_min_pu": vm_min_pu} for k, (p, q) in enumerate(loads, 1)
-    ]
-    wire = line | {"r_ohm": r_pu * ohm, "x_ohm": x_pu * ohm, "max_i_ka": None, "switchable": False}
-    case["lines"] = [wire | {"id": k, "from_bus": k, "to_bus": k + 1, "in_service": True} for k in range(1, len(loads))]
-    case["profile"] = [case["profile"][0] | {"load": 1.0, "price_per_mwh": 50.0}]
-    return case | {"base_mva": 1.0}
 
 
 def bought(generation_cost_per_mwh: float) -> Model:
@@ -165,7 +153,7 @@ def test_where_no_step_helps_the_plan_stays_refused() -> None:
     """Bus 2 without DG: 0.98990 pu by AC, whatever is tried."""
     plan = ip.solve(two_branches(), override(one_dg("objective"), {"dg": {"max_units": 0}}))
     assert plan.decided_by == "none" and plan.ac is not None and plan.ac.verdict == "violated"
-    refused = dict.fromkeys(("redispatch", "topology", "search"), "not_checked")
+    refused = dict.fromkeys(("redispatch", "topology", "search", "untouched"), "not_checked")
     assert verdicts(plan) == {"milp": "violated", **refused}
 
 

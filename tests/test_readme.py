@@ -160,7 +160,7 @@ def test_fields_explained_stand_in_a_plan(response):
 
 def test_statuses_named_are_those_of_the_contract():
     row = next(row for row in table("field of the response") if codes(row[0]) == ["status"])
-    assert set(codes(row[1])) == {"optimal", "feasible", "infeasible", "no_plan", "cancelled", "failed"}
+    assert set(codes(row[1])) == {"optimal", "feasible", "refused", "infeasible", "no_plan", "cancelled", "failed"}
 
 
 def test_targets_paths_and_pictures_exist():

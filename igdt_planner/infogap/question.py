@@ -20,7 +20,7 @@ from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, li
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
-from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, settled
+from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
 from igdt_planner.plan import Plan, Realisation, Step, StepTried, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.results.document import ROBUST_FIELDS
@@ -40,6 +40,7 @@ KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
 OVER_BUDGET = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
+NOT_AT_FORECAST = "refused: no dispatch of these sites and this topology at the forecast keeps every limit"
 NO_BUDGET = (
     "the baseline is refused by AC power flow, so no budget can be derived from it; "
     "give robust or opportunity a budget in units (--budget)"
@@ -164,13 +165,13 @@ class Question:
         if solved.cancelled:
             return plan
         if self.closest is not None and self.closest[1].verdict.excess > 0.0:
-            return self.refused(plan, *self.closest)
+            return self.as_refused(plan, *self.closest)
         if solved.values:
             return dataclasses.replace(plan, status="no_plan", explanation=OVER_BUDGET)
         in_time = time.monotonic() < deadline
         return dataclasses.replace(plan, status="refused", explanation=CANNOT_BE_RUN) if in_time else plan
 
-    def refused(self, blank: Plan, decisions: Decisions, run: Run) -> Plan:
+    def as_refused(self, blank: Plan, decisions: Decisions, run: Run) -> Plan:
         """What AC refuses least of all that was tried, as the answer."""
         plan = dataclasses.replace(
             blank,
@@ -246,6 +247,8 @@ class Question:
             if found is not None:
                 return found
         base, plan = self.fallback, self.fallback.plan
+        if base.decisions is not None and plan.dispatch is not None and plan.ac is not None:
+            self.note(base.decisions, Run(plan.dispatch, plan.ac, plan.objective, {}))
         meets = plan.objective is not None and plan.objective <= self.asked.budget * (1.0 + BUDGET_TOLERANCE)
         if (
             not meets
@@ -360,7 +363,8 @@ class Question:
             redispatched=True,
             robustness=fields,
         )
-        return warned(plan, (*warnings, *starved(plan), *nothing_served(plan)))
+        plan = warned(plan, (*warnings, *starved(plan), *nothing_served(plan)))
+        return plan if forecast else refused(plan, NOT_AT_FORECAST)
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
         """The fields that an info-gap answer adds to a plan."""

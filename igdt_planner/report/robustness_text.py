@@ -67,7 +67,9 @@ def comparison_summary(found: Comparison) -> str:
         for _, row in table.iterrows()
     ]
     turns = [f"at beta {row.beta:.4g}: {plain(row.meaning)}" for row in found.crossings.itertuples()]
-    words = turns or ["no two of these plans cross: one is at least as safe as the other at every budget shown"]
+    refused = {name: curve.worst_case for name, curve in found.curves.items() if curve.plan.refused}
+    words = [f"{plain(name)}: {line}" for name in refused for line in plain_lines(refused[name])]
+    words += turns or ["no two of these plans cross: one is at least as safe as the other at every budget shown"]
     words.append("-: over the budget at the forecast already; several names: they survive the same, to 0.1 %")
     notes = warnings_of(*(curve.plan for curve in found.curves.values()))
     return grid([titles, *rows], left=(len(titles) - 1,)) + "\n\n" + "\n".join(words) + "\n" + notes

@@ -131,7 +131,7 @@ def legend_columns(entries: Sequence[Entry], width: float, **style: Any) -> int:
 
 def entitled(title: str, plan: Plan) -> str:
     """A title that says where AC power flow refuses the plan that is drawn."""
-    return f"{title}: REFUSED BY AC" if plan.refused else title
+    return f"{title}, refused by AC" if plan.refused else title
 
 
 def bare(axes: Axes) -> None:

@@ -180,7 +180,7 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
     proof += " in the model without AC losses" if plan.bound_of == "linear" else ""
     untouched = facts.get("alpha_limit") == "unbounded"
     alpha = "unlimited: nothing uncertain touches this plan" if untouched else decimals(facts.get("alpha"))
-    yield _line("alpha", _refusal(plan) if plan.refused else f"{alpha}   {_verdict(plan.ac)}")
+    yield _line("alpha", _refusal(plan) if plan.status == "refused" else f"{alpha}   {_verdict(plan.ac)}")
     yield from _labelled("that is", _meaning(plan))
     yield _line("alpha bound", f"{decimals(facts.get('alpha_bound'))}   {proof}; gap {percent(plan.gap)}")
     if facts.get("alpha_floor") is not None:
@@ -216,7 +216,7 @@ def _cost(plan: Plan) -> Iterable[str]:
     unit = plan.model.unit
     where = {"robust": " at the worst case", "opportunity": " at the best case"}.get(plan.kind, "")
     objective = f"{number(plan.objective)} {unit}{where}   {_verdict(plan.ac)}"
-    yield _line("objective", _refusal(plan) if plan.refused else objective)
+    yield _line("objective", _refusal(plan) if plan.status == "refused" else objective)
     forecast = plan.robustness.get("objective_forecast")
     if forecast is not None:
         yield _line("", f"{number(forecast)} {unit} at the forecast   {_verdict(plan.ac_forecast)}")
