@@ -18,6 +18,9 @@ from igdt_planner.cli import main
 from igdt_planner.interchange.csv_folder import write_csv_folder
 from igdt_planner.model import Model, load_model, override
 from igdt_planner.report.results import report_plan
+from igdt_planner.solver.parts import parts
+from igdt_planner.solver.solve import compiled
+from igdt_planner.study import resolve
 
 BUS = {"id": 1, "vn_kv": 11.0, "p_mw": 0.5, "q_mvar": 0.2, "vm_min_pu": 0.9, "vm_max_pu": 1.1}
 HOURS = [
@@ -213,6 +216,16 @@ def test_substation_aside_is_searched_like_any_network() -> None:
 @pytest.mark.parametrize("model", [BUYING, LOSING, SERVING], ids=["money", "losses", "island"])
 def test_without_load_nothing_is_spent(model: dict[str, Any]) -> None:
     require_optimal(ip.solve(NOTHING, model), 0.0)
+
+
+def test_lines_that_carry_nothing_keep_their_cones() -> None:
+    """Flows of 0 and the current of a line are joined by its cone alone; the site tree keeps them in one part."""
+    case = inline() | {"profile": HOURS[:1]}
+    case["buses"] = [bus | {"p_mw": 0.0, "q_mvar": 0.0} for bus in case["buses"]]
+    problem = compiled(resolve(ip.load_case(case), load_model(BUYING | {"losses": "objective"}))).problem
+    (part,) = [part for part, _ in parts(problem, problem.sites) if len(part.cones.i_sq)]
+    assert len(part.cones.i_sq) == 6 and part.cones.p_flow.min() >= 0
+    require_optimal(ip.solve(case, BUYING | {"losses": "objective"}), 0.0)
 
 
 def test_without_load_a_load_cannot_deviate() -> None:

@@ -12,7 +12,7 @@ from igdt_planner.solver.problem import Cones, Index, Problem, Rows, entries, se
 def parts(problem: Problem, linking: Index) -> list[tuple[Problem, Index]]:
     """Independent parts of a problem once the linking columns are known, each with its columns and the linking ones."""
     free = np.setdiff1d(np.arange(len(problem.cost)), linking)
-    pattern = entries(problem.rows, free)
+    pattern = sparse.vstack([entries(problem.rows, free), joined(problem)[:, free]])
     count, label = csgraph.connected_components(pattern.T @ pattern, directed=False)
     out = []
     for number in range(count):
@@ -20,6 +20,15 @@ def parts(problem: Problem, linking: Index) -> list[tuple[Problem, Index]]:
         columns = np.concatenate([own, linking])
         out.append((part_of(problem, own, columns), columns))
     return out
+
+
+def joined(problem: Problem) -> sparse.csr_matrix:
+    """Ones in the columns of every cone: where a line can carry nothing no row joins its current and its flows."""
+    cones = problem.cones
+    columns = np.stack([cones.i_sq, cones.p_flow, cones.q_flow, cones.on, cones.v_sq], axis=1)
+    number, place = np.nonzero(columns >= 0)
+    ones = np.ones(len(number))
+    return sparse.csr_matrix((ones, (number, columns[number, place])), shape=(len(columns), len(problem.cost)))
 
 
 def part_of(problem: Problem, own: Index, columns: Index) -> Problem:
