@@ -26,8 +26,6 @@ PROVE = Path(__file__).parent / "prove"
 KNOWN = {entry["name"]: entry for entry in json.loads((PROVE / "known.json").read_text(encoding="utf-8"))}
 STORED = Store(PROVE / "dozen.jsonl").references
 """Written by ``python -m tests.prove --reference-only --store tests/prove/dozen.jsonl --seeds ...``."""
-WAITING = {0, 16, 33, 35, 45, 50, 54}
-"""Feeders that the planner does not solve yet: an export that only AC can plan."""
 TIME_LIMIT_S = 4.0
 
 LINE = {"id": 1, "from_bus": 1, "to_bus": 2, "r_ohm": 10.0, "x_ohm": 0.0, "in_service": True, "switchable": False}
@@ -104,10 +102,7 @@ def test_feeder_of_a_seed(seed: int) -> None:
     ip.load_case(case)
 
 
-@pytest.mark.parametrize(
-    "seed",
-    [pytest.param(seed, marks=pytest.mark.xfail(strict=False)) if seed in WAITING else seed for seed in STORED],
-)
+@pytest.mark.parametrize("seed", STORED)
 def test_planner_on_a_dozen_feeders(seed: int) -> None:
     """A plan wherever one exists, as good as its sites and topology allow; sites may be dearer than the best."""
     judged = judge(seed, STORED[seed]["reference"], TIME_LIMIT_S)
