@@ -71,7 +71,7 @@ def network_of(case: dict[str, Any], model: dict[str, Any]) -> tuple[Network, Ar
 def test_secants_keep_every_true_state(price: float, p_mw: float) -> None:
     """A dispatch on the loss equations lies within all ranges, and below all secants, whatever it was optimal for."""
     network, start = network_of(*row_of_buses(price, p_mw))
-    found = exact_dispatch(network, network.program.cost, [start], Options(), soon())
+    found = exact_dispatch(network, [start], Options(), soon())
     assert found is not None and found.feasible
     ranges = narrowed(network, network.program.lower, network.program.upper)
     assert ranges is not None
@@ -92,8 +92,8 @@ def test_secants_forbid_the_losses_of_the_relaxation() -> None:
 def test_dispatch_is_stationary(price: float) -> None:
     """No allowed change of the unit's powers by 0.5 %, dispatched again with these held, costs less."""
     network, start = network_of(*row_of_buses(price, 6.0))
-    cost, options = network.program.cost, Options()
-    best = exact_dispatch(network, cost, [start], options, soon())
+    options = Options()
+    best = exact_dispatch(network, [start], options, soon())
     assert best is not None and best.feasible
     program = network.program
     for column in program.outputs:
@@ -101,21 +101,21 @@ def test_dispatch_is_stationary(price: float) -> None:
             value = best.x[column] * factor
             held = hold(program, np.array([column]), np.array([value]))
             changed = Network(network.whole, held, network.lines, network.columns, network.rest)
-            other = exact_dispatch(changed, cost, [best.x], options, soon())
+            other = exact_dispatch(changed, [best.x], options, soon())
             assert other is None or not other.feasible or other.cost >= best.cost - 1e-6 * abs(best.cost)
 
 
 def test_what_ac_cannot_run_is_not_called_feasible() -> None:
     """4.6 MW that must be taken lift bus 5 above its limit; the relaxation burns power to hold it down."""
     network, start = network_of(*row_of_buses(35.0, 4.6, must_take=True))
-    found = exact_dispatch(network, network.program.cost, [start], Options(), soon())
+    found = exact_dispatch(network, [start], Options(), soon())
     assert found is None or found.violation > FEASIBLE
 
 
 def test_tree_of_outputs_proves_what_enumeration_finds() -> None:
     """At 13 outputs from none to all, each with 5 reactive powers, none that keeps the limits costs less."""
     network, start = network_of(*row_of_buses(35.0, 6.0))
-    known = exact_dispatch(network, network.program.cost, [start], Options(), soon())
+    known = exact_dispatch(network, [start], Options(), soon())
     proof = Proof(network, [known], Options(), -np.inf)
     proof.work(lambda: np.inf, 1e-4, soon())
     assert proof.bound <= proof.value <= proof.bound + 1.1e-4 * abs(proof.value)
@@ -125,7 +125,7 @@ def test_tree_of_outputs_proves_what_enumeration_finds() -> None:
         for q in np.linspace(-0.5, 0.5, 5):
             held = hold(network.program, np.array([p_column, q_column]), np.array([p, q]))
             at = Network(network.whole, held, network.lines, network.columns, network.rest)
-            found = exact_dispatch(at, network.program.cost, [start], Options(), soon())
+            found = exact_dispatch(at, [start], Options(), soon())
             if found is not None and found.feasible:
                 costs.append(found.cost)
     assert costs and min(costs) >= proof.bound

@@ -139,12 +139,14 @@ def declare_branches(b: Any) -> None:
 def burning_may_pay(study: Study) -> bool:
     """Whether a storage could gain by charging and discharging at once.
 
-    It could where power may be unwanted, as must-take DG, negative loads and negative prices make it, or where a higher
-    load brings voltages closer to 1 pu.
+    It could where power may be unwanted, as must-take DG, negative loads and negative prices make it, where a higher
+    load brings voltages closer to 1 pu, or where a bus has to stay below what a substation holds.
     """
+    highest = max((v_sq for mode in study.modes.values() for v_sq in mode.sources.values()), default=0.0)
     return (
         any(tech.must_take for tech in study.dg.values())
         or any(lowest_load(mode) < 0.0 for mode in study.modes.values())
         or any(period.price_per_mwh < 0.0 for period in study.periods.values())
         or any(study.model.asks("voltage_deviation", mode.name) for mode in study.modes.values())
+        or any(bus.v_sq_ub < highest for bus in study.buses.values())
     )

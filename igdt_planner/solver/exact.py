@@ -29,6 +29,7 @@ from igdt_planner.solver.problem import (
     no_rows,
     select,
     stack,
+    with_tokens,
 )
 from igdt_planner.solver.ranges import line_tangents, narrowed
 
@@ -70,19 +71,15 @@ class Dispatch:
         return self.violation <= FEASIBLE
 
 
-def exact_dispatch(
-    network: Network, cost: Array, starts: Iterable[Array], options: Options, deadline: float
-) -> Dispatch | None:
+def exact_dispatch(network: Network, starts: Iterable[Array], options: Options, deadline: float) -> Dispatch | None:
     """The best of the local optima that are reached from some points; the least violation where none is feasible.
 
     Parameters
     ----------
-    cost : array, shape (columns of the network,)
-        What is minimised; the cost of the result is that of the network.
     starts : iterable of array
         Tried one after the other until one leads to a feasible dispatch.
     """
-    search = _Successive(network, cost, options, deadline)
+    search = _Successive(network, options, deadline)
     best: Dispatch | None = None
     for number, start in enumerate(starts):
         as_it_is = search.dispatch(np.append(start, 0.0))
@@ -104,9 +101,10 @@ def within(program: Problem, x: Array) -> bool:
 class _Successive:
     """Successive linear programs over one network."""
 
-    def __init__(self, network: Network, cost: Array, options: Options, deadline: float) -> None:
+    def __init__(self, network: Network, options: Options, deadline: float) -> None:
         self.network, self.options, self.deadline = network, options, deadline
         program, lines = network.program, network.lines
+        cost = with_tokens(program.cost, lines.i_sq, lines.weight, program.charging)
         self.cost, self.cycles = cost, Cycles(network)
         self.known, self.circles = no_rows(len(cost) + 1), no_rows(len(cost) + 1)
         self.of_line: Index = np.empty(0, dtype=np.int64)

@@ -34,6 +34,7 @@ from igdt_planner.solver.problem import (
     require_numbers,
     stack,
     tangents,
+    with_tokens,
     worst_violation,
 )
 from igdt_planner.solver.ranges import narrowed, secants
@@ -46,10 +47,6 @@ LEAST_TOLERANCE = 1e-11
 """Shortfall of one cone, in units of the objective, that is never worth a tangent."""
 LP_TOLERANCE = 1e-7
 """Violation of a row above which an optimal LP is solved again."""
-LOSS_PRICE = 1e-6
-"""Price of a loss that costs nothing, as a share of what it can cost."""
-CHARGE_PRICE = 1e-4
-"""Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
 ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
 ROOT_TIME = 0.3
@@ -176,9 +173,7 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
     holds them down, and another one keeps storage from charging and discharging at once. Where they float all the same,
     because that is of use to the relaxation, the plan is dispatched exactly.
     """
-    priced = problem.cost.copy()
-    priced[problem.cones.i_sq] += LOSS_PRICE * problem.cones.weight
-    priced[problem.charging] += CHARGE_PRICE * problem.cones.weight.max(initial=0.0)
+    priced = with_tokens(problem.cost, problem.cones.i_sq, problem.cones.weight, problem.charging)
     integer = np.flatnonzero(problem.integer)
     whole = np.clip(np.round(binaries), problem.lower[integer], problem.upper[integer])
     held = hold(replace(problem, cost=priced), integer, whole)
@@ -191,7 +186,7 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
     if options.exact and (problem.meshed or floating(held, x) > FLOATING):
-        return dispatched(problem, priced, x, added, options, deadline)
+        return dispatched(problem, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
 
 
@@ -200,7 +195,7 @@ def touching(problem: Problem, x: Array) -> Rows:
     return stack(tangents(problem, x, -np.inf), circle_tangents(problem.circles, x, len(x), -ON_CIRCLE))
 
 
-def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: Options, deadline: float) -> Refined:
+def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadline: float) -> Refined:
     """A plan dispatched exactly, part by part, from a point of its relaxation where cones float."""
     decisions = problem.decisions()
     network = decided_network(hold(problem, decisions, np.round(x[decisions])), x)
@@ -209,7 +204,7 @@ def dispatched(problem: Problem, priced: Array, x: Array, added: Rows, options: 
     for columns in parts:
         part = network.part(columns).working(start[columns])
         starts = (start[columns], *other_starts(part, options, deadline))
-        found.append(exact_dispatch(part, priced[part.columns], starts, options, deadline))
+        found.append(exact_dispatch(part, starts, options, deadline))
     relaxed = float(problem.cost @ x + problem.offset)
     out = Refined(None, np.inf, added, network, tuple(found), relaxed)
     if any(one is None or not one.feasible for one in found):
@@ -396,7 +391,8 @@ class Search:
         """
         found = refine(self.problem, self.cuts, binaries, self.options, max(self.deadline, time.monotonic() + 10.0))
         self.cuts = stack(self.cuts, found.tangents)
-        if found.network is not None and found.value - found.relaxed > OWN_PROOF * self.options.gap * abs(found.value):
+        near = found.x is not None and found.value - found.relaxed <= OWN_PROOF * self.options.gap * abs(found.value)
+        if found.network is not None and not near:
             self.add_leaf(found)
         self.take(found.x, found.value)
         return found.value
@@ -417,12 +413,13 @@ class Search:
             self.leaves[choice.tobytes()] = proof
             self.rest = exclude(self.rest, decisions, choice)
 
-    def drop(self, binaries: Array, bound: float) -> None:
-        """Leave a choice that cannot be run out of all that follows; that it cannot is believed, not proven."""
-        decisions, x = self.problem.decisions(), np.zeros(len(self.problem.cost))
-        x[self.problem.integer] = binaries
-        self.rest = exclude(self.rest, decisions, np.round(x[decisions]))
-        self.dropped = min(self.dropped, bound)
+    def drop(self, binaries: Array, value: float) -> None:
+        """Leave one choice of all integer columns out of what follows, whose tangents do not tell its cost apart.
+
+        Its bound is its value. One that cannot be run keeps the bound known so far: that it cannot is not proven.
+        """
+        self.rest = exclude(self.rest, np.flatnonzero(self.problem.integer), binaries)
+        self.dropped = min(self.dropped, value if np.isfinite(value) else self.others)
 
     def work_on_leaves(self, deadline: float) -> None:
         """Work on the lowest leaf until all are above the cutoff, finished, or time is up."""
@@ -438,8 +435,11 @@ class Search:
     def bound_with_leaves(self, others: float) -> None:
         """Take in a bound of all plans but the leaves, together with theirs."""
         self.others = max(self.others, others)
-        leaves = min((leaf.bound for leaf in self.leaves.values()), default=np.inf)
-        self.raise_bound(min(self.others, self.dropped, leaves))
+        self.raise_bound(min(self.others, self.least_of_leaves()))
+
+    def least_of_leaves(self) -> float:
+        """What no plan that is left out of branch and bound costs less than."""
+        return min([self.dropped, *(leaf.bound for leaf in self.leaves.values())])
 
     def raise_bound(self, bound: float) -> None:
         """Take in a bound proven elsewhere, and tell of it where it is a step."""
@@ -485,7 +485,7 @@ class Search:
             self.bound_with_leaves(np.inf if nothing_left else bound if np.isfinite(bound) else -np.inf)
             if binaries is None:
                 break
-            self.propose(binaries)
+            value = self.propose(binaries)
             known = binaries.tobytes() in seen
             seen.add(binaries.tobytes())
             if prove and self.leaves:  # as long as it took to find this plan
@@ -493,7 +493,7 @@ class Search:
             if known and not prove:
                 break
             if known:
-                self.drop(binaries, self.others)
+                self.drop(binaries, value)
             elif len(self.leaves) == leaves:
                 self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
         if prove:
@@ -511,9 +511,10 @@ class Search:
         self.cuts = stack(self.cuts, added)
 
     def emit_better(self, event: dict[str, Any]) -> None:
-        """Pass a bound on if it is better than the one known."""
-        if event["bound"] > self.bound:
-            self.emit(event)
+        """Pass a bound of the plans that are not leaves on, if that of all is better than the one known."""
+        bound = min(event["bound"], self.least_of_leaves())
+        if bound > self.bound:
+            self.emit({**event, "bound": bound})
 
     def answer(self) -> Answer:
         """What was found, in the words of a result."""

@@ -150,7 +150,7 @@ class OutputTree:
 
     def dispatch(self, node: Node, x: Array, deadline: float) -> None:
         """Keep the exact dispatch from a point of the relaxation, if it is better than what is known."""
-        found = exact_dispatch(self.network.working(x), self.network.program.cost, [x], self.options, deadline)
+        found = exact_dispatch(self.network.working(x), [x], self.options, deadline)
         if found is not None and better(found, self.best):
             self.best = found
 

@@ -12,6 +12,10 @@ from scipy import sparse
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
+LOSS_PRICE = 1e-6
+"""Price of a loss that costs nothing, as a share of what it can cost."""
+CHARGE_PRICE = 1e-4
+"""Price of charging, as a share of the dearest loss: where energy is free, storage need not burn it."""
 CENTRE = 1e-9
 """Distance from the centre of a capability circle, in per unit, below which a point has no direction."""
 CIRCLE_TOLERANCE = 1e-9
@@ -257,6 +261,14 @@ def circle_tangents(circles: Circles, x: Array, columns: int, tolerance: float) 
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((value, (row, column)), shape=(len(chosen), columns))
     return Rows(matrix, np.where(switched, 0.0, -circles.radius[chosen]), np.full(len(chosen), np.inf))
+
+
+def with_tokens(cost: Array, i_sq: Index, weight: Array, charging: Index) -> Array:
+    """A cost with token prices: of losses that cost nothing, and of charging, so that no ESS does both at once."""
+    priced = cost.copy()
+    priced[i_sq] += LOSS_PRICE * weight
+    priced[charging] += CHARGE_PRICE * weight.max(initial=0.0)
+    return priced
 
 
 def worst_violation(problem: Problem, x: Array, *, integral: bool = True) -> float:
