@@ -16,9 +16,10 @@ from igdt_planner.model import Model, load_model
 from igdt_planner.solver import part_bound
 from igdt_planner.solver.conic import FIXED, Multipliers, cone_rows, decided, lagrangian, least, limited, relaxed
 from igdt_planner.solver.highs import Options
-from igdt_planner.solver.milp import refine, relax, solve
+from igdt_planner.solver.milp import solve
 from igdt_planner.solver.part_bound import Leaf, PartBound, Zones
 from igdt_planner.solver.problem import Array, Cones, Problem, Rows, hold, no_rows
+from igdt_planner.solver.refine import refine, relax
 from igdt_planner.solver.solve import Compiled, compiled
 from igdt_planner.study import resolve
 

@@ -15,10 +15,10 @@ from igdt_planner.solver.cycles import Cycles, loops
 from igdt_planner.solver.decided import Lines, Network, decided_network
 from igdt_planner.solver.exact import FEASIBLE, exact_dispatch
 from igdt_planner.solver.highs import Options
-from igdt_planner.solver.milp import relax
 from igdt_planner.solver.output_tree import Proof
 from igdt_planner.solver.problem import Array, hold, no_rows
 from igdt_planner.solver.ranges import line_tangents, narrowed, secants
+from igdt_planner.solver.refine import relax
 from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve
 

@@ -10,9 +10,10 @@ from hand import hand
 from igdt_planner.case import load_case
 from igdt_planner.model import Model, load_model
 from igdt_planner.solver.highs import Options
-from igdt_planner.solver.milp import refine, solve
+from igdt_planner.solver.milp import solve
 from igdt_planner.solver.plunge import path
 from igdt_planner.solver.problem import Array, Problem, no_rows
+from igdt_planner.solver.refine import refine
 from igdt_planner.solver.site_tree import SiteTree
 from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve

@@ -14,9 +14,10 @@ from igdt_planner.infogap.worst_case import horizon
 from igdt_planner.model import load_model, override
 from igdt_planner.solver.conic import Multipliers, lagrangian, limited, relaxed
 from igdt_planner.solver.highs import Options
-from igdt_planner.solver.milp import branch, relax, solve
+from igdt_planner.solver.milp import branch, solve
 from igdt_planner.solver.part_bound import Leaf, PartBound, Radius, Units, Zones
 from igdt_planner.solver.problem import Array, Problem, hold, no_rows
+from igdt_planner.solver.refine import relax
 from igdt_planner.solver.site_tree import SiteTree, cost_problem
 from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve

@@ -13,7 +13,6 @@ import numpy as np
 
 from igdt_planner.errors import SolverError
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
-from igdt_planner.solver.milp import LEAST_TOLERANCE
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
     Array,
@@ -24,6 +23,7 @@ from igdt_planner.solver.problem import (
     stack,
     tangents,
 )
+from igdt_planner.solver.refine import LEAST_TOLERANCE
 
 CONE_TOLERANCE = 1e-8
 """Loss that one cone may miss, as a share of the cost."""
