@@ -40,8 +40,8 @@ ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
-SLICE_S = 0.5
-"""Time that the lowest leaf gets before another may be lower, s."""
+SLICE_S, RESCUE_S = 0.5, 5.0
+"""Time that the lowest leaf gets before another may be lower, and that a decided plan gets to find its first dispatch."""
 OWN_PROOF = 0.1
 """Share of the gap by which the relaxation may miss the cost of a plan without a proof of its own."""
 BOUND_STEP = 1e-5
@@ -155,9 +155,10 @@ def solve(
     search.root()
     if np.all(lower == upper) and (search.x is not None or search.leaves):
         if prove is not None:
-            search.others = np.inf
             search.work_on_leaves(search.deadline)
             search.bound_with_leaves(np.inf if search.leaves else -np.inf)
+        else:
+            search.rescue()
         return search.answer(), search.cuts
     if prove is not None and not search.done():
         prove(search)
@@ -243,6 +244,12 @@ class Search:
             leaf.work(self.cutoff, self.options.gap, min(deadline, time.monotonic() + SLICE_S))
             if np.isfinite(leaf.value):
                 self.take(leaf.x, leaf.value)
+
+    def rescue(self) -> None:
+        """Look for a first dispatch in the trees of the leaves, where the usual starts led to none."""
+        until = min(self.deadline, time.monotonic() + RESCUE_S)
+        while self.x is None and time.monotonic() < until and any(not leaf.finished for leaf in self.leaves.values()):
+            self.work_on_leaves(time.monotonic() + SLICE_S)
 
     def bound_with_leaves(self, others: float) -> None:
         """Take in a bound of all plans but the leaves, together with theirs."""
