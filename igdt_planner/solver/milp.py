@@ -41,7 +41,7 @@ ENOUGH = 0.9
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
 SLICE_S, RESCUE_S = 0.5, 5.0
-"""Time that the lowest leaf gets before another may be lower, and that a decided plan gets to find its first dispatch."""
+"""Time that the lowest leaf gets before another may be lower, and a decided plan until it has a first dispatch."""
 OWN_PROOF = 0.1
 """Share of the gap by which the relaxation may miss the cost of a plan without a proof of its own."""
 BOUND_STEP = 1e-5
