@@ -11,6 +11,8 @@ from scipy.sparse import csgraph
 from igdt_planner.solver.conic import FIXED, decided, limited
 from igdt_planner.solver.problem import Array, Cones, Index, Problem, Rows, entries
 
+BOTH = 1e-8
+"""Power, per unit, with which storage may charge and discharge at once: rounding."""
 NEAR = 1e-5
 """Distance from a whole number at which what follows from decisions is that number."""
 NO_LINES: Index = np.empty(0, dtype=np.int64)
@@ -73,6 +75,7 @@ class Network:
             found = place[old]
             return found[found >= 0]
 
+        stored = place[program.charging] >= 0
         lines = self.lines.select(np.flatnonzero(place[self.lines.i_sq] >= 0))
         lines = replace(lines, **{name: place[getattr(lines, name)] for name in ("i_sq", "p", "q", "v_sq")})
         own = replace(
@@ -83,7 +86,8 @@ class Network:
             lower=program.lower[columns],
             upper=program.upper[columns],
             integer=program.integer[columns],
-            charging=places(program.charging),
+            charging=place[program.charging[stored]],
+            discharging=place[program.discharging[stored]],
             alpha=int(place[program.alpha]),
             outputs=places(program.outputs),
             moment=program.moment[columns],
@@ -109,6 +113,16 @@ class Network:
         """The network with every column that is still to be a whole number held at its nearest at a point."""
         lower, upper, whole = self.program.lower.copy(), self.program.upper.copy(), np.flatnonzero(self.program.integer)
         lower[whole] = upper[whole] = np.clip(np.round(x[whole]), lower[whole], upper[whole])
+        return replace(self, program=replace(self.program, lower=lower, upper=upper))
+
+    def one_way(self, x: Array) -> Network | None:
+        """The network with storage that only charges or only discharges, as it does on balance; None where it does."""
+        charging, discharging = self.program.charging, self.program.discharging
+        if not np.any(np.minimum(x[charging], x[discharging]) > BOTH):
+            return None
+        upper = self.program.upper.copy()
+        upper[np.where(x[charging] >= x[discharging], discharging, charging)] = 0.0
+        lower = np.minimum(self.program.lower, upper)
         return replace(self, program=replace(self.program, lower=lower, upper=upper))
 
     def point(self, x: Array) -> Array:
@@ -231,6 +245,7 @@ def reduced(problem: Problem, free: Index, rest: Array, lower: Array, upper: Arr
     place = np.full(len(lower) + 1, -1)
     place[free] = np.arange(len(free))
     outputs, voltages = place[problem.outputs], place[problem.voltages]
+    stored = (place[problem.charging] >= 0) & (place[problem.discharging] >= 0)
     return Problem(
         cost=problem.cost[free],
         offset=problem.offset + float(problem.cost @ rest),
@@ -242,7 +257,8 @@ def reduced(problem: Problem, free: Index, rest: Array, lower: Array, upper: Arr
         sites=NO_LINES,
         decisive=NO_LINES,
         zones=np.empty((0, 2), dtype=np.int64),
-        charging=place[problem.charging][place[problem.charging] >= 0],
+        charging=place[problem.charging[stored]],
+        discharging=place[problem.discharging[stored]],
         alpha=int(place[problem.alpha]),
         outputs=outputs[outputs >= 0],
         moment=problem.moment[free],

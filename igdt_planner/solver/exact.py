@@ -74,18 +74,22 @@ class Dispatch:
 def exact_dispatch(network: Network, starts: Iterable[Array], options: Options, deadline: float) -> Dispatch | None:
     """The best of the local optima that are reached from some points; the least violation where none is feasible.
 
+    Burning energy may pay a little against an upper voltage limit, where the formulation has no binary against it:
+    there storage is dispatched once more, each ESS in the way it works on balance.
+
     Parameters
     ----------
     starts : iterable of array
         Tried one after the other until one leads to a feasible dispatch.
     """
-    search = _Successive(network, options, deadline)
+    search = Successive(network, options, deadline)
     best: Dispatch | None = None
     for number, start in enumerate(starts):
         as_it_is = search.dispatch(np.append(start, 0.0))
-        if not number and as_it_is.violation <= TIGHT and within(network.program, start):
-            return as_it_is  # the relaxation is exact there
-        found = search.run(start)
+        exact = not number and as_it_is.violation <= TIGHT and within(network.program, start)
+        found = as_it_is if exact else search.run(start)
+        if found is not None and (one_way := network.one_way(found.x)) is not None:
+            found = Successive(one_way, options, deadline).run(found.x)
         if found is not None and (best is None or found.violation < best.violation):
             best = found
         if best is not None and best.feasible:
@@ -98,7 +102,7 @@ def within(program: Problem, x: Array) -> bool:
     return bool(np.all(x >= program.lower - TIGHT) and np.all(x <= program.upper + TIGHT))
 
 
-class _Successive:
+class Successive:
     """Successive linear programs over one network."""
 
     def __init__(self, network: Network, options: Options, deadline: float) -> None:

@@ -11,7 +11,7 @@ import highspy
 import numpy as np
 
 from igdt_planner.solver.conic import relaxation
-from igdt_planner.solver.decided import Network, decided_network, reach, switched_network
+from igdt_planner.solver.decided import BOTH, Network, decided_network, reach, switched_network
 from igdt_planner.solver.exact import Dispatch, exact_dispatch
 from igdt_planner.solver.highs import ASTRAY, Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import (
@@ -143,9 +143,14 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and (problem.meshed or floating(held, x) > FLOATING):
+    if options.exact and (problem.meshed or floating(held, x) > FLOATING or burns(held, x)):
         return dispatched(problem, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
+
+
+def burns(problem: Problem, x: Array) -> bool:
+    """Whether any storage charges and discharges at once."""
+    return bool(np.any(np.minimum(x[problem.charging], x[problem.discharging]) > BOTH))
 
 
 def touching(problem: Problem, x: Array) -> Rows:

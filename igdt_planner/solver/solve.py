@@ -51,6 +51,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
     position = {id(variable): index for index, variable in enumerate(columns)}
     names = [v.parent_component().local_name for v in columns]
     decisive = [i for i, name in enumerate(names) if name == SITES["build_dg" not in names]]
+    charging = np.array([i for i, name in enumerate(names) if name == "p_charge"], dtype=np.int64)
     problem = Problem(
         cost=np.asarray(form.c.todense()).ravel(),
         offset=float(form.c_offset[0]),
@@ -63,7 +64,8 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
-        charging=np.array([i for i, name in enumerate(names) if name == "p_charge"], dtype=np.int64),
+        charging=charging,
+        discharging=np.array([position[id(other_way(columns[i]))] for i in charging], dtype=np.int64),
         switches=switches(formulation.study, columns),
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
         built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
@@ -77,6 +79,11 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         voltages=np.array([i for i, name in enumerate(names) if name in ("v_sq", "v_arc")], dtype=np.int64),
     )
     return problem, columns
+
+
+def other_way(p_charge: Any) -> Any:
+    """The discharging that belongs to a charging."""
+    return p_charge.parent_block().p_discharge[p_charge.index()]
 
 
 def family(constraint: Any) -> str:
