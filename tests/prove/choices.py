@@ -178,7 +178,7 @@ def _island_ways(grid: Grid, mode: Mode, sites: Sites, closed: Closed, tree: fro
     dg = sorted(bus for bus, unit in here.dg_at(grid).items() if unit.forming)
     ess = sorted({bus for bus, unit in here.ess_at(grid).items() if unit.forming} - set(dg))
     ways: list[Way] = [(Dead(mode.name, tuple(sorted(tree))),)]
-    for root in [*dg, *ess] if mode.vm is not None else dg[:1] or ess:
+    for root in (dg if mode.vm is not None else dg[:1]) or ess:
         reserve = root if root in ess and grid.keeps_reserve(mode) else None
         arcs = arcs_from(grid, closed, root)
         piece = Piece(mode.name, root, mode.vm, arcs, tuple(sorted(tree)), here, _all_periods(grid), reserve)
