@@ -164,7 +164,7 @@ class Successive:
     def value(self, x: Array, price: float, *, exact: bool) -> float:
         """Merit of a point: cost and the price of broken limits, and of currents that are not what flows cause."""
         missed = self.missed(x) if exact else 0.0
-        return float(self.cost @ x[:-1]) + price * (x[-1] + missed) if len(x) > len(self.cost) else np.inf
+        return float(self.cost @ x[:-1]) + price * (float(x[-1]) + missed)
 
     def missed(self, x: Array) -> float:
         """What currents miss of what their flows cause, times what they reach, and angles around loops of nothing."""

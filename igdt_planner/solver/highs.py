@@ -11,7 +11,10 @@ import numpy as np
 
 from igdt_planner.solver.problem import Array, Problem, Rows, stack
 
+DEAREST = 1e3
+"""Cost of the dearest column above which a linear program is scaled: HiGHS gives up where multipliers are too large."""
 ASTRAY = (
+    highspy.HighsModelStatus.kNotset,
     highspy.HighsModelStatus.kUnknown,
     highspy.HighsModelStatus.kIterationLimit,
     highspy.HighsModelStatus.kSolveError,
@@ -62,6 +65,9 @@ def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) 
     set_option(highs, "threads", options.threads)
     set_option(highs, "parallel", "on" if options.threads > 1 else "off")
     set_option(highs, "random_seed", options.seed)
+    dearest = float(np.abs(problem.cost).max(initial=0.0))
+    if dearest > DEAREST and not integral:
+        set_option(highs, "user_objective_scale", -int(np.ceil(np.log2(dearest / DEAREST))))
     if not options.presolve:
         set_option(highs, "presolve", "off")
     if highs.passModel(lp) == highspy.HighsStatus.kError:
@@ -88,6 +94,10 @@ def solve_lp(highs: Any, deadline: float) -> tuple[Any, Array | None, float]:
     set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
     highs.run()
     if highs.getModelStatus() in ASTRAY:  # a warm start that leads nowhere: start afresh
+        highs.clearSolver()
+        highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:  # so says presolve, at times of what is not
+        set_option(highs, "presolve", "off")
         highs.clearSolver()
         highs.run()
     status = highs.getModelStatus()

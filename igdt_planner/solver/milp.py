@@ -16,7 +16,7 @@ from scipy import sparse
 
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.highs import Options, set_option, to_highs
-from igdt_planner.solver.output_tree import Proof
+from igdt_planner.solver.output_tree import ENOUGH, Proof
 from igdt_planner.solver.problem import (
     Array,
     Index,
@@ -36,8 +36,6 @@ ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
 ROOT_TIME = 0.3
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
-ENOUGH = 0.9
-"""Share of the gap that a proof may leave."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
 SLICE_S, RESCUE_S = 0.5, 5.0
@@ -343,7 +341,7 @@ class Search:
         if self.x is not None and self.done():
             found = "optimal"
         value = self.value if self.x is not None else None
-        bound = min(self.bound, self.value)
+        bound = self.value if self.bound == np.inf else self.bound  # that it lies above the value must not go unseen
         seconds = time.monotonic() - self.begun
         refused = self.nearest() if self.x is None else None
         return Answer(found, self.x, value, bound, self.nodes, len(self.cuts.lower), seconds, refused)

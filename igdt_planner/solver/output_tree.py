@@ -18,7 +18,7 @@ from scipy import sparse
 
 from igdt_planner.solver.conic import CONTRADICTION, Multipliers, lagrangian, least
 from igdt_planner.solver.decided import Network
-from igdt_planner.solver.exact import Dispatch, exact_dispatch
+from igdt_planner.solver.exact import FEASIBLE, Dispatch, exact_dispatch
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import CIRCLE_TOLERANCE, Array, Problem, Rows, circle_tangents, no_rows, stack
 from igdt_planner.solver.ranges import line_tangents, narrowed, secants
@@ -74,7 +74,8 @@ class OutputTree:
     @property
     def bound(self) -> float:
         """No dispatch costs less."""
-        return min(self.open[0][0] if self.open else np.inf, self.settled, self.value)
+        least = min(self.open[0][0] if self.open else np.inf, self.settled)
+        return least if np.isfinite(least) else self.value
 
     @property
     def gap(self) -> float:
@@ -95,6 +96,8 @@ class OutputTree:
         _, _, node = heapq.heappop(self.open)
         self.nodes += 1
         ranges = narrowed(self.network, node.lower, node.upper)
+        if self.holds_best(node.lower, node.upper) and (ranges is None or not self.holds_best(*ranges)):
+            ranges = node.lower, node.upper  # rounding would cut off what is known to be true
         if ranges is None:
             return
         node = replace(node, lower=ranges[0], upper=ranges[1])
@@ -108,6 +111,13 @@ class OutputTree:
         if node.depth <= START_DEPTH or self.nodes & (self.nodes - 1) == 0:
             self.dispatch(node, x, deadline)
         self.split(node, x)
+
+    def holds_best(self, lower: Array, upper: Array) -> bool:
+        """Whether the best dispatch known, if it keeps all limits, lies between bounds."""
+        if self.best is None or not self.best.feasible:
+            return False
+        x = self.best.x
+        return bool(np.all(x >= lower - FEASIBLE) and np.all(x <= upper + FEASIBLE))
 
     def settle(self, node: Node, x: Array | None, cutoff: float) -> None:
         """Close a node that reaches the cutoff; one without a point is split in the middle of its widest range."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from igdt_planner.solver.conic import CONTRADICTION, implied
+from igdt_planner.solver.conic import implied
 from igdt_planner.solver.decided import Lines, Network
 from igdt_planner.solver.problem import Array, Index, Rows
 
-PASSES, SETTLED = 60, 1e-3
-"""Most passes over rows and lines; the share of a range below which a change ends them."""
-ROUNDING = 1e-9
-"""By what ranges are widened, so that rounding cuts nothing off."""
+PASSES, SETTLED, STILL = 60, 1e-3, 1e-8
+"""Most passes over rows and lines; the share of a range, and the change, below which they end."""
+ROUNDING, FLOW_ROUNDING = 1e-9, 1e-12
+"""By what bounds are widened in every pass, and squares of flows, so that rounding cuts nothing off."""
+CROSSED = 1e-6
+"""By what bounds must cross to contradict each other."""
+NO_CURRENT = 1e-6
+"""Squared current below which a line says nothing of its voltage."""
 
 
 def narrowed(network: Network, lower: Array, upper: Array) -> tuple[Array, Array] | None:
@@ -26,20 +30,20 @@ def narrowed(network: Network, lower: Array, upper: Array) -> tuple[Array, Array
     rows, lines = network.program.rows, network.lines
     lower, upper = lower.copy(), upper.copy()
     for _ in range(PASSES):
-        width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
         found_lower, found_upper = implied(rows, lower, upper)
         of_lines(lines, found_lower, found_upper)
-        found_lower, found_upper = np.maximum(lower, found_lower), np.minimum(upper, found_upper)
-        if np.any(found_lower > found_upper + CONTRADICTION):
+        found_lower = np.maximum(lower, found_lower - ROUNDING * (1.0 + np.abs(found_lower)))
+        found_upper = np.minimum(upper, found_upper + ROUNDING * (1.0 + np.abs(found_upper)))
+        if np.any(found_lower > found_upper + CROSSED):
             return None
         low, high = np.minimum(found_lower, found_upper), np.maximum(found_lower, found_upper)
         with np.errstate(invalid="ignore"):
-            moved = np.maximum(low - lower, upper - high)
-        settled = np.all(np.nan_to_num(moved, nan=0.0, posinf=np.inf) <= SETTLED * width)
+            moved, width = np.nan_to_num(np.maximum(low - lower, upper - high), posinf=np.inf), upper - lower
+        settled = np.all(moved <= SETTLED * np.where(np.isfinite(width), width, 1.0) + STILL)
         lower, upper = low, high
         if settled:
             break
-    return np.maximum(network.program.lower, lower - ROUNDING), np.minimum(network.program.upper, upper + ROUNDING)
+    return lower, upper
 
 
 def of_lines(lines: Lines, lower: Array, upper: Array) -> None:
@@ -53,10 +57,10 @@ def of_lines(lines: Lines, lower: Array, upper: Array) -> None:
         lower_to(upper, lines.i_sq, (p_high + q_high) / w_low)
         most = upper[lines.i_sq] * w_high
         for flow, other in ((lines.p, q_low), (lines.q, p_low)):
-            size = np.sqrt(np.maximum(0.0, most - other))
+            size = np.sqrt(np.maximum(0.0, most - other) + FLOW_ROUNDING)
             raise_to(lower, flow, -size)
             lower_to(upper, flow, size)
-        at = np.flatnonzero(lines.v_sq >= 0)
+        at = np.flatnonzero((lines.v_sq >= 0) & (lower[lines.i_sq] > NO_CURRENT))
         raise_to(lower, lines.v_sq[at], ((p_low + q_low) / upper[lines.i_sq])[at])
         lower_to(upper, lines.v_sq[at], ((p_high + q_high) / lower[lines.i_sq])[at])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import highspy
@@ -166,7 +167,7 @@ def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadli
     found: list[Dispatch | None] = []
     for columns in parts:
         part = network.part(columns).working(start[columns])
-        starts = (start[columns], *other_starts(part, options, deadline))
+        starts = chain([start[columns]], other_starts(part, options, deadline))
         found.append(exact_dispatch(part, starts, options, deadline))
     relaxed = float(problem.cost @ x + problem.offset)
     out = Refined(None, np.inf, added, network, tuple(found), relaxed)

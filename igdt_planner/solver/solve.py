@@ -27,7 +27,7 @@ from igdt_planner.study import Study
 SITES = ("build_dg", "build_ess")
 FOLLOWS = ("arc", "commodity", "energised", "dg_led", "switched")
 """Columns that follow from sites, switches and roots."""
-RELAXING = ("back_within", "below_highest", "highest_rise", "current_open", "loss_tangent", "loss_secant")
+RELAXING = ("back_within", "below_highest", "highest_rise", "current_open", "loss_tangent")
 """Rows that say nothing once switches are decided and the loss equation holds."""
 OUTPUTS = ("p_dg", "q_dg", "q_ess", "p_charge", "p_discharge", "p_shed")
 """Columns that units and loads decide."""
