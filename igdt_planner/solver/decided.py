@@ -88,6 +88,7 @@ class Network:
             integer=program.integer[columns],
             charging=place[program.charging[stored]],
             discharging=place[program.discharging[stored]],
+            ways=place[program.ways[stored]],
             alpha=int(place[program.alpha]),
             outputs=places(program.outputs),
             moment=program.moment[columns],
@@ -116,14 +117,21 @@ class Network:
         return replace(self, program=replace(self.program, lower=lower, upper=upper))
 
     def one_way(self, x: Array) -> Network | None:
-        """The network with storage that only charges or only discharges, as it does on balance; None where it does."""
-        charging, discharging = self.program.charging, self.program.discharging
-        if not np.any(np.minimum(x[charging], x[discharging]) > BOTH):
+        """The network with storage that only charges or only discharges, as it does on balance.
+
+        None where a point does so already, and all that has to be a whole number is one.
+        """
+        program, whole = self.program, np.flatnonzero(self.program.integer)
+        charging, discharging = program.charging, program.discharging
+        both = np.any(np.minimum(x[charging], x[discharging]) > BOTH)
+        if not both and np.all(np.abs(x[whole] - np.round(x[whole])) < NEAR):
             return None
-        upper = self.program.upper.copy()
-        upper[np.where(x[charging] >= x[discharging], discharging, charging)] = 0.0
-        lower = np.minimum(self.program.lower, upper)
-        return replace(self, program=replace(self.program, lower=lower, upper=upper))
+        charges = x[charging] >= x[discharging]
+        lower, upper = program.lower.copy(), program.upper.copy()
+        upper[np.where(charges, discharging, charging)] = 0.0
+        stated = program.ways >= 0
+        lower[program.ways[stated]] = upper[program.ways[stated]] = charges[stated]
+        return replace(self, program=replace(program, lower=np.minimum(lower, upper), upper=upper))
 
     def point(self, x: Array) -> Array:
         """A point of the whole problem: a signed flow is a size and the part of it that runs back."""
@@ -259,6 +267,7 @@ def reduced(problem: Problem, free: Index, rest: Array, lower: Array, upper: Arr
         zones=np.empty((0, 2), dtype=np.int64),
         charging=place[problem.charging[stored]],
         discharging=place[problem.discharging[stored]],
+        ways=place[problem.ways[stored]],
         alpha=int(place[problem.alpha]),
         outputs=outputs[outputs >= 0],
         moment=problem.moment[free],

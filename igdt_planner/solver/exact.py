@@ -74,8 +74,8 @@ class Dispatch:
 def exact_dispatch(network: Network, starts: Iterable[Array], options: Options, deadline: float) -> Dispatch | None:
     """The best of the local optima that are reached from some points; the least violation where none is feasible.
 
-    Burning energy may pay a little against an upper voltage limit, where the formulation has no binary against it:
-    there storage is dispatched once more, each ESS in the way it works on balance.
+    Where storage burns energy, or it is open which way it works, it is dispatched once more, each ESS in the way it
+    works on balance.
 
     Parameters
     ----------
@@ -100,6 +100,15 @@ def exact_dispatch(network: Network, starts: Iterable[Array], options: Options, 
 def within(program: Problem, x: Array) -> bool:
     """Whether a point keeps the column bounds of a program, which hold what is decided."""
     return bool(np.all(x >= program.lower - TIGHT) and np.all(x <= program.upper + TIGHT))
+
+
+def better(found: Dispatch | None, best: Dispatch | None) -> bool:
+    """Whether a dispatch is better than another: cheaper, or nearer to its limits where the other breaks some."""
+    if found is None or best is None:
+        return found is not None
+    if not best.feasible:
+        return found.violation < best.violation
+    return found.feasible and found.cost < best.cost
 
 
 class Successive:

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from igdt_planner.solver.conic import CONTRADICTION, Multipliers, lagrangian, least
 from igdt_planner.solver.decided import Network
-from igdt_planner.solver.exact import FEASIBLE, Dispatch, exact_dispatch
+from igdt_planner.solver.exact import FEASIBLE, Dispatch, better, exact_dispatch
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import CIRCLE_TOLERANCE, Array, Problem, Rows, circle_tangents, no_rows, stack
 from igdt_planner.solver.ranges import line_tangents, narrowed, secants
@@ -160,7 +160,7 @@ class OutputTree:
 
     def dispatch(self, node: Node, x: Array, deadline: float) -> None:
         """Keep the exact dispatch from a point of the relaxation, if it is better than what is known."""
-        found = exact_dispatch(self.network.working(x), [x], self.options, deadline)
+        found = exact_dispatch(self.network, [x], self.options, deadline)
         if found is not None and better(found, self.best):
             self.best = found
 
@@ -200,13 +200,6 @@ class OutputTree:
             if score.max() > 0.0:
                 return int(wide[np.argmax(score)])
         return None
-
-
-def better(found: Dispatch, best: Dispatch | None) -> bool:
-    """Whether a dispatch is better than another: cheaper, or nearer to its limits where the other breaks some."""
-    if best is None or not best.feasible:
-        return best is None or found.violation < best.violation
-    return found.feasible and found.cost < best.cost
 
 
 def proven(program: Problem, rows: Rows, multipliers: Array) -> float:

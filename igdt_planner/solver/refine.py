@@ -13,7 +13,7 @@ import numpy as np
 
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.decided import BOTH, Network, decided_network, reach, switched_network
-from igdt_planner.solver.exact import Dispatch, exact_dispatch
+from igdt_planner.solver.exact import Dispatch, better, exact_dispatch
 from igdt_planner.solver.highs import ASTRAY, Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
@@ -166,9 +166,14 @@ def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadli
     start, parts = network.own(x), network.parts()
     found: list[Dispatch | None] = []
     for columns in parts:
-        part = network.part(columns).working(start[columns])
-        starts = chain([start[columns]], other_starts(part, options, deadline))
-        found.append(exact_dispatch(part, starts, options, deadline))
+        part = network.part(columns)
+        best = exact_dispatch(part, [start[columns]], options, deadline)
+        if best is None or not best.feasible:  # then storage as stated, and from other points too
+            stated = part.working(start[columns])
+            starts = chain([start[columns]], other_starts(stated, options, deadline))
+            other = exact_dispatch(stated, starts, options, deadline)
+            best = other if better(other, best) else best
+        found.append(best)
     relaxed = float(problem.cost @ x + problem.offset)
     out = Refined(None, np.inf, added, network, tuple(found), relaxed)
     if any(one is None or not one.feasible for one in found):

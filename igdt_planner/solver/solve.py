@@ -65,7 +65,8 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
         charging=charging,
-        discharging=np.array([position[id(other_way(columns[i]))] for i in charging], dtype=np.int64),
+        discharging=np.array([position[id(beside(columns[i], "p_discharge"))] for i in charging], dtype=np.int64),
+        ways=np.array([position.get(id(beside(columns[i], "charging")), -1) for i in charging], dtype=np.int64),
         switches=switches(formulation.study, columns),
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
         built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
@@ -81,9 +82,10 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
     return problem, columns
 
 
-def other_way(p_charge: Any) -> Any:
-    """The discharging that belongs to a charging."""
-    return p_charge.parent_block().p_discharge[p_charge.index()]
+def beside(p_charge: Any, name: str) -> Any:
+    """What another variable of the block says of the same storage and period; None where there is none."""
+    variable = p_charge.parent_block().component(name)
+    return None if variable is None else variable[p_charge.index()]
 
 
 def family(constraint: Any) -> str:
