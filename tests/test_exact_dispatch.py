@@ -117,6 +117,7 @@ def test_tree_of_outputs_proves_what_enumeration_finds() -> None:
     network, start = network_of(*row_of_buses(35.0, 6.0))
     known = exact_dispatch(network, [start], Options(), soon())
     proof = Proof(network, [known], Options(), -np.inf)
+    assert proof.bound == -np.inf  # a plan alone proves nothing
     proof.work(lambda: np.inf, 1e-4, soon())
     assert proof.bound <= proof.value <= proof.bound + 1.1e-4 * abs(proof.value)
     costs = []

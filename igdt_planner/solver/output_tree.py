@@ -75,7 +75,7 @@ class OutputTree:
     def bound(self) -> float:
         """No dispatch costs less."""
         least = min(self.open[0][0] if self.open else np.inf, self.settled)
-        return least if np.isfinite(least) else self.value
+        return self.value if least == np.inf else least
 
     @property
     def gap(self) -> float:
