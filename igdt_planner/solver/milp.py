@@ -195,7 +195,7 @@ class Search:
         within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
         self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
 
-    def propose(self, binaries: Array) -> float:
+    def propose(self, binaries: Array) -> Refined:
         """Run a plan exactly, keep it if it is the best, and remember its tangents.
 
         One whose relaxation says less than what is true becomes a leaf, with a proof of its own.
@@ -206,7 +206,7 @@ class Search:
         if found.network is not None and not near:
             self.add_leaf(found)
         self.take(found.x, found.value)
-        return found.value
+        return found
 
     def take(self, x: Array | None, value: float) -> None:
         """Keep a plan if it is the best, and tell of it."""
@@ -224,13 +224,14 @@ class Search:
             self.leaves[choice.tobytes()] = proof
             self.rest = exclude(self.rest, decisions, choice)
 
-    def drop(self, binaries: Array, value: float) -> None:
+    def drop(self, binaries: Array, bound: float) -> None:
         """Leave one choice of all integer columns out of what follows, whose tangents do not tell its cost apart.
 
-        Its bound is its value. One that cannot be run keeps the bound known so far: that it cannot is not proven.
+        Its bound is what its relaxation says. One that cannot be run keeps the bound known so far: that it cannot is
+        not proven.
         """
         self.rest = exclude(self.rest, np.flatnonzero(self.problem.integer), binaries)
-        self.dropped = min(self.dropped, value if np.isfinite(value) else self.others)
+        self.dropped = min(self.dropped, bound if np.isfinite(bound) else self.others)
 
     def work_on_leaves(self, deadline: float) -> None:
         """Work on the lowest leaf until all are above the cutoff, finished, or time is up."""
@@ -302,7 +303,7 @@ class Search:
             self.bound_with_leaves(np.inf if nothing_left else bound if np.isfinite(bound) else -np.inf)
             if binaries is None:
                 break
-            value = self.propose(binaries)
+            found = self.propose(binaries)
             known = binaries.tobytes() in seen
             seen.add(binaries.tobytes())
             if prove and self.leaves:  # as long as it took to find this plan
@@ -310,11 +311,13 @@ class Search:
             if known and not prove:
                 break
             if known:
-                self.drop(binaries, value)
+                self.drop(binaries, min(found.value, found.relaxed))
             elif len(self.leaves) == leaves:
                 self.sharpen(hold(self.problem, columns, binaries), TANGENT_TOLERANCE)
         if prove:
             self.work_on_leaves(self.deadline)
+        else:
+            self.rescue()
         self.bound_with_leaves(self.others)
 
     def tree_deadline(self) -> float:

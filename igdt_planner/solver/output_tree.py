@@ -102,6 +102,8 @@ class OutputTree:
             return
         node = replace(node, lower=ranges[0], upper=ranges[1])
         found, x = self.relaxed(node, deadline)
+        if found == np.inf and self.holds_best(node.lower, node.upper):
+            found = -np.inf  # nor does a ray prove that what is known does not exist
         node = replace(node, bound=max(node.bound, found))
         if node.bound == np.inf:
             return
@@ -218,8 +220,9 @@ def contradicts(highs: object, program: Problem, rows: Rows) -> bool:
     _, known, ray = highs.getDualRay()  # type: ignore[attr-defined]
     if not known:
         return False
-    costless = replace(program, cost=np.zeros_like(program.cost), offset=0.0)
-    return any(proven(costless, rows, sign * np.array(ray)) > CONTRADICTION for sign in (1.0, -1.0))
+    costless, multipliers = replace(program, cost=np.zeros_like(program.cost), offset=0.0), np.array(ray)
+    multipliers /= max(float(np.abs(multipliers).max(initial=0.0)), 1e-300)
+    return any(proven(costless, rows, sign * multipliers) > CONTRADICTION for sign in (1.0, -1.0))
 
 
 class Proof:
