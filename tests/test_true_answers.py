@@ -38,6 +38,17 @@ def test_curtailed_output_and_the_voltage_that_asks_for_it() -> None:
     assert plan.ac.buses["vm_pu"].max() == pytest.approx(1.03, abs=1e-6)
 
 
+@pytest.mark.parametrize("at_most", [0.15, 0.1])
+def test_limit_on_the_deviation_of_voltages_that_binds(at_most: float) -> None:
+    """The AC voltages themselves add up to the limit, though the rows of the MILP lie below each."""
+    entry = BY_NAME["pv_curtailment"]
+    limited = entry["model"] | {"limits": [{"term": "voltage_deviation", "at_most": at_most}]}
+    plan = ip.solve(entry["case"], limited, time_limit_s=20.0)
+    assert plan.ac is not None and plan.ac.verdict == "feasible", plan.explanation
+    assert (plan.ac.buses["vm_pu"] - 1.0).abs().sum() == pytest.approx(at_most, rel=2e-5)
+    assert plan.gap is not None and plan.gap <= 0.001
+
+
 def test_robust_alpha_where_the_baseline_is_curtailed() -> None:
     """7 (1 - alpha) MW are left at the alpha whose cost is 1.1 times 249.811 USD: 0.38495 by root finding."""
     entry = BY_NAME["robust_on_refused_baseline"]

@@ -12,8 +12,8 @@ from igdt_planner.ac.topology import count_switching
 from igdt_planner.model import TERM_UNITS, Investment, Term, TermName
 from igdt_planner.plan import Plan, TermValue, Violation
 
-TERM_TOLERANCE, LIMIT_TOLERANCE, LEAST_LIMIT = 1e-5, {"voltage_deviation": 1e-3}, 1e-6
-"""Share by which a limit on a term may be missed, tangents of voltage deviation lie less close; least size."""
+TERM_TOLERANCE, LEAST_LIMIT = 1e-5, 1e-6
+"""Share by which a limit on a term may be missed, and least size of what it is a share of."""
 
 
 def term_values(plan: Plan, operations: tuple[Operation, ...]) -> tuple[TermValue, ...]:
@@ -39,7 +39,7 @@ def limits_kept(plan: Plan, operations: tuple[Operation, ...]) -> Iterator[Viola
         parts = plan.model.limited(limit)
         values = [weight * _raw(plan, term, mode, operations) for term, mode, weight in parts]
         value, size = sum(values), max(abs(limit.at_most), sum(map(abs, values)), LEAST_LIMIT)
-        if value > limit.at_most + LIMIT_TOLERANCE.get(limit.term, TERM_TOLERANCE) * size:
+        if value > limit.at_most + TERM_TOLERANCE * size:
             where = f" ({limit.mode})" if limit.mode else ""
             unit = TERM_UNITS.get(limit.term, "money")
             text = f"{limit.term} of {value:.6g} {unit} is above the limit of {limit.at_most:.6g} {unit}{where}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from igdt_planner.ac.operation import operate
 from igdt_planner.ac.powerflow import Bools, Floats
-from igdt_planner.ac.terms import LEAST_LIMIT, LIMIT_TOLERANCE, TERM_TOLERANCE, investment_cost
+from igdt_planner.ac.terms import LEAST_LIMIT, TERM_TOLERANCE, investment_cost
 from igdt_planner.ac.topology import count_switching
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.model import ModeName
@@ -132,7 +132,7 @@ def _limits_left(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], sampl
     for limit in plan.model.limits:
         parts = [weight * _raw(plan, terms, name, mode, samples) for name, mode, weight in plan.model.limited(limit)]
         size = np.maximum(max(abs(limit.at_most), LEAST_LIMIT), np.sum(np.abs(parts), axis=0))
-        slack = LIMIT_TOLERANCE.get(limit.term, TERM_TOLERANCE) * size
+        slack = TERM_TOLERANCE * size
         left |= ~(np.sum(parts, axis=0) <= limit.at_most + slack)
     return left
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from igdt_planner.solver.conic import FIXED, decided, limited
-from igdt_planner.solver.problem import Array, Cones, Index, Problem, Rows, entries
+from igdt_planner.solver.problem import LIVE, Array, Cones, Index, Problem, Rows, entries
 
 BOTH = 1e-8
 """Power, per unit, with which storage may charge and discharge at once: rounding."""
@@ -94,6 +94,7 @@ class Network:
             moment=program.moment[columns],
             voltages=places(program.voltages),
             circles=program.circles.over(place),
+            deviations=program.deviations.over(place),
         )
         return Network(self.whole, own, lines, self.columns[columns], self.rest)
 
@@ -213,6 +214,7 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
     in_use[np.concatenate([cones.i_sq[closed], cones.p_flow[closed], cones.q_flow[closed]])] = True
     in_use[cones.v_sq[closed & (cones.v_sq >= 0)]] = True
     in_use[np.concatenate([problem.circles.discharge, problem.circles.charge, problem.circles.q])] = True
+    in_use[problem.deviations.v_sq[lower[problem.deviations.v_sq] > LIVE]] = True
     above_all = np.isin(np.arange(len(lower)), problem.highest[:, 1])
     free = np.flatnonzero(((upper - lower > FIXED) | in_use) & ~above_all)
     rest = np.where(upper - lower > FIXED, 0.0, lower)
@@ -220,7 +222,7 @@ def network_between(problem: Problem, lower: Array, upper: Array) -> Network:
     program = reduced(problem, free, rest, lower, upper)
     place = np.full(len(lower) + 1, -1)
     place[free] = np.arange(len(free))
-    program = replace(program, circles=problem.circles.over(place))
+    program = replace(program, circles=problem.circles.over(place), deviations=problem.deviations.over(place))
     lines = Lines(
         i_sq=place[cones.i_sq[closed]],
         p=place[cones.p_flow[closed]],

@@ -176,9 +176,10 @@ class Successive:
         return float(self.cost @ x[:-1]) + price * (float(x[-1]) + missed)
 
     def missed(self, x: Array) -> float:
-        """What currents miss of what their flows cause, times what they reach, and angles around loops of nothing."""
+        """What currents miss of what their flows cause, times what they reach, angles around loops, and deviations."""
         lines = self.network.lines
-        return float((np.abs(lines.current(x) - x[lines.i_sq]) * lines.reach).sum()) + self.cycles.missed(x)
+        currents = float((np.abs(lines.current(x) - x[lines.i_sq]) * lines.reach).sum())
+        return currents + self.cycles.missed(x) + float(self.program.deviations.short(x).sum())
 
     def linearised(
         self, at: Array, floats: npt.NDArray[np.bool_], radius: float, price: float
@@ -188,6 +189,7 @@ class Successive:
         while True:
             equations = line_tangents(lines, at, np.flatnonzero(floats), columns, equal=True)
             equations = stack(equations, self.cycles.loop_equations(at, columns))
+            equations = stack(equations, self.program.deviations.tangents(at, columns))
             lower, upper = self.program.lower.copy(), self.program.upper.copy()
             for flow in (lines.p[floats], lines.q[floats]):
                 lower[flow] = np.maximum(lower[flow], at[flow] - radius * self.span[flow])

@@ -132,8 +132,8 @@ class OutputTree:
         """A bound of a node from the multipliers of its linear program, and its point."""
         lines, program = self.network.lines, self.network.program
         columns = len(program.cost)
-        limits = secants(lines, node.lower, node.upper, columns)
-        rows = stack(self.tangents, limits)
+        chords = program.deviations.chords(node.lower, node.upper, columns)
+        rows = stack(self.tangents, stack(secants(lines, node.lower, node.upper, columns), chords))
         held = replace(program, lower=node.lower, upper=node.upper)
         highs = to_highs(held, rows, self.options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
@@ -185,7 +185,7 @@ class OutputTree:
             self.push(Node(lower, upper, node.bound, node.depth + 1))
 
     def widest(self, node: Node, x: Array) -> int | None:
-        """The column to split: a fractional whole number, else the widest output where cones float most."""
+        """The column to split: a fractional whole number, else the output where cones and deviations miss most."""
         program, lines = self.network.program, self.network.lines
         width = node.upper - node.lower
         whole = np.flatnonzero(program.integer & (width > 0.5))
@@ -193,7 +193,9 @@ class OutputTree:
         if len(whole) and fraction.max() > WHOLE:
             return int(whole[np.argmax(fraction)])
         floats = np.maximum(0.0, x[lines.i_sq] - lines.current(x)) * np.maximum(lines.weight, lines.reach)
-        by_moment = np.bincount(program.moment[lines.i_sq], weights=floats, minlength=program.moment.max(initial=0) + 1)
+        there = np.concatenate([program.moment[lines.i_sq], program.moment[program.deviations.v_sq]])
+        missed = np.concatenate([floats, program.deviations.short(x)])
+        by_moment = np.bincount(there, weights=missed, minlength=program.moment.max(initial=0) + 1)
         for columns in (program.outputs, program.voltages):
             wide = columns[width[columns] > THIN]
             if not len(wide):

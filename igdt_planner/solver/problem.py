@@ -22,6 +22,8 @@ CIRCLE_TOLERANCE = 1e-9
 """Distance in per unit by which a point may leave a capability circle."""
 ON_CIRCLE = 1e-6
 """Distance in per unit within which a point counts as on a capability circle."""
+LIVE = 0.01
+"""Squared voltage above which a bus is alive, and its deviation is that of its voltage."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,67 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """Pairs of columns: a squared voltage, and the deviation ``|sqrt(v_sq) - 1|`` that rows keep from below."""
+
+    v_sq: Index
+    deviation: Index
+
+    def over(self, place: Index) -> Deviations:
+        """Those whose two columns have a place among other columns, by these."""
+        there = np.flatnonzero((place[self.v_sq] >= 0) & (place[self.deviation] >= 0))
+        return Deviations(place[self.v_sq[there]], place[self.deviation[there]])
+
+    def of(self, x: Array) -> Array:
+        """What deviations are at a point; of a dead bus what the point says."""
+        v_sq = x[self.v_sq]
+        return np.where(v_sq > LIVE, np.abs(np.sqrt(np.maximum(v_sq, LIVE)) - 1.0), x[self.deviation])
+
+    def true(self, x: Array) -> Array:
+        """A point with its deviations as they are, where it has them lower."""
+        point = x.copy()
+        point[self.deviation] = np.maximum(x[self.deviation], self.of(x))
+        return point
+
+    def short(self, x: Array) -> Array:
+        """By how much, per unit, each deviation of a point is below what it is."""
+        return np.clip(self.of(x) - x[self.deviation], 0.0, None)
+
+    def chords(self, lower: Array, upper: Array, columns: int) -> Rows:
+        """Rows ``dv >= chord of sqrt(v) over its range - 1``: above 1 pu what no deviation is below."""
+        low, high = np.sqrt(np.maximum(lower[self.v_sq], 0.0)), np.sqrt(np.maximum(upper[self.v_sq], 0.0))
+        some = np.flatnonzero((low + high > LIVE) & np.isfinite(high))
+        number, slope = np.arange(len(some)), 1.0 / (low + high)[some]
+        row, column = np.tile(number, 2), np.concatenate([self.deviation[some], self.v_sq[some]])
+        value = np.concatenate([np.ones(len(some)), -slope])
+        matrix = sparse.csr_matrix((value, (row, column)), shape=(len(some), columns))
+        return Rows(matrix, (low * high)[some] * slope - 1.0, np.full(len(some), np.inf))
+
+    def tangents(self, x: Array, columns: int) -> Rows:
+        """Rows that hold every deviation near a point.
+
+        ``dv >= 1 - s / 2 - v / (2 s)`` and ``dv >= s / 2 + v / (2 s) - 1`` where ``s = sqrt(v)`` at the point.
+        The first touches a convex function from below, so that it is exact at the point only; the second touches a
+        concave one from above, so that it is a restriction (convex-concave procedure; Yuille and Rangarajan 2003).
+        """
+        alive = np.flatnonzero(x[self.v_sq] > LIVE)
+        root, number = np.sqrt(x[self.v_sq[alive]]), np.arange(len(alive))
+        ones = np.ones(len(alive))
+        row = np.concatenate([number, number, number + len(alive), number + len(alive)])
+        column = np.tile(np.concatenate([self.deviation[alive], self.v_sq[alive]]), 2)
+        value = np.concatenate([ones, 0.5 / root, ones, -0.5 / root])
+        matrix = sparse.csr_matrix((value, (row, column)), shape=(2 * len(alive), columns))
+        lower = np.concatenate([1.0 - 0.5 * root, 0.5 * root - 1.0])
+        return Rows(matrix, lower, np.full(2 * len(alive), np.inf))
+
+
+def no_deviations() -> Deviations:
+    """No deviation of a voltage."""
+    none = np.empty(0, dtype=np.int64)
+    return Deviations(none, none)
+
+
+@dataclass(frozen=True)
 class Switches:
     """Integer columns of one topology that close the edges of a graph, and the two nodes of each edge.
 
@@ -129,6 +192,7 @@ class Problem:
     nothing once these are decided and the loss equation holds. ``outputs`` are the columns that units decide,
     ``moment`` numbers the mode, scenario and period of each column (-1: none), ``highest`` pairs each voltage with the
     column that is above all, ``voltages`` are the squared voltages. ``meshed`` says that closed lines may form loops.
+    ``circles`` and ``deviations`` are what rows keep from outside alone.
     """
 
     cost: Array
@@ -156,6 +220,7 @@ class Problem:
     voltages: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     meshed: bool = False
     circles: Circles = field(default_factory=no_circles)
+    deviations: Deviations = field(default_factory=no_deviations)
 
     def decisions(self) -> Index:
         """Integer columns that decide sites and switches, without those that say how storage works in a period."""

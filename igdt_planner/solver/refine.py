@@ -144,9 +144,15 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and (problem.meshed or floating(held, x) > FLOATING or burns(held, x)):
+    if options.exact and (problem.meshed or floating(held, x) > FLOATING or burns(held, x) or exceeds(held, x)):
         return dispatched(problem, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
+
+
+def exceeds(problem: Problem, x: Array) -> bool:
+    """Whether a point with its deviations of voltages as they are breaks a row: a limit on them, or a budget."""
+    known = len(problem.deviations.v_sq) > 0
+    return known and worst_violation(problem, problem.deviations.true(x)) > LP_TOLERANCE
 
 
 def burns(problem: Problem, x: Array) -> bool:

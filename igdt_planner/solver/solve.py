@@ -19,7 +19,7 @@ from igdt_planner.solver.highs import Options
 from igdt_planner.solver.milp import Answer
 from igdt_planner.solver.milp import solve as solve_problem
 from igdt_planner.solver.other_solver import pyomo_branch
-from igdt_planner.solver.problem import Circles, Cones, Index, Problem, Rows, Switches, worst_violation
+from igdt_planner.solver.problem import Circles, Cones, Deviations, Index, Problem, Rows, Switches, worst_violation
 from igdt_planner.solver.problem import hold as hold_columns
 from igdt_planner.solver.worker import Job, Worker
 from igdt_planner.study import Study
@@ -31,7 +31,19 @@ RELAXING = ("back_within", "below_highest", "highest_rise", "current_open", "los
 """Rows that say nothing once switches are decided and the loss equation holds."""
 OUTPUTS = ("p_dg", "q_dg", "q_ess", "p_charge", "p_discharge", "p_shed")
 """Columns that units and loads decide."""
-TIMED = (*OUTPUTS, "charging", "i_sq", "size", "p_flow", "q_flow", "v_sq", "v_arc", "p_source", "q_source")
+TIMED = (
+    *OUTPUTS,
+    "charging",
+    "i_sq",
+    "size",
+    "p_flow",
+    "q_flow",
+    "v_sq",
+    "v_arc",
+    "v_deviation",
+    "p_source",
+    "q_source",
+)
 """Columns whose last index is the period."""
 ROOT = -1
 """The node at which every tree of a topology begins; no bus has this id."""
@@ -61,6 +73,7 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         integer=np.array([not v.is_continuous() for v in columns]),
         cones=compile_cones(formulation, position),
         circles=compile_circles(formulation, position),
+        deviations=deviations(columns, names, position),
         sites=np.array([i for i, name in enumerate(names) if name in SITES], dtype=np.int64),
         decisive=np.array(decisive, dtype=np.int64),
         zones=zones(formulation.study, [columns[i].index()[0] for i in decisive]),
@@ -104,6 +117,13 @@ def highest(columns: list[Any], names: list[str], position: dict[int, int]) -> I
         if bus not in block.mode.sources
     ]
     return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def deviations(columns: list[Any], names: list[str], position: dict[int, int]) -> Deviations:
+    """Every deviation of a voltage, with that voltage."""
+    found = np.array([column for column, name in enumerate(names) if name == "v_deviation"], dtype=np.int64)
+    v_sq = [position[id(columns[column].parent_block().v_sq[columns[column].index()])] for column in found]
+    return Deviations(np.array(v_sq, dtype=np.int64), found)
 
 
 def moments(columns: list[Any], names: list[str]) -> Index:
