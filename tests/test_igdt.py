@@ -191,11 +191,12 @@ def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]
     run = session.dispatch(found.decisions, session.study.realise(corner(known, fields["alpha"])))
     assert run is not None
     against = Question(session, question, known, 0.1, found)
-    assert not against.attack(fields["alpha"], found.decisions, run.schedule)[0]["broken"]
-    attack, warnings = against.attack(0.5, found.decisions, run.schedule)
-    assert attack["broken"] is True
-    assert attack["costliest_attack"] > fields["budget"]
-    assert "BREAKS" in warnings[0]
+    inside, outside = (
+        against.attacked((found.decisions, alpha, run, "redispatch")) for alpha in (fields["alpha"], 0.5)
+    )
+    assert inside is not None and not against.breaks(inside)
+    assert outside is not None and against.breaks(outside)
+    assert outside.cost > fields["budget"]
 
 
 NEGATIVE_PRICE = inline()

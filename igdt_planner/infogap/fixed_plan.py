@@ -127,7 +127,7 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     _, alpha, run, _ = left
     return row | {
         "alpha": alpha,
-        "alpha_limit": asked.limit(decisions, alpha, run),
+        "alpha_limit": asked.limit(decisions, alpha, run)[0],
         "objective": run.verdict.objective,
         "model_objective": run.cost,
         "verdict": run.verdict.verdict,

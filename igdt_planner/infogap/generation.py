@@ -28,13 +28,15 @@ NEAR, SAME = 1e-3, 1e-8
 """Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
 
 
-def generated(question: Question, starts: list[Mapping[str, float]], deadline: float) -> tuple[Solved, Left | None]:
+def generated(
+    question: Question, starts: list[Mapping[str, float]], deadline: float, scenarios: list[Direction]
+) -> tuple[Solved, Left | None]:
     """Column-and-constraint generation: the MILP over scenarios, the adversary who adds the one that breaks it.
 
     The MILP knows some points of the set, so its bound of alpha holds; what the adversary leaves is reached. Where
     the topology may wait, one topology for all points reaches alpha, and one for each point bounds it.
     """
-    gap, scenarios, best = question.session.asked_gap, [question.found.first], None
+    gap, best = question.session.asked_gap, None
     narrowed, rises, stuck, asked, question.reached = 0, 0, 0, question.asked, -math.inf
     study = question.study.switched_once()
     switched = any(mode.settings.topology != "fixed" for mode in question.study.modes.values())
@@ -63,9 +65,11 @@ def generated(question: Question, starts: list[Mapping[str, float]], deadline: f
         nearest = min(distance(question, own.reach.attack.direction, scenario) for scenario in scenarios)
         known = not own.reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
         over = over or len(scenarios) == SCENARIOS
-        if closed or over or (known and not (question.relaxed and narrowed < NARROWED)):
+        if closed or over or (known and narrowed == NARROWED):
             break
-        if known:  # nothing new breaks the plan: what is left open is left open by relaxed products with alpha
+        if (
+            known
+        ):  # nothing new breaks the plan: what is left open is left open by what is relaxed over a range of alpha
             again, stuck = farther(question, asked, rises, stuck)
             if again is None:
                 break

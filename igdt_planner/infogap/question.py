@@ -13,17 +13,17 @@ from igdt_planner.errors import InputError, SolverError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.best_point import at_best_point, sought
 from igdt_planner.infogap.closing import attained, modelled, narrowed
-from igdt_planner.infogap.generation import generated
+from igdt_planner.infogap.generation import at_costliest, generated
 from igdt_planner.infogap.proof import alpha_gap, question_status
-from igdt_planner.infogap.recourse import Recourse
+from igdt_planner.infogap.recourse import Attack, Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
 from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
-from igdt_planner.plan import Plan, Realisation, Step, StepTried, warned
+from igdt_planner.plan import Plan, Realisation, Step, StepTried, Violation, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
-from igdt_planner.results.document import ROBUST_FIELDS
+from igdt_planner.results.document import ROBUST_FIELDS, realisation_to_dict
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.starved import starved
@@ -32,6 +32,11 @@ from igdt_planner.unserved import nothing_served
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
+BREAKS = 12
+"""Most times that what breaks an answer is taken up."""
+GENERATED = "column_and_constraint_generation"
+ENDS = {"budget": "the budget is spent", "physical": "a quantity is at the end of its physical range"}
+"""What ends alpha, in words, where no limit of the network or the model does."""
 LOOSE_BASE = 0.33
 """Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
@@ -118,6 +123,7 @@ class Question:
         self.limiting: Direction | None = None
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound = 1, math.inf
+        self.attack: Attack | None = None
         self.reached = 0.0
         self.tried: list[StepTried] = []
         self.closest: tuple[Decisions, Run] | None = None
@@ -132,7 +138,7 @@ class Question:
         session, asked, base = self.session, self.asked, self.base
         session.on_event({"kind": "started"})
         starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
-        deadline = begun + session.limit(share)
+        deadline, scenarios = begun + session.limit(share), [self.found.first]
         if self.found.corner:
             solved = self.solve(asked, starts, deadline)
             left = self.surviving(solved)
@@ -143,7 +149,9 @@ class Question:
             solved, alpha = sought(self, self.study, starts, deadline)
             left = at_best_point(self, solved, alpha)
         else:
-            solved, left = generated(self, starts, deadline)
+            solved, left = generated(self, starts, deadline, scenarios)
+        if asked.sense == "robust" and left is not None and not solved.cancelled:
+            solved, left = self.unbroken(solved, left, starts, deadline, scenarios)
         if left is None:
             plan = dataclasses.replace(self.unanswered(solved, deadline), seconds=time.monotonic() - begun)
             return Candidate(plan, None)
@@ -318,7 +326,58 @@ class Question:
         self.note(decisions, run)
         return run
 
-    def limit(self, decisions: Decisions, alpha: float, run: Run) -> Limit:
+    def unbroken(
+        self,
+        solved: Solved,
+        left: Left,
+        starts: list[Mapping[str, float]],
+        deadline: float,
+        scenarios: list[Direction],
+    ) -> tuple[Solved, Left | None]:
+        """An answer that the adversary does not break: what breaks it joins the question as a scenario.
+
+        When time is up alpha is lowered to what the same plan survives there.
+        """
+        found: Left | None = left
+        for _ in range(BREAKS):
+            if found is None or not found[1]:
+                break
+            self.attack = self.attacked(found)
+            if self.attack is None or not self.breaks(self.attack):
+                break
+            scenarios.append(self.attack.direction)
+            if time.monotonic() < deadline and not solved.cancelled:
+                starts = [found[0].binaries, *starts]
+                solved, found = generated(self, starts, deadline, scenarios)
+            else:
+                found = self.lowered(found, self.attack)
+        return solved, found
+
+    def attacked(self, left: Left) -> Attack | None:
+        """The worst that the adversary finds inside an alpha; None where it came to no end."""
+        decisions, alpha, run, _ = left
+        try:
+            return Recourse(self.session, decisions, self.found, self.held(run.schedule)).attacked(alpha)
+        except SolverError as error:
+            self.study = self.study.warn([f"the adversary did not come to an end: {error}"])
+            return None
+
+    def breaks(self, attack: Attack) -> bool:
+        """Whether a plan leaves a limit or its budget under an attack."""
+        return attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
+
+    def lowered(self, left: Left, attack: Attack) -> Left | None:
+        """What the plan of an answer survives in the direction that breaks it, too."""
+        decisions, alpha, run, _ = left
+        schedule = self.held(run.schedule)
+        recourse = Recourse(self.session, decisions, self.found, schedule)
+        self.schedule, self.direction = schedule, attack.direction
+        survived = self.kept(
+            REDISPATCH, decisions, recourse.along(attack.around, self.asked.budget, alpha), time.monotonic()
+        )
+        return at_costliest(self, survived) if survived is not None else self.surviving(None)
+
+    def limit(self, decisions: Decisions, alpha: float, run: Run) -> tuple[Limit, Violation | None]:
         """What ends the alpha of decisions, which run like this there; asked where the network ends it, if it may."""
         without = self.study.model.model_copy(update={"limits": ()})
         unlimited = partial(self.run_at, decisions, study=dataclasses.replace(self.study, model=without))
@@ -326,6 +385,23 @@ class Question:
         found = limit_of(partial(self.run_at, decisions), unlimited, self.asked, alpha, run)
         self.direction = costliest
         return found
+
+    def ends(self, alpha: float, limit: Limit, broken: Violation | None) -> dict[str, Any]:
+        """What ends an alpha: the limit with its place, in words too, and the point of the set at which it does."""
+        direction = self.limiting if limit in ("network", "limits") and self.limiting is not None else self.direction
+        point = self.found.uncertainty.realise(direction, alpha, self.study.realisation)
+        place = {
+            "kind": limit,
+            "mode": None,
+            "period": None,
+            "component": None,
+            "id": None,
+            "message": ENDS.get(limit, ""),
+        }
+        if broken is not None:
+            names = ("kind", "mode", "period", "component", "id", "message")
+            place = {name: getattr(broken, name) for name in names}
+        return place | {"point": realisation_to_dict(point)}
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
@@ -338,9 +414,12 @@ class Question:
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None
         else:
-            fields["alpha_limit"] = self.limit(decisions, alpha, run)
+            fields["alpha_limit"], broken = self.limit(decisions, alpha, run)
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
+                fields["worst_case"] = self.tried_by(self.attack) | {
+                    "ends": self.ends(alpha, fields["alpha_limit"], broken)
+                }
         warnings = []
         base_gap = self.base.plan.gap
         if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
@@ -348,9 +427,8 @@ class Question:
                 f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
                 "alpha may be that of a poor baseline; a longer time limit may find a better one"
             )
-        if asked.sense == "robust" and fields["alpha"]:
-            fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
-            warnings += broken
+        if fields["worst_case"]["broken"]:
+            warnings.append("THE ROBUST PLAN BREAKS inside alpha and no smaller alpha was found; please report this")
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
         plan = dataclasses.replace(
             plan,
@@ -382,19 +460,21 @@ class Question:
             "base_bound": base.bound,
             "budget": asked.budget,
             "objective_forecast": None,
-            "worst_case": self.worst_case(0, None, False, False),
+            "worst_case": self.tried_by(None),
         }
 
-    def worst_case(self, points: int, costliest: float | None, proven: bool, broken: bool) -> dict[str, Any]:
+    def tried_by(self, attack: Attack | None) -> dict[str, Any]:
         """How the worst case is known, and what the adversary made of it."""
         return {
             "corner": justification(self.found, self.asked.sense),
-            "method": method_of(self.found, self.asked.sense),
+            "method": method_of(self.found, self.asked.sense) if self.scenarios == 1 else GENERATED,
             "scenarios": self.scenarios,
-            "vertices_attacked": points,
-            "all_vertices": proven,
-            "costliest_attack": costliest,
-            "broken": broken,
+            "vertices_attacked": attack.points if attack else 0,
+            "all_vertices": attack is not None and attack.proven,
+            "costliest_attack": attack.cost if attack and math.isfinite(attack.cost) else None,
+            "broken": attack is not None and self.breaks(attack),
+            "proof": ("vertices" if attack.proven else "sampled") if attack else None,
+            "ends": None,
         }
 
     def floor(self, decisions: Decisions, alpha: float) -> float | None:
@@ -414,28 +494,12 @@ class Question:
         survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
         return survived[0] if survived else None
 
-    def attack(
-        self, alpha: float, decisions: Decisions, schedule: Mapping[str, float]
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Try to break a plan inside its alpha; sites, topology and storage schedule stay."""
-        try:
-            attack = Recourse(self.session, decisions, self.found, self.held(schedule)).attacked(alpha)
-        except SolverError as error:
-            return self.worst_case(0, None, False, False), [f"the adversary did not come to an end: {error}"]
-        broken = attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
-        found = self.worst_case(attack.points, attack.cost, attack.proven, broken)
-        text = (
-            f"THE ROBUST PLAN BREAKS: inside alpha it costs {attack.cost:g}, over {self.asked.budget:g}; "
-            "please report this"
-        )
-        return found, [text] if broken else []
-
 
 def method_of(found: Ambiguity, sense: Sense) -> str:
     """How the worst case, or the best one, is found."""
     if found.corner:
         return "corner"
-    return "column_and_constraint_generation" if sense == "robust" else "decided_with_the_plan"
+    return GENERATED if sense == "robust" else "decided_with_the_plan"
 
 
 def repeated(start: Mapping[str, float], scenarios: int) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 The cost is that of the least-cost dispatch at each point, which knows the point and nothing of the future beyond the
 schedule. In loads, availabilities and ratings it is convex, so that a vertex of the set is its worst point; in prices
-it is concave, so that cutting planes find its worst point, which need be no vertex.
+it is concave, so that cutting planes find its worst point, which need be no vertex. Where no dispatch keeps the limits
+of the network the cost is infinite: each limit has worst points of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from igdt_planner.formulation.cost import mwh
 from igdt_planner.formulation.solution import Decisions
+from igdt_planner.infogap.limit_points import LimitPoints
 from igdt_planner.infogap.peak import Peak, peak
 from igdt_planner.infogap.shapes import Floats, Pair
 from igdt_planner.infogap.uncertainty import ALIKE, Ray, members
@@ -44,6 +46,8 @@ PEAK = 1e-7
 """Share of the cost by which the worst prices may be missed."""
 DIGITS = 9
 """Digits of a price's deviation."""
+NEAR_LIMIT = 1e-5
+"""Share of alpha to which it is known where a limit of the network ends it."""
 POINT_S = 30.0
 """Time limit of the dispatch at one point."""
 GAIN = 1e-9
@@ -55,6 +59,7 @@ class Attack:
     """The costliest point that the adversary found.
 
     ``direction`` lies in the set; ``around`` is the one whose cost was taken, which may lie a little outside of a ball.
+    ``violation`` is by how much, per unit, limits are broken there at least; the cost is infinite where any is.
     """
 
     direction: Direction
@@ -62,6 +67,12 @@ class Attack:
     cost: float
     points: int
     proven: bool
+    violation: float = 0.0
+
+    @property
+    def harm(self) -> tuple[float, float]:
+        """What makes one attack worse than another: limits broken, then cost."""
+        return self.violation, self.cost
 
 
 class Reach(NamedTuple):
@@ -91,14 +102,17 @@ class Recourse:
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
         }
-        self.keys = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
-        main = compiled(fixed.deviate(frozenset(self.keys)))
+        every = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
+        main = compiled(fixed.deviate(frozenset(every)))
         self.problem = held(main, {**run.binaries, **(schedule or {})})
         position = {name: n for n, name in enumerate(main.names)}
-        self.columns = np.array([position[f"deviation[{q},{c},{t}]"] for q, c, t in self.keys], dtype=np.int64)
+        column = {key: position.get("deviation[{},{},{}]".format(*key)) for key in every}  # none where nothing is asked
+        self.keys = [key for key in every if column[key] is not None]
+        self.columns = np.array([column[key] for key in self.keys], dtype=np.int64)
         choice = session.solver.choice
         threads = choice.threads if choice.name == "highs" else 1
         self.options = Options(time_limit_s=POINT_S, threads=threads, seed=choice.seed)
+        self.limits = LimitPoints(session.study, decisions, self.uncertainty, schedule)
         self.priced, self.priced_t, self.price = self.prices(main.formulation.model, position)
 
     def prices(self, m: object, position: Mapping[str, int]) -> tuple[Index, list[int], Floats]:
@@ -127,10 +141,15 @@ class Recourse:
 
         Decisions that cannot be run at the forecast cost infinitely much everywhere.
         """
+        cost, slopes, _ = self.asked(directions, alpha)
+        return cost, slopes
+
+    def asked(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes], Floats]:
+        """As :meth:`costs`, and by how much, per unit, limits are broken at least."""
         if not self.runs:
-            return np.full(len(directions), np.inf), [self.by_series(np.zeros(len(self.keys)), 0.0 * self.price)] * len(
-                directions
-            )
+            everywhere = np.full(len(directions), np.inf)
+            none = self.by_series(np.zeros(len(self.keys)), 0.0 * self.price)
+            return everywhere, [none] * len(directions), everywhere
         realised = [self.uncertainty.realise(direction, alpha) for direction in directions]
         factors = np.array([[r.at(*key) for key in self.keys] for r in realised]).reshape(len(realised), -1)
         rating = np.array([q == "line_rating" for q, _, _ in self.keys], dtype=bool)
@@ -142,7 +161,8 @@ class Recourse:
         points = Points(self.problem, self.options, self.columns, values, self.priced, costs)
         reply = self.session.solver.worker.ask(points)
         slopes = np.where(rating, 2.0 * factors, 1.0) * reply.gradient
-        return reply.cost, [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
+        by_series = [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
+        return reply.cost, by_series, reply.violation
 
     def by_series(self, slopes: Floats, bought: Floats) -> Slopes:
         """Slopes of the cost, summed up by series, each of shape (periods,)."""
@@ -155,9 +175,22 @@ class Recourse:
         return found
 
     def worst(self, alpha: float) -> Attack:
-        """The costliest point at a radius: all extreme points where they are listed, else a climb from several."""
+        """The worst point at a radius: extreme points where they are listed, else a climb; and those of each limit."""
         rays = self.found.rays
-        return self.climbed(alpha) if rays is None else self.costliest(rays, alpha)
+        found = self.climbed(alpha) if rays is None else self.costliest(rays, alpha)
+        limiting = self.limiting(alpha)
+        return found if limiting is None or limiting.harm <= found.harm else replace(limiting, proven=found.proven)
+
+    def limiting(self, alpha: float) -> Attack | None:
+        """The worst of the points at which limits are nearest, prices as forecast; None where no limit is near."""
+        directions = self.limits.at(alpha)
+        if not directions:
+            return None
+        cost, _, violation = self.asked(directions, alpha)
+        if "price" in self.uncertainty.shapes:  # the dearest prices beside them are not looked for
+            cost = np.where(violation > 0.0, cost, -np.inf)
+        n = max(range(len(directions)), key=lambda n: (violation[n], cost[n]))
+        return Attack(directions[n], directions[n], float(cost[n]), len(directions), True, float(violation[n]))
 
     def attacked(self, alpha: float) -> Attack:
         """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
@@ -167,19 +200,17 @@ class Recourse:
         priced = "price" in shapes
         lists: dict[Quantity, list[Pair] | None] = {q: s.vertices() for q, s in shapes.items() if q != "price"}
         rays = built.combined(lists, MOST_VERTICES_PRICED if priced else MOST_VERTICES)
-        found = self.climbed(alpha)
-        if rays is None:
-            return found
-        listed = self.costliest(rays, alpha)
-        best = listed if listed.cost > found.cost else found
-        return replace(best, points=found.points + listed.points, proven=listed.proven)
+        found, listed = [self.climbed(alpha)], self.costliest(rays, alpha) if rays is not None else None
+        found += [attack for attack in (listed, self.limiting(alpha)) if attack is not None]
+        worst, points = max(found, key=lambda attack: attack.harm), sum(attack.points for attack in found)
+        return replace(worst, points=points, proven=listed is not None and listed.proven)
 
     def costliest(self, rays: Sequence[Ray], alpha: float) -> Attack:
         """The costliest of directions; where prices deviate, each with the prices that are the worst for it."""
         if "price" not in self.uncertainty.shapes or (rays and "price" in rays[0][0]):
-            costs, _ = self.costs([around for _, around in rays], alpha)
-            n = int(np.argmax(costs))
-            return Attack(*rays[n], float(costs[n]), len(rays), proven=True)
+            costs, _, violation = self.asked([around for _, around in rays], alpha)
+            n = max(range(len(rays)), key=lambda n: (violation[n], costs[n]))
+            return Attack(*rays[n], float(costs[n]), len(rays), True, float(violation[n]))
         best, points, proven = Attack(*rays[0], -np.inf, 0, proven=True), 0, True
         for inner, around in rays:
             prices, top = self.dearest(around, alpha)
@@ -218,7 +249,8 @@ class Recourse:
         starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
         climbs = [self.climb(start, alpha) for start in (*starts, samples[int(np.argmax(values))])]
         best, cost, _ = max(climbs, key=lambda climb: climb[1])
-        return Attack(best, best, cost, sum(used for *_, used in climbs) + len(samples), proven=False)
+        points = sum(used for *_, used in climbs) + len(samples)
+        return Attack(best, best, cost, points, False, 0.0 if np.isfinite(cost) else np.inf)
 
     def random_slopes(self) -> Slopes:
         """Slopes that lead to a random vertex."""
@@ -272,10 +304,14 @@ class Recourse:
         return Reach(-1.0, attack, limited=True, proven=False)
 
     def along(self, direction: Direction, budget: float, most: float) -> float:
-        """The largest alpha below ``most`` at which a direction is within the budget: Newton, else by halves."""
+        """The largest alpha below ``most`` at which a direction is within the budget and the limits.
+
+        By Newton steps on the cost, by secants of what limits are broken by; else by halves.
+        """
         low, high, alpha = 0.0, most, most
+        broken: tuple[float, float] | None = None
         for _ in range(STEPS):
-            (cost,), (slopes,) = self.costs([direction], alpha)
+            (cost,), (slopes,), (violation,) = self.asked([direction], alpha)
             over = cost - budget
             if over <= BREAK * abs(budget):
                 low = alpha
@@ -284,9 +320,12 @@ class Recourse:
             else:
                 high = alpha
             slope = self.slope_along(direction, slopes)
-            newton = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
-            alpha = newton if low < newton < high else 0.5 * (low + high)
-            if high - low <= BREAK * max(high, BREAK):
+            guess = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
+            if violation > 0.0:
+                guess = without_violation(broken, (alpha, violation))
+                broken = alpha, violation
+            alpha = guess if low < guess < high else 0.5 * (low + high)
+            if high - low <= (NEAR_LIMIT if broken is not None else BREAK) * max(high, BREAK):
                 break
         return low
 
@@ -316,3 +355,10 @@ class Recourse:
         deviations = self.uncertainty.deviations
         moving = [(q, c) for q, c in self.uncertainty.series() if q not in self.uncertainty.held]
         return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in moving)
+
+
+def without_violation(before: tuple[float, float] | None, now: tuple[float, float]) -> float:
+    """The alpha at which the chord of violations at two alphas ends; not a number where they do not say."""
+    if before is None or not np.isfinite(before[1] + now[1]) or before[1] <= now[1]:
+        return np.nan
+    return now[0] - now[1] * (before[0] - now[0]) / (before[1] - now[1])

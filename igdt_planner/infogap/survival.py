@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+from igdt_planner.plan import Violation
 from igdt_planner.session import Run
 from igdt_planner.study import Horizon
 
@@ -82,22 +83,30 @@ def closer(run_at: RunAt, asked: Horizon, kept: tuple[float, Run], lost: tuple[f
     return kept
 
 
-def limit_of(run_at: RunAt, unlimited_at: RunAt, asked: Horizon, alpha: float, run: Run) -> Limit:
-    """What keeps a robust alpha, at which decisions run like this, from being larger.
+def limit_of(
+    run_at: RunAt, unlimited_at: RunAt, asked: Horizon, alpha: float, run: Run
+) -> tuple[Limit, Violation | None]:
+    """What keeps a robust alpha, at which decisions run like this, from being larger, and the limit that does.
 
     The network, where cost is left and yet no dispatch a little further on keeps voltages and ratings; the model's own
     limits on terms, where one would but for these, as ``unlimited_at`` says.
     """
     if alpha >= asked.alpha_ub * (1.0 - 1e-9):
-        return "physical"
+        return "physical", None
     if asked.sense == "opportunity" or -excess_of(run, asked) <= SPENT * asked.budget:
-        return "budget"
-    beyond = min(asked.alpha_ub, (1.0 + 2.0 * ALPHA_TOLERANCE) * alpha + 2.0 * LEAST_STEP)
-    if math.isfinite(excess_of(run_at(beyond), asked)):
-        return "budget"
-    free = unlimited_at(beyond)
+        return "budget", None
+    further = beyond(asked, alpha)
+    there = run_at(further)
+    if math.isfinite(excess_of(there, asked)):
+        return "budget", None
+    free = unlimited_at(further)
     kinds = {violation.kind for violation in free.verdict.violations} if free is not None else set()
-    return "limits" if kinds == {"term_limit"} else "network"
+    return "limits" if kinds == {"term_limit"} else "network", there.verdict.worst if there is not None else None
+
+
+def beyond(asked: Horizon, alpha: float) -> float:
+    """An alpha a little farther than one that survives, at which what ends it is seen."""
+    return min(asked.alpha_ub, (1.0 + 2.0 * ALPHA_TOLERANCE) * alpha + 2.0 * LEAST_STEP)
 
 
 def excess_of(run: Run | None, asked: Horizon) -> float:

@@ -1,6 +1,7 @@
 """A decided problem asked at many points: linear programs from one basis, inside the solver process.
 
-Columns of deviation are held where they are asked; their reduced costs say how the cost changes with them.
+Columns of deviation are held where they are asked; their reduced costs say how the cost changes with them. Where the
+linear program believes losses that do not exist, the point is dispatched exactly: a relaxation judges nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import highspy
 import numpy as np
 
 from igdt_planner.errors import SolverError
+from igdt_planner.solver.decided import reach
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
@@ -19,11 +21,13 @@ from igdt_planner.solver.problem import (
     Index,
     Problem,
     circle_tangents,
+    hold,
     no_rows,
     stack,
     tangents,
+    with_tokens,
 )
-from igdt_planner.solver.refine import LEAST_TOLERANCE
+from igdt_planner.solver.refine import LEAST_TOLERANCE, dispatched, runs_as_it_is
 
 CONE_TOLERANCE = 1e-8
 """Loss that one cone may miss, as a share of the cost."""
@@ -59,23 +63,34 @@ class Points:
 
 @dataclass(frozen=True)
 class Reply:
-    """Cost at every point (infinite where the decisions cannot be run), its gradient, and the values priced."""
+    """Cost at every point, its gradient, the values priced, and by how much limits are broken at least, per unit.
+
+    Where the decisions cannot be run the cost is infinite; the violation is infinite too where even the relaxation
+    cannot, or no dispatch was found.
+    """
 
     cost: Array
     gradient: Array
     bought: Array
+    violation: Array
+
+
+Found = tuple[float, Array, Array, float]
+"""Cost, gradient, priced values and violation at one point."""
 
 
 class Probe:
     """One decided problem in HiGHS, with the tangents of all points asked so far."""
 
     def __init__(self, problem: Problem, options: Options) -> None:
-        self.problem = problem
+        self.problem, self.moved = problem, reach(problem.rows, problem.cones.i_sq)
         self.start(options)
 
     def start(self, options: Options, tolerance: float = TOLERANCE) -> None:
         """Hold the problem without a basis, and without tangents."""
-        self.highs = to_highs(self.problem, no_rows(len(self.problem.cost)), options, integral=False)
+        problem = self.problem
+        priced = with_tokens(problem.cost, problem.cones.i_sq, problem.cones.weight, problem.charging)
+        self.highs = to_highs(replace(problem, cost=priced), no_rows(len(priced)), options, integral=False)
         set_option(self.highs, "primal_feasibility_tolerance", tolerance)
         set_option(self.highs, "dual_feasibility_tolerance", tolerance)
 
@@ -88,10 +103,10 @@ class Probe:
             The dispatch at a point overran its time limit, or ended without an answer otherwise.
         """
         rows = [self.at(points, n) for n in range(len(points.values))]
-        cost, gradient, bought = (np.array(column) for column in zip(*rows, strict=True))
-        return Reply(cost, gradient, bought)
+        cost, gradient, bought, violation = (np.array(column) for column in zip(*rows, strict=True))
+        return Reply(cost, gradient, bought, violation)
 
-    def at(self, points: Points, n: int) -> tuple[float, Array, Array]:
+    def at(self, points: Points, n: int) -> Found:
         """Cost, gradient and priced values at one point; asked afresh where what was asked before leads astray."""
         deadline = time.monotonic() + points.options.time_limit_s
         for options, tolerance in ((None, TOLERANCE), (points.options, TOLERANCE), (points.options, COARSE)):
@@ -106,7 +121,7 @@ class Probe:
         status = self.highs.modelStatusToString(self.highs.getModelStatus())
         raise SolverError(f"the dispatch at a point of the uncertainty set ended with {status}")
 
-    def attempt(self, points: Points, n: int, deadline: float) -> tuple[float, Array, Array] | None:
+    def attempt(self, points: Points, n: int, deadline: float) -> Found | None:
         """The answer at a point; None where HiGHS has none, or too late."""
         held, prices = points.values[n], points.costs[n]
         self.highs.changeColsBounds(len(held), points.columns.astype(np.int32), held, held)
@@ -115,7 +130,7 @@ class Probe:
         for _ in range(ROUNDS):
             status, x, value = solve_lp(self.highs, deadline)
             if status == highspy.HighsModelStatus.kInfeasible:
-                return np.inf, np.zeros(len(held)), np.zeros(len(prices))
+                return np.inf, np.zeros(len(held)), np.zeros(len(prices)), np.inf
             if x is None or time.monotonic() > deadline:
                 return None
             missed = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
@@ -124,5 +139,18 @@ class Probe:
                 break
             append(self.highs, fresh)
         assert x is not None
-        reduced = np.array(self.highs.getSolution().col_dual)
-        return value, reduced[points.columns], x[points.priced]
+        gradient = np.array(self.highs.getSolution().col_dual)[points.columns]
+        cost = self.problem.cost.copy()
+        cost[points.priced] = prices
+        if runs_as_it_is(self.problem, x, self.moved):
+            return float(cost @ x) + self.problem.offset, gradient, x[points.priced], 0.0
+        asked = hold(replace(self.problem, cost=cost), points.columns, held)
+        return self.exact(asked, x, points, gradient, deadline)
+
+    def exact(self, asked: Problem, x: Array, points: Points, gradient: Array, deadline: float) -> Found:
+        """The AC-exact dispatch at a point of the relaxation; its gradient is that of the relaxation: a guess."""
+        found = dispatched(asked, x, no_rows(len(x)), points.options, deadline)
+        if found.x is not None:
+            return found.value, gradient, found.x[points.priced], 0.0
+        violation = max((np.inf if one is None else one.violation for one in found.dispatches), default=np.inf)
+        return np.inf, gradient, np.zeros(len(points.priced)), float(violation)

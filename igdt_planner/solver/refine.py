@@ -144,9 +144,15 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and (problem.meshed or floating(held, x) > FLOATING or burns(held, x) or exceeds(held, x)):
+    if options.exact and not runs_as_it_is(held, x):
         return dispatched(problem, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
+
+
+def runs_as_it_is(problem: Problem, x: Array, moved: Array | None = None) -> bool:
+    """Whether a point of a decided relaxation is a dispatch: no cone floats, no loop is open, nothing is burned."""
+    floats = problem.meshed or floating(problem, x, moved) > FLOATING
+    return not (floats or burns(problem, x) or exceeds(problem, x))
 
 
 def exceeds(problem: Problem, x: Array) -> bool:
@@ -193,9 +199,13 @@ def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadli
     return replace(out, x=exact, value=value, tangents=touching(problem, exact))
 
 
-def floating(problem: Problem, x: Array) -> float:
-    """What currents above those that flows cause move at a point, in powers and squared voltages."""
-    return float(np.clip(excess(problem, x) * reach(problem.rows, problem.cones.i_sq), 0.0, None).sum())
+def floating(problem: Problem, x: Array, moved: Array | None = None) -> float:
+    """What currents above those that flows cause move at a point, in powers and squared voltages.
+
+    ``moved`` is what a unit of each current moves, where that is known already.
+    """
+    moved = reach(problem.rows, problem.cones.i_sq) if moved is None else moved
+    return float(np.clip(excess(problem, x) * moved, 0.0, None).sum())
 
 
 def secants_of(problem: Problem) -> Rows:
