@@ -54,6 +54,7 @@ def neighbourhood_of(study: Study, solver: Solver, algorithm: str) -> Neighbourh
             starts=[start],
             hold=held,
             explore=False,
+            bounded=False,
             quiet=True,
         )
         if solved.answer.x is None:

@@ -111,6 +111,7 @@ class Session:
             starts=[decisions.binaries],
             hold=schedule,
             explore=False,
+            bounded=False,
             quiet=True,
         )
 

@@ -14,6 +14,7 @@ import igdt_planner as ip
 from igdt_planner.baseline import baseline
 from igdt_planner.infogap.proof import tightened
 from igdt_planner.infogap.question import Question, answer
+from igdt_planner.infogap.unbroken import attacked
 from igdt_planner.infogap.worst_case import ambiguity, corner, question_of
 from igdt_planner.model import override
 from igdt_planner.plan import Plan

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from igdt_planner.formulation.solution import read_decisions
-from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE
 from igdt_planner.outcome import bound_of
 from igdt_planner.solver.solve import Solved
@@ -29,17 +28,24 @@ def above(question: Question, asked: Horizon, reached: float, rises: int, stuck:
 
     Where nothing survives there, nothing does beyond. With every rise in turn the range is wider, so that a long
     way is not gone in small steps; where the solver is stuck, because what it tolerates is more than the rise, it
-    begins farther above. None where the bound leaves no range.
+    begins farther above, or half-way to the bound. None where the bound leaves no range.
     """
-    rise = 0.9 * max(question.session.asked_gap, LEAST_RISE) * WIDER**stuck
+    rise = rise_asked(question) * WIDER**stuck
     if asked.sense == "opportunity":
         high, least = reached * (1.0 - rise) - BUDGET_TOLERANCE, question.bound
         wide = high * rise * WIDER**rises if rises else 0.0
         return dataclasses.replace(asked, alpha_lb=max(least, high - wide), alpha_ub=high) if high > least else None
     low = max(0.0, reached) + rise * max(LEAST_RISE, reached) + BUDGET_TOLERANCE
     most = min(question.asked.alpha_ub, question.bound)
+    low = low if low < most else 0.5 * (max(0.0, reached) + most)
     wide = low * rise * WIDER**rises if rises else 0.0
-    return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if low < most else None
+    open_still = most - reached > rise_asked(question) * max(reached, LEAST_RISE)
+    return dataclasses.replace(asked, alpha_lb=low, alpha_ub=min(most, low + wide)) if open_still else None
+
+
+def rise_asked(question: Question) -> float:
+    """The share of alpha that may be left open."""
+    return 0.9 * max(question.session.asked_gap, LEAST_RISE)
 
 
 def attained(question: Question, solved: Solved, left: Left | None) -> float:
@@ -54,7 +60,7 @@ def modelled(question: Question, solved: Solved) -> float | None:
     if solved.answer.x is None or not question.relaxed:
         return abs(solved.answer.value or 0.0) if solved.answer.x is not None else None
     asked, decisions = question.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
-    recourse = Recourse(question.session, decisions, question.found, None, question.study.model.losses)
+    recourse = question.recourse(decisions, None, question.study.model.losses)
     if asked.sense == "robust":
         alpha = recourse.reach(asked.budget, asked.alpha_ub).alpha
     else:

@@ -12,7 +12,7 @@ import numpy as np
 
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.closing import LEAST_RISE, NARROWED, above
-from igdt_planner.infogap.recourse import Reach, Recourse
+from igdt_planner.infogap.recourse import Reach
 from igdt_planner.infogap.survival import SPENT, excess_of
 from igdt_planner.outcome import bound_of
 from igdt_planner.session import schedule_of
@@ -97,11 +97,11 @@ def attacked(question: Question, solved: Solved) -> Attacked:
     decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
     schedule, budget = question.held(schedule_of(solved.values)), question.asked.budget
     most = min(question.asked.alpha_ub, abs(solved.answer.value or 0.0))
-    exact = Recourse(question.session, decisions, question.found, schedule).reach(budget, most)
+    exact = question.recourse(decisions, schedule).reach(budget, most)
     if bound_of(question.study) == "ac":
         return Attacked(decisions, schedule, exact, exact)
     losses = question.study.model.losses  # the adversary of a model is one of its own losses
-    reach = Recourse(question.session, decisions, question.found, schedule, losses).reach(budget, most)
+    reach = question.recourse(decisions, schedule, losses).reach(budget, most)
     return Attacked(decisions, schedule, exact, reach)
 
 
@@ -110,7 +110,8 @@ def farther(question: Question, asked: Horizon, rises: int, stuck: int) -> tuple
     again = above(question, asked, question.reached, rises, stuck)
     if again != asked:
         return again, stuck
-    return above(question, asked, question.reached, rises, stuck + 1), stuck + 1
+    again = above(question, asked, question.reached, rises, stuck + 1)
+    return (again if again != asked else None), stuck + 1
 
 
 def left_of(question: Question, scenarios: Sequence[Direction], best: Attacked | None) -> Left | None:
@@ -147,7 +148,7 @@ def at_costliest(question: Question, left: Left) -> Left | None:
     asked, limiting = question.asked, question.direction
     if -excess_of(run, asked) <= SPENT * asked.budget:
         return left
-    question.direction = Recourse(question.session, decisions, question.found, question.schedule).worst(alpha).direction
+    question.direction = question.recourse(decisions, question.schedule).worst(alpha).direction
     dearer = question.run_at(decisions, alpha)
     if excess_of(dearer, asked) > 0.0:
         return question.kept("redispatch", decisions, alpha, time.monotonic())

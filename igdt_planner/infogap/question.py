@@ -9,21 +9,22 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from igdt_planner.errors import InputError, SolverError
+from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.best_point import at_best_point, sought
 from igdt_planner.infogap.closing import attained, modelled, narrowed
-from igdt_planner.infogap.generation import at_costliest, generated
+from igdt_planner.infogap.generation import generated
 from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Attack, Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
+from igdt_planner.infogap.unbroken import end_of, unbroken
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
-from igdt_planner.model import Quantity
+from igdt_planner.model import Losses, Quantity
 from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
 from igdt_planner.plan import Plan, Realisation, Step, StepTried, Violation, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
-from igdt_planner.results.document import ROBUST_FIELDS, realisation_to_dict
+from igdt_planner.results.document import ROBUST_FIELDS
 from igdt_planner.session import Candidate, Run, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.starved import starved
@@ -32,11 +33,9 @@ from igdt_planner.unserved import nothing_served
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
-BREAKS = 12
-"""Most times that what breaks an answer is taken up."""
+KNOWN = 4
+"""Decisions whose recourse is kept."""
 GENERATED = "column_and_constraint_generation"
-ENDS = {"budget": "the budget is spent", "physical": "a quantity is at the end of its physical range"}
-"""What ends alpha, in words, where no limit of the network or the model does."""
 LOOSE_BASE = 0.33
 """Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
@@ -124,6 +123,7 @@ class Question:
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound = 1, math.inf
         self.attack: Attack | None = None
+        self.known: list[tuple[tuple[Decisions, Mapping[str, float] | None, Losses], Recourse]] = []
         self.reached = 0.0
         self.tried: list[StepTried] = []
         self.closest: tuple[Decisions, Run] | None = None
@@ -151,7 +151,7 @@ class Question:
         else:
             solved, left = generated(self, starts, deadline, scenarios)
         if asked.sense == "robust" and left is not None and not solved.cancelled:
-            solved, left = self.unbroken(solved, left, starts, deadline, scenarios)
+            solved, left = unbroken(self, solved, left, starts, deadline, scenarios)
         if left is None:
             plan = dataclasses.replace(self.unanswered(solved, deadline), seconds=time.monotonic() - begun)
             return Candidate(plan, None)
@@ -326,56 +326,20 @@ class Question:
         self.note(decisions, run)
         return run
 
-    def unbroken(
-        self,
-        solved: Solved,
-        left: Left,
-        starts: list[Mapping[str, float]],
-        deadline: float,
-        scenarios: list[Direction],
-    ) -> tuple[Solved, Left | None]:
-        """An answer that the adversary does not break: what breaks it joins the question as a scenario.
-
-        When time is up alpha is lowered to what the same plan survives there.
-        """
-        found: Left | None = left
-        for _ in range(BREAKS):
-            if found is None or not found[1]:
-                break
-            self.attack = self.attacked(found)
-            if self.attack is None or not self.breaks(self.attack):
-                break
-            scenarios.append(self.attack.direction)
-            if time.monotonic() < deadline and not solved.cancelled:
-                starts = [found[0].binaries, *starts]
-                solved, found = generated(self, starts, deadline, scenarios)
-            else:
-                found = self.lowered(found, self.attack)
-        return solved, found
-
-    def attacked(self, left: Left) -> Attack | None:
-        """The worst that the adversary finds inside an alpha; None where it came to no end."""
-        decisions, alpha, run, _ = left
-        try:
-            return Recourse(self.session, decisions, self.found, self.held(run.schedule)).attacked(alpha)
-        except SolverError as error:
-            self.study = self.study.warn([f"the adversary did not come to an end: {error}"])
-            return None
+    def recourse(
+        self, decisions: Decisions, schedule: Mapping[str, float] | None, losses: Losses = "balance"
+    ) -> Recourse:
+        """What decisions cost over the uncertainty set; the last ones asked for are kept."""
+        asked = decisions, schedule, losses
+        for known, recourse in self.known:
+            if known == asked:
+                return recourse
+        self.known = [(asked, Recourse(self.session, decisions, self.found, schedule, losses)), *self.known][:KNOWN]
+        return self.known[0][1]
 
     def breaks(self, attack: Attack) -> bool:
         """Whether a plan leaves a limit or its budget under an attack."""
         return attack.cost > self.asked.budget * (1.0 + ATTACK_TOLERANCE)
-
-    def lowered(self, left: Left, attack: Attack) -> Left | None:
-        """What the plan of an answer survives in the direction that breaks it, too."""
-        decisions, alpha, run, _ = left
-        schedule = self.held(run.schedule)
-        recourse = Recourse(self.session, decisions, self.found, schedule)
-        self.schedule, self.direction = schedule, attack.direction
-        survived = self.kept(
-            REDISPATCH, decisions, recourse.along(attack.around, self.asked.budget, alpha), time.monotonic()
-        )
-        return at_costliest(self, survived) if survived is not None else self.surviving(None)
 
     def limit(self, decisions: Decisions, alpha: float, run: Run) -> tuple[Limit, Violation | None]:
         """What ends the alpha of decisions, which run like this there; asked where the network ends it, if it may."""
@@ -385,23 +349,6 @@ class Question:
         found = limit_of(partial(self.run_at, decisions), unlimited, self.asked, alpha, run)
         self.direction = costliest
         return found
-
-    def ends(self, alpha: float, limit: Limit, broken: Violation | None) -> dict[str, Any]:
-        """What ends an alpha: the limit with its place, in words too, and the point of the set at which it does."""
-        direction = self.limiting if limit in ("network", "limits") and self.limiting is not None else self.direction
-        point = self.found.uncertainty.realise(direction, alpha, self.study.realisation)
-        place = {
-            "kind": limit,
-            "mode": None,
-            "period": None,
-            "component": None,
-            "id": None,
-            "message": ENDS.get(limit, ""),
-        }
-        if broken is not None:
-            names = ("kind", "mode", "period", "component", "id", "message")
-            place = {name: getattr(broken, name) for name in names}
-        return place | {"point": realisation_to_dict(point)}
 
     def answered(self, decisions: Decisions, alpha: float, run: Run, solved: Solved) -> Plan:
         """The plan of the answer: dispatch at the corner and at the forecast, attacked at vertices."""
@@ -418,7 +365,7 @@ class Question:
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
                 fields["worst_case"] = self.tried_by(self.attack) | {
-                    "ends": self.ends(alpha, fields["alpha_limit"], broken)
+                    "ends": end_of(self, alpha, fields["alpha_limit"], broken)
                 }
         warnings = []
         base_gap = self.base.plan.gap
@@ -487,7 +434,7 @@ class Question:
             return alpha
         smaller = dataclasses.replace(asked, budget=budget)
         if not self.found.corner:
-            reached = Recourse(self.session, decisions, self.found, self.schedule).reach(budget, alpha).alpha
+            reached = self.recourse(decisions, self.schedule).reach(budget, alpha).alpha
         else:
             solved = self.session.decided(decisions, self.study.ask(smaller))
             reached = abs(solved.answer.value or 0.0) if solved.answer.x is not None else -1.0

@@ -136,7 +136,7 @@ def solve(
     branch : callable
         Branch and bound: HiGHS, or another solver with the same signature.
     prove : callable or None
-        Finds plans and raises the bound of a search until its deadline.
+        Finds plans and raises the bound of a search until its deadline; None where the bound does not matter.
 
     Returns
     -------
@@ -163,6 +163,10 @@ def solve(
     if not search.proven_infeasible:
         search.branch_until_done(branch, prove=prove is not None)
     return search.answer(), search.cuts
+
+
+def no_tree(_: Search) -> None:
+    """A proof without a site tree: branch and bound, and the trees of decided plans."""
 
 
 class Search:

@@ -282,6 +282,7 @@ class Solver:
         hold: Mapping[str, float] | None = None,
         tangents: Rows | None = None,
         explore: bool = True,
+        bounded: bool = True,
         seek: bool = True,
         exact: bool = True,
         quiet: bool = False,
@@ -303,6 +304,8 @@ class Solver:
             Of an earlier solve of the same study under another budget.
         explore : bool
             Whether to look for plans and bounds by a site tree before branch and bound.
+        bounded : bool
+            Whether the bound matters, so that decided plans whose cones float are proven too.
         seek : bool
             Whether the site tree looks for plans too, or for bounds alone.
         exact : bool
@@ -329,7 +332,7 @@ class Solver:
         )
         report = ignore if quiet else translated(study, self.on_event)
         if self.choice.name == "highs":
-            job = Job(problem, explore, options, tangents)
+            job = Job(problem, explore, bounded, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
         else:
             branch = pyomo_branch(self.choice.name)

@@ -24,7 +24,7 @@ import numpy as np
 
 from igdt_planner.errors import PlannerError, SolverError
 from igdt_planner.solver.highs import Options
-from igdt_planner.solver.milp import Answer, solve
+from igdt_planner.solver.milp import Answer, no_tree, solve
 from igdt_planner.solver.probe import Points, Probe, Reply
 from igdt_planner.solver.problem import Problem, Rows
 from igdt_planner.solver.site_tree import prove
@@ -43,10 +43,11 @@ main()
 
 @dataclass(frozen=True)
 class Job:
-    """One solve: the problem, whether its decisions are worth a site tree, limits, tangents known before."""
+    """One solve: the problem, whether its decisions are worth a site tree, its bound one; limits, tangents known."""
 
     problem: Problem
-    prove: bool
+    explore: bool
+    bounded: bool
     options: Options
     known: Rows | None
 
@@ -201,7 +202,7 @@ def main() -> None:
                 assert probe is not None
                 tell("done", probe.ask(job))
                 continue
-            emit = partial(tell, "event")
-            tell("done", solve(job.problem, job.options, job.known, emit, prove=prove if job.prove else None))
+            proof = prove if job.explore else no_tree if job.bounded else None
+            tell("done", solve(job.problem, job.options, job.known, partial(tell, "event"), prove=proof))
         except Exception as error:  # the parent must learn of any failure in words
             tell("failed", str(error) if isinstance(error, PlannerError) else f"{type(error).__name__}: {error}")
