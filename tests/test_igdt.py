@@ -193,7 +193,7 @@ def test_adversary_can_break_what_is_not_robust(asked: tuple[Session, Candidate]
     assert run is not None
     against = Question(session, question, known, 0.1, found)
     inside, outside = (
-        against.attacked((found.decisions, alpha, run, "redispatch")) for alpha in (fields["alpha"], 0.5)
+        attacked(against, (found.decisions, alpha, run, "redispatch")) for alpha in (fields["alpha"], 0.5)
     )
     assert inside is not None and not against.breaks(inside)
     assert outside is not None and against.breaks(outside)
