@@ -16,12 +16,13 @@ from igdt_planner.infogap.closing import attained, modelled, narrowed
 from igdt_planner.infogap.generation import generated
 from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Attack, Recourse
+from igdt_planner.infogap.stated import farthest, is_stated
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.unbroken import end_of, unbroken
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Losses, Quantity
-from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
+from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, bound_of, dg_table, ess_table, plan_of, refused, settled
 from igdt_planner.plan import Plan, Realisation, Step, StepTried, Violation, warned
 from igdt_planner.repair import decided, decided_anew, freed, tried_at
 from igdt_planner.results.document import ROBUST_FIELDS
@@ -139,7 +140,9 @@ class Question:
         session.on_event({"kind": "started"})
         starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
         deadline, scenarios = begun + session.limit(share), [self.found.first]
-        if self.found.corner:
+        if asked.sense == "robust" and is_stated(self.study) and bound_of(self.study) == "ac":
+            solved, left = farthest(self, deadline)
+        elif self.found.corner:
             solved = self.solve(asked, starts, deadline)
             left = self.surviving(solved)
             self.reached = attained(self, solved, left)
@@ -198,7 +201,13 @@ class Question:
             self.closest = decisions, run
 
     def solve(
-        self, asked: Horizon, starts: list[Mapping[str, float]], deadline: float, study: Study | None = None
+        self,
+        asked: Horizon,
+        starts: list[Mapping[str, float]],
+        deadline: float,
+        study: Study | None = None,
+        *,
+        seek: bool = True,
     ) -> Solved:
         """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
         session, alone = self.session, len(asked.scenarios) == 1
@@ -209,6 +218,7 @@ class Question:
             starts=[repeated(start, len(asked.scenarios)) for start in starts],
             tangents=session.tangents[asked.sense] if alone else None,
             explore=alone,
+            seek=seek,
         )
         if alone:
             session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
@@ -246,7 +256,7 @@ class Question:
 
     def held(self, schedule: Mapping[str, float]) -> Mapping[str, float] | None:
         """The schedule of storage, where it stands before the uncertain values are known."""
-        return schedule if self.study.model.stages.storage == "here_and_now" else None
+        return schedule if self.study.ess and self.study.model.stages.storage == "here_and_now" else None
 
     def surviving(self, solved: Solved | None) -> Left | None:
         """The alpha whose AC cost meets the budget at the decisions found; else the fallback at 0, if it does."""
@@ -433,11 +443,9 @@ class Question:
         if budget is None:
             return alpha
         smaller = dataclasses.replace(asked, budget=budget)
-        if not self.found.corner:
-            reached = self.recourse(decisions, self.schedule).reach(budget, alpha).alpha
-        else:
-            solved = self.session.decided(decisions, self.study.ask(smaller))
-            reached = abs(solved.answer.value or 0.0) if solved.answer.x is not None else -1.0
+        recourse = self.recourse(decisions, self.schedule)
+        along = self.found.corner and self.scenarios == 1
+        reached = recourse.along(self.direction, budget, alpha) if along else recourse.reach(budget, alpha).alpha
         survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
         return survived[0] if survived else None
 

@@ -97,14 +97,16 @@ class Recourse:
     ) -> None:
         self.session, self.found, self.uncertainty = session, found, found.uncertainty
         fixed = session.study.decide(decisions.as_fix(session.study), losses)
-        run = session.decided(decisions, session.study, schedule)
-        self.runs = run.answer.x is not None
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
         }
         every = [(q, c, t) for q, own in self.members.items() for c in own for t in fixed.periods]
         main = compiled(fixed.deviate(frozenset(every)))
-        self.problem = held(main, {**run.binaries, **(schedule or {})})
+        known, self.runs = decisions.binaries, True
+        if not known.keys() >= set(main.integers()):
+            run = session.decided(decisions, session.study, schedule)
+            known, self.runs = run.binaries, run.answer.x is not None
+        self.problem = held(main, {**known, **(schedule or {})})
         position = {name: n for n, name in enumerate(main.names)}
         column = {key: position.get("deviation[{},{},{}]".format(*key)) for key in every}  # none where nothing is asked
         self.keys = [key for key in every if column[key] is not None]

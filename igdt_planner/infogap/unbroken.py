@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from igdt_planner.errors import SolverError
 from igdt_planner.infogap.generation import at_costliest, generated
 from igdt_planner.infogap.recourse import Attack
+from igdt_planner.infogap.stated import is_stated
 from igdt_planner.infogap.survival import Limit
 from igdt_planner.plan import Violation
 from igdt_planner.results.document import realisation_to_dict
@@ -34,7 +35,7 @@ def unbroken(
 ) -> tuple[Solved, Left | None]:
     """An answer that the adversary does not break: what breaks it joins the question as a scenario.
 
-    When time is up alpha is lowered to what the same plan survives there.
+    When time is up, or nothing is left to decide, alpha is lowered to what the same plan survives there.
     """
     found: Left | None = left
     for _ in range(BREAKS):
@@ -44,7 +45,7 @@ def unbroken(
         if question.attack is None or not question.breaks(question.attack):
             break
         scenarios.append(question.attack.direction)
-        if time.monotonic() < deadline and not solved.cancelled:
+        if time.monotonic() < deadline and not solved.cancelled and not is_stated(question.study):
             solved, found = generated(question, [found[0].binaries, *starts], deadline, scenarios)
         else:
             found = lowered(question, found, question.attack)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -121,13 +122,23 @@ class Successive:
         self.cost, self.cycles = cost, Cycles(network)
         self.known, self.circles = no_rows(len(cost) + 1), no_rows(len(cost) + 1)
         self.of_line: Index = np.empty(0, dtype=np.int64)
-        ranges = narrowed(network, program.lower, program.upper)
-        self.ranges = lower, upper = ranges if ranges is not None else (program.lower, program.upper)
-        span = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
-        flows = np.concatenate([lines.p, lines.q]) if len(lines.p) else np.empty(0, dtype=np.int64)
-        self.span = np.maximum(span, LEAST_SPAN * span[flows].max(initial=1e-6))
         self.program = elastic(program, lines)
         self.price = PRICE * max(float(np.abs(cost).max(initial=0.0)), 1e-9)
+
+    @cached_property
+    def ranges(self) -> tuple[Array, Array]:
+        """What rows and loss equations leave to every column."""
+        program = self.network.program
+        found = narrowed(self.network, program.lower, program.upper)
+        return found if found is not None else (program.lower, program.upper)
+
+    @cached_property
+    def span(self) -> Array:
+        """Width of the range of every column; flows have a least one."""
+        (lower, upper), lines = self.ranges, self.network.lines
+        span = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+        flows = np.concatenate([lines.p, lines.q]) if len(lines.p) else np.empty(0, dtype=np.int64)
+        return np.asarray(np.maximum(span, LEAST_SPAN * span[flows].max(initial=1e-6)))
 
     def run(self, start: Array) -> Dispatch | None:
         """A local optimum from a start; a higher price on limits where one that is broken pays."""

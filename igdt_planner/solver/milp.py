@@ -147,11 +147,17 @@ def solve(
     require_numbers(problem)
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
     lower, upper = problem.lower[problem.integer], problem.upper[problem.integer]
-    for start in options.starts if np.any(lower < upper) else [lower]:
+    decided = bool(np.all(lower == upper))
+    if decided and not options.seek:
+        search.root()
+        return search.answer(), search.cuts
+    for start in [lower] if decided else options.starts:
         if time.monotonic() < search.deadline:
             search.propose(start)
+    if prove is None and search.x is not None and decided:
+        return search.answer(), search.cuts
     search.root()
-    if np.all(lower == upper) and (search.x is not None or search.leaves):
+    if decided and (search.x is not None or search.leaves):
         if prove is not None:
             search.work_on_leaves(search.deadline)
             search.bound_with_leaves(np.inf if search.leaves else -np.inf)
@@ -185,7 +191,7 @@ class Search:
 
     def root(self) -> None:
         """Bound the problem by its relaxation, and take the tangents there."""
-        until = self.begun + ROOT_TIME * self.options.time_limit_s
+        until = time.monotonic() + ROOT_TIME * self.options.time_limit_s
         point, bound, self.duals = relaxation(self.problem, until)
         self.raise_bound(bound)
         self.floats = bool(np.isfinite(bound) and floating(self.problem, point) > FLOATING)

@@ -307,7 +307,7 @@ class Solver:
         bounded : bool
             Whether the bound matters, so that decided plans whose cones float are proven too.
         seek : bool
-            Whether the site tree looks for plans too, or for bounds alone.
+            Whether the site tree, or a solve with nothing left to decide, looks for plans too, or for bounds alone.
         exact : bool
             Whether the dispatch of a plan is wanted, or its decisions and cost alone.
         quiet : bool
