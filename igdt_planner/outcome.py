@@ -100,7 +100,7 @@ def settled(plan: Plan) -> Plan:
 def refused(plan: Plan, why: str = "") -> Plan:
     """A plan that AC power flow refuses: without objective, gap and alpha, in words; bound and dispatch stay."""
     known = plan.explanation if plan.status == "refused" else ""
-    none = dict.fromkeys(("alpha", "alpha_floor", "alpha_limit", "objective_forecast"))
+    none = dict.fromkeys(("alpha", "alpha_floor", "alpha_limit", "objective_forecast", "in_words"))
     return dataclasses.replace(
         plan,
         status="cancelled" if plan.status == "cancelled" else "refused",

@@ -19,6 +19,7 @@ from igdt_planner.infogap.recourse import Attack, Recourse
 from igdt_planner.infogap.stated import farthest, is_stated
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.unbroken import end_of, unbroken
+from igdt_planner.infogap.words import in_words, same_decisions
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Losses, Quantity
@@ -384,6 +385,8 @@ class Question:
                 f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
                 "alpha may be that of a poor baseline; a longer time limit may find a better one"
             )
+        fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
+        fields["in_words"] = in_words(asked.sense, fields, self.found.uncertainty)
         if fields["worst_case"]["broken"]:
             warnings.append("THE ROBUST PLAN BREAKS inside alpha and no smaller alpha was found; please report this")
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
@@ -417,6 +420,8 @@ class Question:
             "base_bound": base.bound,
             "budget": asked.budget,
             "objective_forecast": None,
+            "same_as_baseline": None,
+            "in_words": None,
             "worst_case": self.tried_by(None),
         }
 

@@ -182,6 +182,8 @@ def _uncertainty(plan: Plan) -> Iterable[str]:
     alpha = "unlimited: nothing uncertain touches this plan" if untouched else decimals(facts.get("alpha"))
     yield _line("alpha", _refusal(plan) if plan.status == "refused" else f"{alpha}   {_verdict(plan.ac)}")
     yield from _labelled("that is", _meaning(plan))
+    if facts.get("in_words"):
+        yield from _labelled("in words", plain_lines(facts["in_words"]))
     yield _line("alpha bound", f"{decimals(facts.get('alpha_bound'))}   {proof}; gap {percent(plan.gap)}")
     if facts.get("alpha_floor") is not None:
         words = "survived even if the base objective were as low as its bound"

@@ -41,6 +41,8 @@ ROBUST_FIELDS = (
     "base_bound",
     "budget",
     "objective_forecast",
+    "same_as_baseline",
+    "in_words",
     "worst_case",
 )
 

@@ -251,6 +251,8 @@ class PlanDocument(Part):
     base_bound: Number = None
     budget: Number = None
     objective_forecast: Number = None
+    same_as_baseline: bool | None = None
+    in_words: str | None = None
     worst_case: dict[str, Any] | None = None
 
 

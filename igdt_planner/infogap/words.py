@@ -1,0 +1,51 @@
+"""What a robust plan survives and what ends it, and what an opportunity needs, in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from igdt_planner.formulation.solution import Decisions
+from igdt_planner.infogap.uncertainty import UncertaintySet
+from igdt_planner.infogap.worst_case import SHORT, Sense
+
+
+def in_words(sense: Sense, fields: dict[str, Any], uncertainty: UncertaintySet) -> str:
+    """The sentence of an info-gap answer."""
+    alpha, how_far = fields["alpha"], extent(uncertainty, fields["alpha"] or 0.0)
+    if alpha is None:
+        return "Nothing uncertain touches this plan."
+    if sense == "opportunity":
+        return f"The budget is met where the forecast is off by as little as {how_far}, to the better side."
+    ends = (fields["worst_case"].get("ends") or {}).get("message") or "the budget is spent"
+    ends = f"{'; what ends it: ' if alpha else ': '}{ends}."
+    if not alpha:
+        return f"The plan survives no deviation{ends}"
+    if fields["same_as_baseline"]:
+        return (
+            f"Same sites and lines as the baseline: what you gain is the knowledge that it holds up to {how_far}{ends}"
+        )
+    return f"The plan holds up to {how_far}{ends}"
+
+
+def extent(uncertainty: UncertaintySet, alpha: float) -> str:
+    """How far each quantity may deviate, as shares of its forecast: the most in any period."""
+    words = []
+    for quantity, shape in uncertainty.shapes.items():
+        radius = uncertainty.held.get(quantity, alpha)
+        down, up = (100.0 * radius * float(reach.max(initial=0.0)) for reach in shape.reach())
+        down, up = min(down, 100.0), min(up, 100.0 * (shape.entry.physical_max - 1.0))
+        name = SHORT.get(quantity, quantity.replace("_", " "))
+        sides = [f"-{down:.3g} %"] * (down > 0.0) + [f"+{up:.3g} %"] * (up > 0.0)
+        words.append(f"{name} {' and '.join(sides)}" if sides else f"{name} as forecast")
+    return ", ".join(words)
+
+
+def same_decisions(one: Decisions, other: Decisions | None) -> bool:
+    """Whether two plans have the same sites and the same open lines."""
+    return other is not None and decided(one) == decided(other)
+
+
+def decided(decisions: Decisions) -> tuple[Any, ...]:
+    """Sites and open lines, in an order of their own."""
+    lines = {(mode, t): sorted(opened) for mode, of in decisions.open_lines.items() for t, opened in of.items()}
+    return sorted(map(str, decisions.dg)), sorted(map(str, decisions.ess)), lines
