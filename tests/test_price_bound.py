@@ -9,7 +9,8 @@ import pytest
 from hand import hand, inline, uncertain
 
 import igdt_planner as ip
-from igdt_planner.infogap.worst_case import ambiguity
+from igdt_planner.infogap.worst_case import ambiguity, horizon
+from igdt_planner.solver.solve import Solver
 from igdt_planner.study import Study, resolve
 
 LOSSES = 5e-3
@@ -59,6 +60,20 @@ def test_alpha_of_prices_by_hand(quantities: tuple[str, ...], alpha: float) -> N
     assert fields["worst_case"]["method"] == "corner" and not fields["worst_case"]["broken"]
     alphas = [event["alpha"] for event in told if event.get("alpha") is not None]
     assert max(alphas) <= fields["alpha"] * (1.0 + 1e-9)
+
+
+def test_tree_bounds_alpha_with_exact_products() -> None:
+    """Beyond an alpha that is known, without a plan: the envelope alone would leave it open."""
+    alpha = 0.108
+    asked = study("price", **engine(2.0, generation_cost_per_mwh=20.0))
+    question = horizon(asked, "robust", 1133.0)
+    solver = Solver(asked.model.solver)
+    try:
+        solved = solver.solve(asked.ask(question), gap=1e-3, beyond=alpha)
+    finally:
+        solver.close()
+    assert solved.answer.x is None
+    assert alpha <= abs(solved.answer.bound) <= alpha * 1.021
 
 
 @pytest.mark.parametrize(

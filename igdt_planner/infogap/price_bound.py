@@ -1,4 +1,4 @@
-"""Questions whose prices deviate to one point: least cost at a held alpha, where the product of both is exact.
+"""Questions of prices or ratings to one point of the set: least cost at a held alpha, where products are exact.
 
 A plan that reaches alpha meets the budget at every point that smaller alphas have too. So wherever the least cost of
 all plans at one point is proven to be over the budget, alpha is bounded by the radius of that point, whether or not it
@@ -31,8 +31,8 @@ FARTHER, ROUNDING = 0.9, 1e-6
 
 
 def asked_by_cost(question: Question, asked: Horizon) -> bool:
-    """Whether a question is answered here: one point, at which prices deviate."""
-    return len(asked.scenarios) == 1 and "price" in question.found.uncertainty.moving(asked.scenarios[0])
+    """Whether a question is answered here: one point, with what the MILP would relax, at any alpha."""
+    return question.relaxed and len(asked.scenarios) == 1 and asked.alpha_lb == 0.0
 
 
 def by_cost(
@@ -52,6 +52,10 @@ def by_cost(
         solved = search.least_cost(starts, until)
     if not solved.cancelled and not search.closed():
         search.bound_beyond(deadline)
+    while not (solved.cancelled or search.closed()) and time.monotonic() < deadline:  # no site is open to a tree
+        solved = search.least_cost(starts, deadline)
+        if not search.improved(search.decisions_of(solved)):
+            break
     return search.dispatched(cancelled=solved.cancelled)
 
 

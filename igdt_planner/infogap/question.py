@@ -118,7 +118,7 @@ class Question:
         self.found, self.direction = found, found.first
         self.limiting: Direction | None = None
         self.schedule: Mapping[str, float] | None = None
-        self.scenarios, self.bound = 1, math.inf
+        self.scenarios, self.bound, self.exact = 1, math.inf, False
         self.reached = 0.0
         self.tried: list[StepTried] = []
         self.closest: tuple[Decisions, Run] | None = None
@@ -138,7 +138,7 @@ class Question:
             solved = self.solve(asked, starts, deadline)
             left = self.surviving(solved)
             self.reached = attained(self, solved, left)
-            if left is not None and not solved.cancelled and self.relaxed:
+            if left is not None and not solved.cancelled and self.relaxed and not self.exact:
                 left = narrowed(self, left, deadline)
         elif asked.sense == "opportunity":
             solved, alpha = sought(self, self.study, starts, deadline)
@@ -198,9 +198,10 @@ class Question:
         """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
         session, alone = self.session, len(asked.scenarios) == 1
         if asked_by_cost(self, asked):
-            solved_by_cost = by_cost(self, asked, starts, deadline, study or self.study)
-            if solved_by_cost is not None:
-                return solved_by_cost
+            exact = by_cost(self, asked, starts, deadline, study or self.study)
+            self.exact = exact is not None
+            if exact is not None:
+                return exact
         if self.relaxed and asked.sense == "robust" and self.bound >= asked.alpha_lb:
             asked = dataclasses.replace(asked, alpha_ub=min(asked.alpha_ub, self.bound))  # a closer envelope
         solved = session.solver.solve(
