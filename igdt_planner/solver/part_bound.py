@@ -28,6 +28,8 @@ Held = tuple[tuple[int, float], ...]
 """Handles of a part and the values they are held at: integer columns, and beyond the columns open lines by segment."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
+STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
+"""Shares by which a radius is proven to be out of reach, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -213,3 +215,9 @@ def places(radius: Radius, columns: Index) -> dict[str, Any]:
     pairs = zip(radius.products.tolist(), radius.factors.tolist(), strict=True)
     inside = np.array([(where[z], where[x]) for z, x in pairs if z in where], dtype=np.int64).reshape(-1, 2)
     return {"alpha": where[radius.alpha], "products": inside[:, 0], "factors": inside[:, 1]}
+
+
+def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
+    """Radii at which bounds are taken, from far to near: down to the gap asked for beyond the one reached, and that."""
+    beyond = [*(step for step in STEPS if step > gap), 0.9 * gap, 0.0]
+    return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from igdt_planner.solver.conic import cone_rows, relaxed
 from igdt_planner.solver.milp import Search
-from igdt_planner.solver.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places, product_rows
+from igdt_planner.solver.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places, product_rows, radii
 from igdt_planner.solver.parts import parts
 from igdt_planner.solver.plunge import Plunge, Trial
 from igdt_planner.solver.problem import Array, Index, Problem, Rows, entries, hold, only_over, select, stack
@@ -29,8 +29,6 @@ PLUNGE_AFTER = 20
 """Leaves bounded, times the plunges made so far, between one plunge and the next: plans matter most at first."""
 LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
-STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
-"""Shares by which a radius is proven to be out of reach, one after the other."""
 
 
 class Node:
@@ -494,9 +492,3 @@ def prove_radius(search: Search) -> bool:
 def sites_free(problem: Problem) -> bool:
     """Whether any decisive site is still to be decided."""
     return bool(np.any(problem.lower[problem.decisive] < problem.upper[problem.decisive]))
-
-
-def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
-    """Radii at which bounds are taken, from far to near: down to the gap asked for beyond the one reached, and that."""
-    beyond = [*(step for step in STEPS if step > gap), 0.9 * gap, 0.0]
-    return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)
