@@ -173,7 +173,7 @@ def dual_mode(quantity: str) -> Problem:
 
 
 def tree_at(problem: Problem, *at: float) -> SiteTree:
-    return SiteTree(problem, Radius(problem.alpha, problem.built, at), np.inf, np.inf, 1, soon())
+    return SiteTree(problem, Radius(problem.alpha, problem.products, problem.factors, at), np.inf, np.inf, 1, soon())
 
 
 @pytest.mark.parametrize("quantity", ["load", "dg_availability"])
@@ -191,7 +191,7 @@ def test_bounds_at_other_radii_are_bounds_there(quantity: str, units: Units, lev
 @pytest.mark.parametrize("row", REFERENCE["hand_connected"]["robust"], ids=lambda row: f"budget {row['budget_mwh']}")
 def test_radii_beyond_the_one_reached_are_proven_from_far_to_near_and_that_one_never_is(row: dict[str, Any]) -> None:
     costs, alpha = question(hand("connected")), row["alpha"]
-    radius = Radius(costs.alpha, costs.built, (1.5 * alpha, 1.1 * alpha, 1.001 * alpha, alpha))
+    radius = Radius(costs.alpha, costs.products, costs.factors, (1.5 * alpha, 1.1 * alpha, 1.001 * alpha, alpha))
     tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1, soon())
     proven: list[float | None] = []
     tree.search(None, lambda tree: proven.append(tree.radius_bound(radius, row["budget_mwh"])))
@@ -204,7 +204,7 @@ def test_radii_beyond_the_one_reached_are_proven_from_far_to_near_and_that_one_n
 def test_a_radius_that_a_plan_reaches_is_not_proven_out_of_reach() -> None:
     row = REFERENCE["hand_connected"]["robust"][0]
     costs = question(hand("connected"))
-    radius = Radius(costs.alpha, costs.built, (0.999 * row["alpha"], 0.9 * row["alpha"], 0.0))
+    radius = Radius(costs.alpha, costs.products, costs.factors, (0.999 * row["alpha"], 0.9 * row["alpha"], 0.0))
     tree = SiteTree(costs, radius, row["budget_mwh"], np.inf, 1, soon())
     tree.search()
     assert tree.level == 0

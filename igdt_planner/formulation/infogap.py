@@ -161,7 +161,7 @@ def add_price_products(b: Any) -> None:
 def price_product(b: Any, i: int, t: int, side: int) -> Any:
     """(G10) ``alpha_bought = alpha p_source``, relaxed to the four planes of its envelope over their ranges.
 
-    A question that this leaves open is asked again just above the alpha that was reached, where it is exact.
+    It is exact at a single alpha, and where the site tree holds a radius.
     Enforced over: sources, periods where the price deviates with alpha, sides of the envelope.
     """
     horizon, alpha, bought = b.study.horizon, b.model().alpha, b.p_source[i, t]

@@ -141,6 +141,7 @@ def sought(
             starts=starts,
             hold=schedule,
             explore=False,
+            bounds_only=True,
         )
         question.take_bound(asked, solved)
         if solved.answer.x is None:

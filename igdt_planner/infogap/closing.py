@@ -57,7 +57,7 @@ def attained(question: Question, solved: Solved, left: Left | None) -> float:
 
 def modelled(question: Question, solved: Solved) -> float | None:
     """The alpha that a model gives its decisions, with alpha held where the MILP relaxes products with it."""
-    if solved.answer.x is None or not question.relaxed:
+    if solved.answer.x is None or question.exact or not question.relaxed:
         return abs(solved.answer.value or 0.0) if solved.answer.x is not None else None
     asked, decisions = question.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
     recourse = question.recourse(decisions, None, question.study.model.losses)

@@ -14,6 +14,7 @@ from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.best_point import at_best_point, sought
 from igdt_planner.infogap.closing import attained, modelled, narrowed
 from igdt_planner.infogap.generation import generated
+from igdt_planner.infogap.price_bound import asked_by_cost, by_cost
 from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Attack, Recourse
 from igdt_planner.infogap.stated import farthest, is_stated
@@ -123,7 +124,7 @@ class Question:
         self.found, self.direction = found, found.first
         self.limiting: Direction | None = None
         self.schedule: Mapping[str, float] | None = None
-        self.scenarios, self.bound = 1, math.inf
+        self.scenarios, self.bound, self.exact = 1, math.inf, False
         self.attack: Attack | None = None
         self.known: list[tuple[tuple[Decisions, Mapping[str, float] | None, Losses], Recourse]] = []
         self.reached = 0.0
@@ -147,7 +148,7 @@ class Question:
             solved = self.solve(asked, starts, deadline)
             left = self.surviving(solved)
             self.reached = attained(self, solved, left)
-            if left is not None and not solved.cancelled and self.relaxed:
+            if left is not None and not solved.cancelled and self.relaxed and not self.exact:
                 left = narrowed(self, left, deadline)
         elif asked.sense == "opportunity":
             solved, alpha = sought(self, self.study, starts, deadline)
@@ -172,6 +173,8 @@ class Question:
             self.tried.append(self.as_promised(decisions, solved.values["alpha"], solved))
         blank, fields = blank_plan(self.study, self.asked.sense, solved), self.fields(None)
         plan = dataclasses.replace(blank, robustness=fields, bound=fields["alpha_bound"], steps=tuple(self.tried))
+        if plan.status == "infeasible" and self.asked.alpha_ub == self.found.most:
+            return dataclasses.replace(plan, status="no_plan", explanation=beyond_corner(self.asked))
         if plan.status == "infeasible":
             return dataclasses.replace(plan, explanation=out_of_reach(self.asked))
         if solved.cancelled:
@@ -212,6 +215,13 @@ class Question:
     ) -> Solved:
         """Ask the MILP, keep its tangents for the next question of the kind, and take in its bound."""
         session, alone = self.session, len(asked.scenarios) == 1
+        if asked_by_cost(self, asked):
+            exact = by_cost(self, asked, starts, deadline, study or self.study)
+            self.exact = exact is not None
+            if exact is not None:
+                return exact
+        if self.relaxed and asked.sense == "robust" and self.bound >= asked.alpha_lb:
+            asked = dataclasses.replace(asked, alpha_ub=min(asked.alpha_ub, self.bound))  # a closer envelope
         solved = session.solver.solve(
             self.posed(asked, study or self.study),
             time_limit_s=max(1.0, deadline - time.monotonic()),
@@ -220,6 +230,7 @@ class Question:
             tangents=session.tangents[asked.sense] if alone else None,
             explore=alone,
             seek=seek,
+            bounds_only=self.relaxed or not self.found.corner,
         )
         if alone:
             session.tangents[asked.sense] = solved.tangents or session.tangents[asked.sense]
@@ -486,3 +497,11 @@ def out_of_reach(asked: Horizon) -> str:
     physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
     where = "not even at the forecast" if asked.sense == "robust" else physical
     return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"
+
+
+def beyond_corner(asked: Horizon) -> str:
+    """Why an opportunity has no answer where its best corner is known up to some alpha alone."""
+    return (
+        f"no plan meets the budget {asked.budget:g} up to alpha {asked.alpha_ub:g}; beyond, power may flow back, "
+        "and a lower price earns less then, so that no corner is known to be the best point"
+    )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from igdt_planner.errors import Finding, InputError
+from igdt_planner.infogap.export import alpha_without_export, flows_back
 from igdt_planner.infogap.uncertainty import LOADS, Ray, UncertaintySet, set_of
 from igdt_planner.model import AVAILABILITY, Quantity, Site
 from igdt_planner.plan import Realisation
@@ -49,6 +51,8 @@ class Ambiguity:
         more. None where they are too many to list.
     first : Direction
         The first guess of the worst: the corner, where there is one.
+    most : float
+        The alpha up to which that is so.
     """
 
     uncertainty: UncertaintySet
@@ -57,6 +61,7 @@ class Ambiguity:
     priced: bool
     rays: list[Ray] | None
     first: Direction
+    most: float = math.inf
 
     @property
     def corner(self) -> bool:
@@ -83,12 +88,15 @@ def ambiguity(study: Study, sense: Sense, held: Mapping[Quantity, float] | None 
         message = "the weights of all uncertain quantities are 0: nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0/weight", got=0.0)
     uncertainty = dataclasses.replace(set_of(study), held=held or {})
-    power, price = power_faults(study), price_faults(study)
+    power = power_faults(study)
+    doubted: set[Quantity] = {q for q in uncertainty.shapes if power and q != "price"}
+    most = no_export(uncertainty, study, sense, doubted)
+    price = [FLOWS_BACK] if most < 0.0 else []
     if len(at_rest(study)) == len(uncertainty.shapes):
         message = "the uncertainty set is a point: psi, down and up of all quantities are 0, so nothing may deviate"
         raise InputError.of(message, path="/model/uncertain/0")
     side = 1.0 if sense == "robust" else -1.0
-    doubted = frozenset(q for q in uncertainty.shapes if (price if q == "price" else power))
+    doubted.update(["price"] if price else ())
     extreme = {
         (q, c): uncertainty.shapes[q].extreme(np.full(len(study.periods), side * WORSE[q]))
         for q, c in uncertainty.series()
@@ -102,7 +110,15 @@ def ambiguity(study: Study, sense: Sense, held: Mapping[Quantity, float] | None 
     }
     rays = uncertainty.combined(lists, MOST_RAYS)
     doubts = (*power, *price)
-    found = Ambiguity(uncertainty, doubts, doubted, priced, rays, uncertainty.direction(extreme))
+    found = Ambiguity(
+        uncertainty,
+        doubts,
+        frozenset(doubted),
+        priced,
+        rays,
+        uncertainty.direction(extreme),
+        math.inf if price else most,
+    )
     if not found.corner and sense == "opportunity":
         multiplied = [q for q in uncertainty.shapes if q in ("price", "line_rating")]
         if multiplied:
@@ -138,10 +154,10 @@ def horizon(study: Study, sense: Sense, budget: float) -> Horizon:
 
 def question_of(study: Study, found: Ambiguity, sense: Sense, budget: float) -> Horizon:
     """The question at the first guess of the worst."""
-    return Horizon(sense, budget, alpha_limit(study, found, sense), (found.first,))
+    return Horizon(sense, budget, min(found.most, alpha_limit(found.uncertainty, sense, found.doubted)), (found.first,))
 
 
-def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
+def alpha_limit(uncertainty: UncertaintySet, sense: Sense, doubted: Collection[Quantity]) -> float:
     """Alpha at which the first quantity stands at its physical range: 0 or ``physical_max``, times the forecast.
 
     Beyond it that quantity would stay and only the others would go on. Such an alpha is not searched: where this limit
@@ -150,11 +166,11 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
     """
     limits = []
     side = 1.0 if sense == "robust" else -1.0
-    for quantity, shape in found.uncertainty.shapes.items():
-        if quantity in found.uncertainty.held:
+    for quantity, shape in uncertainty.shapes.items():
+        if quantity in uncertainty.held:
             continue
         down, up = (float(reach.max(initial=0.0)) for reach in shape.reach())
-        towards = 0.0 if quantity in found.doubted else side * WORSE[quantity]
+        towards = 0.0 if quantity in doubted else side * WORSE[quantity]
         if down and towards <= 0.0:
             limits.append(1.0 / down)
         if up and towards >= 0.0:
@@ -164,7 +180,10 @@ def alpha_limit(study: Study, found: Ambiguity, sense: Sense) -> float:
 
 def corner_faults(study: Study) -> list[Finding]:
     """Why "less DG, more load, higher price" need not be the worst of this study; empty where it is."""
-    return [*power_faults(study), *price_faults(study)]
+    power = power_faults(study)
+    uncertainty = set_of(study)
+    doubted = [q for q in uncertainty.shapes if power and q != "price"]
+    return [*power, FLOWS_BACK] if no_export(uncertainty, study, "robust", doubted) < 0.0 else power
 
 
 def power_faults(study: Study) -> list[Finding]:
@@ -178,31 +197,27 @@ def power_faults(study: Study) -> list[Finding]:
     return findings
 
 
-def price_faults(study: Study) -> list[Finding]:
-    """Why "higher price" need not be the worst; empty where it is."""
-    if not any(entry.quantity == "price" for entry in study.model.uncertain) or not may_export(study):
-        return []
-    message = "price up is not the worst corner where power may flow back: there a higher price earns more"
-    return [Finding(message, "/model/uncertain", "price")]
+FLOWS_BACK = Finding(
+    "price up is not the worst corner where power may flow back: there a higher price earns more",
+    "/model/uncertain",
+    "price",
+)
 
 
-def may_export(study: Study) -> bool:
-    """Whether units or negative loads may give more than is taken in some period."""
-    most_dg = max((tech.p_mw for tech in study.dg.values()), default=0.0) * study.model.dg.max_units
-    most_ess = max((tech.p_mw for tech in study.ess.values()), default=0.0) * study.model.ess.max_units
-    given = (most_dg * max([1.0, *availability_max(study)]) + most_ess) / study.base_mva
-    load_falls = any(e.quantity in LOADS and e.direction != "up" for e in study.model.uncertain)
-    for mode in (mode for mode in study.modes.values() if not mode.islanded):
-        for t, period in study.periods.items():
-            taken = 0.0 if load_falls or mode.shedding else sum(mode.p_load[bus, t] for bus in study.buses)
-            if period.price_per_mwh < 0.0 or given > taken:
-                return True
-    return False
+def no_export(uncertainty: UncertaintySet, study: Study, sense: Sense, doubted: Collection[Quantity]) -> float:
+    """The alpha up to which nothing can be sold at the points that matter; below 0 where there is none.
 
-
-def availability_max(study: Study) -> list[float]:
-    """Largest physical factors on the availability of units."""
-    return [entry.physical_max for entry in study.model.uncertain if entry.quantity in AVAILABILITY.values()]
+    Those of an opportunity lie at any alpha up to the one that is found. Those of a robust question have no more DG and
+    no less load than the forecast; where that is doubted, they are all up to the physical range.
+    """
+    if "price" not in uncertainty.shapes:
+        return math.inf
+    limit = alpha_limit(uncertainty, sense, doubted)
+    if sense == "opportunity":
+        most = alpha_without_export(study, uncertainty, limit)
+        return most if most < limit else math.inf
+    at = uncertainty if doubted else dataclasses.replace(uncertainty, held={})
+    return -1.0 if flows_back(study, at, limit if doubted else 0.0) else math.inf
 
 
 def load_faults(study: Study) -> list[Finding]:

@@ -28,7 +28,8 @@ class Options:
 
     ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
     bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all. A
-    plan that is not ``exact`` has its cost right, but not every loss that costs nothing.
+    plan that is not ``exact`` has its cost right, but not every loss that costs nothing. Where an objective (of a
+    question: alpha, with its sign) is known to be reached, bounds ``beyond`` it are all that is wanted.
     """
 
     time_limit_s: float = 60.0
@@ -41,6 +42,7 @@ class Options:
     exact: bool = True
     cutoff: float = np.inf
     nodes: int | None = None
+    beyond: float | None = None
 
 
 def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:

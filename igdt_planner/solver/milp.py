@@ -146,6 +146,9 @@ def solve(
     """
     require_numbers(problem)
     search = Search(problem, options, known if known is not None else no_rows(len(problem.cost)), emit)
+    if options.beyond is not None and prove is not None:
+        prove(search)
+        return search.answer(), search.cuts
     lower, upper = problem.lower[problem.integer], problem.upper[problem.integer]
     decided = bool(np.all(lower == upper))
     if decided and not options.seek:

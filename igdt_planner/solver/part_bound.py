@@ -28,18 +28,26 @@ Held = tuple[tuple[int, float], ...]
 """Handles of a part and the values they are held at: integer columns, and beyond the columns open lines by segment."""
 WHOLE = 1e-4
 """Distance from an integer that counts as integer."""
+STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
+"""Shares by which a radius is proven to be out of reach, one after the other."""
 
 
 @dataclass(frozen=True)
 class Radius:
-    """Columns of alpha and of its products with the decisive sites, and the radii at which bounds are taken.
+    """Columns of alpha and of its products with other columns, the factors, and the radii at which bounds are taken.
 
-    One of them is held when a part is solved; at the others its multipliers still bound.
+    One of them is held when a part is solved, which makes the products exact; at the others its multipliers still
+    bound.
     """
 
     alpha: int
-    built: Index
+    products: Index
+    factors: Index
     at: tuple[float, ...]
+
+    def shared(self, sites: Index) -> Index:
+        """Columns that every part has besides sites: alpha, and its products with sites."""
+        return np.append(self.products[np.isin(self.factors, sites)], self.alpha)
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class PartBound:
         self.rows = stack(part.rows, counted)
         self.handles = np.concatenate([self.integers, many + np.arange(len(segments))])
         self.cones = cone_rows(part)
-        products = [product_rows(radius, alpha, self.sites, many) for alpha in radius.at] if radius else [no_rows(many)]
+        products = [product_rows(radius, alpha, many) for alpha in radius.at] if radius else [no_rows(many)]
         self.matrices = [stack(self.rows, rows).matrix for rows in products]
         self.part = replace(part, rows=stack(self.rows, products[0]))
 
@@ -158,12 +166,12 @@ class PartBound:
         constant, reduced, mended = lagrangian(part.rows, self.cones, part.cost, multipliers)
         if self.radius is None:
             return np.array([constant + least(reduced, part.lower, part.upper)])
-        first, many = len(self.rows.lower), len(self.radius.built)
+        first, many = len(self.rows.lower), len(self.radius.products)
         lower, upper = part.lower.copy(), part.upper.copy()
         out = []
         for alpha in self.radius.at:
-            moved = reduced.copy()  # another radius stands in the products ``built = alpha site``
-            moved[self.sites[:many]] += (alpha - self.radius.at[level]) * mended.rows[first : first + many]
+            moved = reduced.copy()  # another radius stands in the products
+            moved[self.radius.factors] += (alpha - self.radius.at[level]) * mended.rows[first : first + many]
             lower[self.radius.alpha] = upper[self.radius.alpha] = alpha
             out.append(constant + least(moved, lower, upper))
         return np.array(out)
@@ -187,14 +195,14 @@ def segment_rows(segments: Sequence[Segment], columns: int) -> Rows:
     return Rows(sparse.csr_matrix(matrix), sizes - 1.0, sizes)
 
 
-def product_rows(radius: Radius, alpha: float, sites: Index, columns: int) -> Rows:
-    """Rows ``built - alpha site = 0`` at a radius."""
-    count = len(radius.built)
+def product_rows(radius: Radius, alpha: float, columns: int) -> Rows:
+    """Rows ``product - alpha factor = 0`` at a radius."""
+    count = len(radius.products)
     number = np.arange(count)
     matrix = sparse.csr_matrix(
         (
             np.concatenate([np.ones(count), np.full(count, -alpha)]),
-            (np.concatenate([number, number]), np.concatenate([radius.built, sites[:count]])),
+            (np.concatenate([number, number]), np.concatenate([radius.products, radius.factors])),
         ),
         shape=(count, columns),
     )
@@ -202,9 +210,14 @@ def product_rows(radius: Radius, alpha: float, sites: Index, columns: int) -> Ro
 
 
 def places(radius: Radius, columns: Index) -> dict[str, Any]:
-    """Columns of a radius within a part."""
+    """Columns of a radius within a part, and of those products that the part has."""
     where = {int(column): position for position, column in enumerate(columns)}
-    return {
-        "alpha": where[radius.alpha],
-        "built": np.array([where[int(column)] for column in radius.built], dtype=np.int64),
-    }
+    pairs = zip(radius.products.tolist(), radius.factors.tolist(), strict=True)
+    inside = np.array([(where[z], where[x]) for z, x in pairs if z in where], dtype=np.int64).reshape(-1, 2)
+    return {"alpha": where[radius.alpha], "products": inside[:, 0], "factors": inside[:, 1]}
+
+
+def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
+    """Radii at which bounds are taken, from far to near: down to the gap asked for beyond the one reached, and that."""
+    beyond = [*(step for step in STEPS if step > gap), 0.9 * gap, 0.0]
+    return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)

@@ -185,8 +185,8 @@ class Problem:
     ``decisive`` are those among them that are branched on first, ``zones`` the pairs of zones that nest them (site k is
     zone k, each pair makes the next zone). ``switches`` are the topologies, in which radial plans are trees,
     ``charging`` and ``discharging`` the columns of power into and out of storage, ``ways`` the binary columns that
-    allow the one or the other (-1: none), in the same order. An info-gap question names its ``budget_row`` and the
-    columns of ``alpha`` and of ``built``, its products with the decisive sites.
+    allow the one or the other (-1: none), in the same order. An info-gap question names its ``budget_row``, the column
+    of ``alpha``, and the columns of its ``products`` with other columns, the ``factors``: sites, and bought power.
 
     ``follows`` are columns that follow from decided integer columns (arcs, what lives), ``relaxing`` the rows that say
     nothing once these are decided and the loss equation holds. ``outputs`` are the columns that units decide,
@@ -210,7 +210,8 @@ class Problem:
     discharging: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     ways: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     alpha: int = -1
-    built: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    products: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    factors: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     budget_row: int = -1
     follows: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     relaxing: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))

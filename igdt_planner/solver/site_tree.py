@@ -19,7 +19,7 @@ from scipy import sparse
 
 from igdt_planner.solver.conic import cone_rows, relaxed
 from igdt_planner.solver.milp import Search
-from igdt_planner.solver.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places, product_rows
+from igdt_planner.solver.part_bound import WHOLE, Leaf, PartBound, Radius, Units, Zones, places, product_rows, radii
 from igdt_planner.solver.parts import parts
 from igdt_planner.solver.plunge import Plunge, Trial
 from igdt_planner.solver.problem import Array, Index, Problem, Rows, entries, hold, only_over, select, stack
@@ -29,8 +29,6 @@ PLUNGE_AFTER = 20
 """Leaves bounded, times the plunges made so far, between one plunge and the next: plans matter most at first."""
 LEAST_RADIUS = 1e-6
 """Radius below which there is nothing to be proven beyond."""
-STEPS = (2.0, 1.0, 0.5, 0.25, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01)
-"""Shares by which a radius is proven to be out of reach, one after the other."""
 
 
 class Node:
@@ -96,7 +94,8 @@ class SiteTree:
         self.problem, self.cutoff, self.best, self.threads = problem, cutoff, best, threads
         self.deadline = deadline
         self.zones = Zones(len(problem.decisive), problem.zones)
-        extra = np.array([radius.alpha, *radius.built], dtype=np.int64) if radius else np.empty(0, dtype=np.int64)
+        extra = radius.shared(problem.sites) if radius else np.empty(0, dtype=np.int64)
+        self.priced = radius is not None and not np.all(np.isin(radius.factors, problem.sites))
         split = parts(problem, np.union1d(problem.sites, extra))
         self.columns = [columns for _, columns in split]
         rules = only_over(problem, problem.sites)
@@ -226,6 +225,8 @@ class SiteTree:
         if node.total >= self.cutoff:
             self.settle(node)
             return
+        if self.priced and self.solve_again(node):
+            return
         children = self.children(node)
         if children:
             self.open.remove(node)
@@ -233,10 +234,7 @@ class SiteTree:
             return
         choice = self.gains.choose(node.lowest)
         if choice is None:
-            stale = [part for part, leaf in enumerate(node.lowest) if leaf.level != self.level]
-            for part in stale:  # solved at another radius: at this one it bounds more
-                node.replace(part, node.lowest[part], [replace(node.lowest[part], point=None)])
-            if not stale:
+            if not self.solve_again(node):
                 self.unite(node, propose)
             return
         part, place, fraction = choice
@@ -249,6 +247,13 @@ class SiteTree:
                 for value, change in ((0.0, -fraction), (1.0, 1.0 - fraction))
             ],
         )
+
+    def solve_again(self, node: Node) -> bool:
+        """Have leaves that were solved at another radius solved at this one, where it bounds more; whether any was."""
+        stale = [part for part, leaf in enumerate(node.lowest) if leaf.level != self.level]
+        for part in stale:
+            node.replace(part, node.lowest[part], [replace(node.lowest[part], point=None)])
+        return bool(stale)
 
     def unite(self, node: Node, propose: Propose | None) -> None:
         """Propose the plans of a node without fractions, and split it by what its parts would build differently."""
@@ -383,7 +388,7 @@ def relaxed_duals(problem: Problem, radius: Radius | None, deadline: float) -> A
     """Multipliers of the rows of the relaxation, at the nearest radius where there is one."""
     held = problem
     if radius is not None:
-        rows = product_rows(radius, radius.at[-1], problem.decisive, len(problem.cost))
+        rows = product_rows(radius, radius.at[-1], len(problem.cost))
         held = hold(
             replace(problem, rows=stack(problem.rows, rows)), np.array([radius.alpha]), np.array(radius.at[-1:])
         )
@@ -459,11 +464,14 @@ def prove_cost(search: Search) -> None:
 
 def prove_radius(search: Search) -> bool:
     """The site tree of an info-gap question, at radii beyond the one reached; whether a plan went beyond them."""
-    problem, reached, largest = search.problem, abs(search.value), search.value <= 0.0
-    if not np.isfinite(search.value) or reached < LEAST_RADIUS or not sites_free(problem):
+    problem, known = search.problem, search.options.beyond
+    value = search.value if known is None else known
+    reached, largest = abs(value), value <= 0.0
+    if not np.isfinite(value) or reached < LEAST_RADIUS or not sites_free(problem):
         return False
     costs, budget = cost_problem(problem)
-    radius = Radius(problem.alpha, problem.built, radii(reached, search.options.gap, largest=largest))
+    at = radii(float(reached), search.options.gap, largest=largest)
+    radius = Radius(problem.alpha, problem.products, problem.factors, at)
 
     def propose(binaries: Array) -> float:
         search.propose(binaries)
@@ -477,16 +485,10 @@ def prove_radius(search: Search) -> bool:
         tree.deadline = -np.inf if search.done() else search.tree_deadline()
 
     tree = SiteTree(costs, radius, budget, budget, search.options.threads, search.deadline)
-    tree.search(propose, report)
+    tree.search(propose if known is None else None, report)
     return tree.cutoff < budget and not search.done() and time.monotonic() < search.deadline
 
 
 def sites_free(problem: Problem) -> bool:
     """Whether any decisive site is still to be decided."""
     return bool(np.any(problem.lower[problem.decisive] < problem.upper[problem.decisive]))
-
-
-def radii(reached: float, gap: float, *, largest: bool) -> tuple[float, ...]:
-    """Radii at which bounds are taken, from far to near: down to the gap asked for beyond the one reached, and that."""
-    beyond = [*(step for step in STEPS if step > gap), 0.9 * gap, 0.0]
-    return tuple(reached * (1.0 + step if largest else max(0.0, 1.0 - step)) for step in beyond)

@@ -45,6 +45,8 @@ TIMED = (
     "q_source",
 )
 """Columns whose last index is the period."""
+PRODUCTS = {"alpha_built": "build_dg", "alpha_bought": "p_source"}
+"""Products with alpha, and what alpha is multiplied by in each."""
 ROOT = -1
 """The node at which every tree of a topology begins; no bus has this id."""
 ROW_TOLERANCE = 1e-6
@@ -64,6 +66,9 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
     names = [v.parent_component().local_name for v in columns]
     decisive = [i for i, name in enumerate(names) if name == SITES["build_dg" not in names]]
     charging = np.array([i for i, name in enumerate(names) if name == "p_charge"], dtype=np.int64)
+    multiplied = [
+        (i, position[id(beside(columns[i], PRODUCTS[name]))]) for i, name in enumerate(names) if name in PRODUCTS
+    ]
     problem = Problem(
         cost=np.asarray(form.c.todense()).ravel(),
         offset=float(form.c_offset[0]),
@@ -82,7 +87,8 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
         ways=np.array([position.get(id(beside(columns[i], "charging")), -1) for i in charging], dtype=np.int64),
         switches=switches(formulation.study, columns),
         alpha=next((i for i, name in enumerate(names) if name == "alpha"), -1),
-        built=np.array([i for i, name in enumerate(names) if name == "alpha_built"], dtype=np.int64),
+        products=np.array([product for product, _ in multiplied], dtype=np.int64),
+        factors=np.array([factor for _, factor in multiplied], dtype=np.int64),
         budget_row=next((r for r, row in enumerate(form.rows) if row.constraint.local_name == "within_budget"), -1),
         follows=np.array([i for i, name in enumerate(names) if name in FOLLOWS], dtype=np.int64),
         relaxing=np.array([r for r, row in enumerate(form.rows) if family(row.constraint) in RELAXING], dtype=np.int64),
@@ -95,10 +101,10 @@ def compile_problem(formulation: Formulation) -> tuple[Problem, list[Any]]:
     return problem, columns
 
 
-def beside(p_charge: Any, name: str) -> Any:
-    """What another variable of the block says of the same storage and period; None where there is none."""
-    variable = p_charge.parent_block().component(name)
-    return None if variable is None else variable[p_charge.index()]
+def beside(column: Any, name: str) -> Any:
+    """Another variable of the same block at the same index; None where there is none."""
+    variable = column.parent_block().component(name)
+    return None if variable is None else variable[column.index()]
 
 
 def family(constraint: Any) -> str:
@@ -285,7 +291,9 @@ class Solver:
         bounded: bool = True,
         seek: bool = True,
         exact: bool = True,
+        beyond: float | None = None,
         quiet: bool = False,
+        bounds_only: bool = False,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
 
@@ -310,8 +318,10 @@ class Solver:
             Whether the site tree, or a solve with nothing left to decide, looks for plans too, or for bounds alone.
         exact : bool
             Whether the dispatch of a plan is wanted, or its decisions and cost alone.
-        quiet : bool
-            Whether to keep events of this solve to itself.
+        beyond : float, optional
+            An alpha known to be reached: bounds beyond it are all that is wanted of a question.
+        quiet, bounds_only : bool
+            Whether to keep events of this solve to itself: all, or those of its plans.
 
         Raises
         ------
@@ -328,9 +338,10 @@ class Solver:
             seek=seek,
             exact=exact,
             nodes=nodes,
+            beyond=None if beyond is None else sign_of(study) * beyond,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
-        report = ignore if quiet else translated(study, self.on_event)
+        report = ignore if quiet else translated(study, self.on_event, bounds_only=bounds_only)
         if self.choice.name == "highs":
             job = Job(problem, explore, bounded, options, tangents)
             answer, kept, cancelled = self.worker.run(job, report)
@@ -345,13 +356,22 @@ class Solver:
         return Solved(main.formulation, answer, values, binaries, kept, cancelled)
 
 
-def translated(study: Study, on_event: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+def sign_of(study: Study) -> float:
+    """The sign with which a question's problem minimises alpha."""
+    return -1.0 if study.horizon is not None and study.horizon.sense == "robust" else 1.0
+
+
+def translated(
+    study: Study, on_event: Callable[[dict[str, Any]], None], *, bounds_only: bool
+) -> Callable[[dict[str, Any]], None]:
     """Events in the words of the study: an info-gap question moves alpha (which the problem minimises with a sign)."""
     if study.horizon is None:
         return on_event
-    sign = -1.0 if study.horizon.sense == "robust" else 1.0
+    sign = sign_of(study)
 
     def tell(event: dict[str, Any]) -> None:
+        if bounds_only and event["kind"] == "incumbent":
+            return
         found = {"alpha": sign * event["objective"]} if "objective" in event else {}
         on_event({"kind": event["kind"], **found, "bound": sign * event["bound"]})
 

@@ -82,7 +82,7 @@ def alternatives(
             return refused(base.plan, radius, samples, seed)
         robust, budget = largest_alpha(session, base, beta)
         radius = alpha_of(robust.plan) if radius is None else radius
-        require_physical(radius, alpha_limit(session.study, found, "robust"))
+        require_physical(radius, alpha_limit(found.uncertainty, "robust", found.doubted))
         static = static_robust(session, found, radius, starts_of([robust, base]), STATIC_SHARE)
         drawn = found.uncertainty.draw(np.random.default_rng(seed), scenarios)
         points = [found.uncertainty.realise(direction, radius) for direction in drawn]
