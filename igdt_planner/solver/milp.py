@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 import highspy
@@ -17,6 +18,7 @@ from scipy import sparse
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.highs import Options, set_option, to_highs
 from igdt_planner.solver.output_tree import ENOUGH, Proof
+from igdt_planner.solver.placement import Placement, nearest_topology, switch_columns
 from igdt_planner.solver.problem import (
     Array,
     Index,
@@ -38,6 +40,8 @@ ROOT_TIME = 0.3
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
+PLACE_TIME, PLACED = 0.25, 3
+"""Share of the time limit that the placing of units may take, and plans that are run of those ranked by it."""
 SLICE_S, RESCUE_S = 0.5, 5.0
 """Time that the lowest leaf gets before another may be lower, and a decided plan until it has a first dispatch."""
 OWN_PROOF = 0.1
@@ -150,6 +154,8 @@ def solve(
     for start in options.starts if np.any(lower < upper) else [lower]:
         if time.monotonic() < search.deadline:
             search.propose(start)
+    if prove is not None:
+        search.place(search.switched())
     search.root()
     if np.all(lower == upper) and (search.x is not None or search.leaves):
         if prove is not None:
@@ -159,6 +165,7 @@ def solve(
             search.rescue()
         return search.answer(), search.cuts
     if prove is not None and not search.done():
+        search.place(nearest_topology(search.problem, search.point))
         prove(search)
     if not search.proven_infeasible:
         search.branch_until_done(branch, prove=prove is not None)
@@ -173,6 +180,7 @@ class Search:
         self.begun = time.monotonic()
         self.deadline = self.begun + options.time_limit_s
         self.x: Array | None = None
+        self.point: Array = problem.lower
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told, self.floats = False, -np.inf, False
@@ -192,8 +200,41 @@ class Search:
                 self.rest = replace(self.rest, rows=stack(self.rest.rows, forbidden))
                 point, bound, self.duals = relaxation(self.problem, until)
                 self.raise_bound(bound)
-        within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
-        self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
+        # it runs off where nothing fits
+        self.point = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)
+        self.cuts = stack(self.cuts, tangents(self.problem, self.point, -np.inf))
+
+    def switched(self) -> Array:
+        """The topology of the best plan, else the nearest to all lines closed that can be."""
+        if self.x is not None:
+            return np.asarray(np.round(self.x[switch_columns(self.problem)]))
+        return nearest_topology(self.problem, self.problem.upper)
+
+    def place(self, topology: Array) -> None:
+        """Place units at a topology where the gap leaves room for that, and run the best of what ranks first.
+
+        Where roots of islands depend on sites, that is left to the site tree.
+        """
+        problem = self.problem
+        free = np.any(problem.lower[problem.sites] < problem.upper[problem.sites])
+        if problem.alpha >= 0 or not (self.options.seek and free and all(one.feeds_all for one in problem.switches)):
+            return
+        until = min(self.deadline, time.monotonic() + PLACE_TIME / 2.0 * self.options.time_limit_s)
+        placement = Placement(problem, topology, self.options, until)
+        if placement.at(placement.stated(), more=True).cost < self.cutoff():
+            sites = placement.greedy()
+            self.run_ranked(placement)
+            placement.swapped(sites)
+            self.run_ranked(placement)
+
+    def run_ranked(self, placement: Placement) -> None:
+        """Run the placements that rank first until one costs what its rank promises."""
+        for cost, binaries in islice(placement.ranked(), PLACED):
+            if cost >= self.cutoff() or time.monotonic() > self.deadline:
+                return
+            found = self.propose(binaries)
+            if found.value - cost <= self.options.gap * abs(cost):
+                return
 
     def propose(self, binaries: Array) -> Refined:
         """Run a plan exactly, keep it if it is the best, and remember its tangents.
