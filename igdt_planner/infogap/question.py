@@ -18,6 +18,7 @@ from igdt_planner.infogap.proof import alpha_gap, question_status
 from igdt_planner.infogap.recourse import Recourse
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.loose import loose_words
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Quantity
 from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, dg_table, ess_table, plan_of, refused, settled
@@ -32,8 +33,6 @@ from igdt_planner.unserved import nothing_served
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
-LOOSE_BASE = 0.33
-"""Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
@@ -341,16 +340,9 @@ class Question:
             fields["alpha_limit"] = self.limit(decisions, alpha, run)
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
-        warnings = []
-        base_gap = self.base.plan.gap
-        if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
-            warnings.append(
-                f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
-                "alpha may be that of a poor baseline; a longer time limit may find a better one"
-            )
+        warnings: list[str] = []
         if asked.sense == "robust" and fields["alpha"]:
-            fields["worst_case"], broken = self.attack(alpha, decisions, run.schedule)
-            warnings += broken
+            fields["worst_case"], warnings = self.attack(alpha, decisions, run.schedule)
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
         plan = dataclasses.replace(
             plan,
@@ -363,7 +355,7 @@ class Question:
             redispatched=True,
             robustness=fields,
         )
-        plan = warned(plan, (*warnings, *starved(plan), *nothing_served(plan)))
+        plan = warned(plan, (*loose_words(plan, self.base.plan), *warnings, *starved(plan), *nothing_served(plan)))
         return plan if forecast else refused(plan, NOT_AT_FORECAST)
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
@@ -380,6 +372,7 @@ class Question:
             "beta": self.beta,
             "base_objective": base.objective,
             "base_bound": base.bound,
+            "base_gap": base.gap,
             "budget": asked.budget,
             "objective_forecast": None,
             "worst_case": self.worst_case(0, None, False, False),

@@ -36,7 +36,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
-ROOT_TIME = 0.3
+ROOT_TIME = 0.4
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
@@ -178,7 +178,6 @@ class Search:
     def __init__(self, problem: Problem, options: Options, cuts: Rows, emit: Emit) -> None:
         self.problem, self.options, self.cuts, self.emit = problem, options, cuts, emit
         self.begun = time.monotonic()
-        self.deadline = self.begun + options.time_limit_s
         self.x: Array | None = None
         self.point: Array = problem.lower
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
@@ -309,6 +308,12 @@ class Search:
             self.told = bound
             self.emit({"kind": "bound", "bound": bound})
 
+    @property
+    def deadline(self) -> float:
+        """When time is up: later where that is allowed as long as the gap is too large to rest on."""
+        options = self.options
+        return self.begun + (options.longest_s if self.gap() > options.rest_gap else options.time_limit_s)
+
     def gap(self) -> float:
         """Relative distance between the best plan and the bound."""
         return (self.value - self.bound) / max(abs(self.value), 1e-9) if np.isfinite(self.value) else np.inf
@@ -364,7 +369,7 @@ class Search:
     def tree_deadline(self) -> float:
         """When the site tree ends: where cones float it does not bound well, and leaves need time of their own."""
         share = TREE_SHARE if self.floats or self.leaves else 1.0
-        return self.begun + share * self.options.time_limit_s
+        return self.begun + share * (self.deadline - self.begun)
 
     def sharpen(self, problem: Problem, tolerance: float) -> None:
         """Take in the tangents that the LP of a problem, the whole or one plan of it, asks for."""

@@ -184,7 +184,7 @@ def switch_columns(problem: Problem) -> Index:
 
 
 def nearest_topology(problem: Problem, point: Array) -> Array:
-    """The switches of a point as trees: of every graph the edges most closed at the point, as long as none closes a loop."""
+    """The switches of a point as trees: of every graph the edges most closed there, but those that close a loop."""
     near = np.clip(point, problem.lower, problem.upper)
     found = [spanning(graph, near[graph.columns]) for graph in problem.switches]
     return np.concatenate(found) if found else np.empty(0)

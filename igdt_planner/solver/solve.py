@@ -265,6 +265,8 @@ class Solver:
         seek: bool = True,
         exact: bool = True,
         quiet: bool = False,
+        rest_gap: float = np.inf,
+        latest_s: float = 0.0,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
 
@@ -289,6 +291,8 @@ class Solver:
             Whether the dispatch of a plan is wanted, or its decisions and cost alone.
         quiet : bool
             Whether to keep events of this solve to itself.
+        rest_gap, latest_s : float
+            Time limit, if longer, of a solve as long as its gap is above this one.
 
         Raises
         ------
@@ -305,6 +309,8 @@ class Solver:
             seek=seek,
             exact=exact,
             nodes=nodes,
+            rest_gap=rest_gap,
+            latest_s=latest_s,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event)
