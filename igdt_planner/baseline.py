@@ -55,6 +55,12 @@ def baseline(
     return Candidate(plan, kept.decisions)
 
 
+def left_after(session: Session, base: Plan, share: float) -> float:
+    """Share of the time limit that a question has left: the solve of its baseline may have used more than its own."""
+    seconds = base.steps[0].seconds if base.steps else base.seconds
+    return min(1.0 - share, max(1.0 - LATEST, 1.0 - seconds / session.limit(1.0)))
+
+
 def none_found(session: Session, solved: Solved, in_time: bool) -> Plan:
     """Why a solve found no plan: none exists, AC power flow can run none of those tried, or time was up."""
     plan = blank_plan(session.study, "solve", solved)

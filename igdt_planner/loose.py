@@ -17,11 +17,14 @@ OPEN_GAP = 0.01
 def unplaced(plan: Plan) -> tuple[str, ...]:
     """That a plan places no unit though some may be and the gap is open, above the one asked for."""
     most = most_units(plan.model)
-    none = plan.dispatch is not None and most and plan.dg.empty and plan.ess.empty
-    if not none or plan.gap is None or plan.status == "optimal" or plan.gap <= OPEN_GAP:
+    if plan.objective is None or not most or len(plan.dg) + len(plan.ess) or plan.status == "optimal":
         return ()
-    may = f"{most} may be" if most > 1 else "one may be"
-    return (f"no unit placed although {may}; the bound is {100.0 * plan.gap:.1f} % lower",)
+    said = f"no unit placed although {most if most > 1 else 'one'} may be"
+    if plan.bound is None:
+        return (f"{said}; no bound is known",)
+    if plan.gap is None or plan.gap <= OPEN_GAP:
+        return ()
+    return (f"{said}; the bound is {100.0 * plan.gap:.1f} % lower",)
 
 
 def most_units(model: Model) -> int:
@@ -32,14 +35,16 @@ def most_units(model: Model) -> int:
 
 def loose_budget(facts: Mapping[str, Any], asked_gap: float) -> bool:
     """Whether the budget of an answer refers to a baseline whose gap is too large for beta, and for the gap asked."""
-    beta, gap = facts.get("beta"), facts.get("base_gap")
-    return gap is not None and bool(beta and gap > max(LOOSE_SHARE * beta, asked_gap))
+    beta, base, bound, gap = (facts.get(name) for name in ("beta", "base_objective", "base_bound", "base_gap"))
+    if not beta or base is None:
+        return False
+    return bound is None or (gap is not None and gap > max(LOOSE_SHARE * beta, asked_gap))
 
 
 def loose_words(answer: Plan, base: Plan) -> tuple[str, ...]:
     """What to know of an answer whose budget refers to a loose baseline."""
     if not loose_budget(answer.robustness, answer.model.solver.gap):
         return ()
-    gap, poor = 100.0 * answer.robustness["base_gap"], "alpha may be that of a poor one"
-    why = "; ".join((*unplaced(base), poor, "a longer time limit may find a better one"))
-    return (f"the budget refers to a baseline with a gap of {gap:.2g} %: {why}",)
+    known = "without a bound" if base.gap is None else f"with a gap of {100.0 * base.gap:.2g} %"
+    why = "; ".join((*unplaced(base), "alpha may be that of a poor one", "a longer time limit may find a better one"))
+    return (f"the budget refers to a baseline {known}: {why}",)

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from igdt_planner.ac.check import check as judge
-from igdt_planner.baseline import LATEST, baseline
+from igdt_planner.baseline import baseline, left_after
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import InputError, SolverError, placed
 from igdt_planner.infogap.fixed_plan import base_of, fixed_curve
@@ -146,12 +146,6 @@ def _one(
         if not asks_on(base.plan, beta):
             return dataclasses.replace(base.plan, kind=sense)
         return answer(session, sense, beta, budget, base, (), left_after(session, base.plan, share)).plan
-
-
-def left_after(session: Session, base: Plan, share: float) -> float:
-    """Share of the time limit that a question has left, the solve of its baseline may have used more than its share."""
-    seconds = base.steps[0].seconds if base.steps else base.seconds
-    return min(1.0 - share, max(1.0 - LATEST, 1.0 - seconds / session.limit(1.0)))
 
 
 def asks_on(base: Plan, beta: float | None) -> bool:

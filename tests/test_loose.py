@@ -41,4 +41,5 @@ def test_no_unit_placed_is_said_where_the_gap_is_open(plan: Plan) -> None:
 def test_budget_is_loose_above_half_of_beta(
     beta: float | None, gap: float | None, asked_gap: float, loose: bool
 ) -> None:
-    assert loose_budget({"beta": beta, "base_gap": gap}, asked_gap) is loose
+    facts = {"beta": beta, "base_objective": 1.0, "base_bound": 0.9, "base_gap": gap}
+    assert loose_budget(facts, asked_gap) is loose
