@@ -18,7 +18,7 @@ from scipy import sparse
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.highs import Options, set_option, to_highs
 from igdt_planner.solver.output_tree import ENOUGH, Proof
-from igdt_planner.solver.placement import Placement, nearest_topology, switch_columns
+from igdt_planner.solver.placement import Placement, nearest_topology
 from igdt_planner.solver.problem import (
     Array,
     Index,
@@ -36,12 +36,12 @@ Emit = Callable[[dict[str, Any]], None]
 
 ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
-ROOT_TIME = 0.4
+ROOT_TIME = 0.5
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
-PLACE_TIME, PLACED = 0.25, 3
-"""Share of the time limit that the placing of units may take, and plans that are run of those ranked by it."""
+PLACE_TIME, PLACED = 0.2, 3
+"""Share of the time limit that units are placed in at one topology, and plans that are run of those ranked there."""
 SLICE_S, RESCUE_S = 0.5, 5.0
 """Time that the lowest leaf gets before another may be lower, and a decided plan until it has a first dispatch."""
 OWN_PROOF = 0.1
@@ -155,7 +155,7 @@ def solve(
         if time.monotonic() < search.deadline:
             search.propose(start)
     if prove is not None:
-        search.place(search.switched())
+        search.place(search.known())
     search.root()
     if np.all(lower == upper) and (search.x is not None or search.leaves):
         if prove is not None:
@@ -165,7 +165,8 @@ def solve(
             search.rescue()
         return search.answer(), search.cuts
     if prove is not None and not search.done():
-        search.place(nearest_topology(search.problem, search.point))
+        if search.point is not None:
+            search.place(search.point)
         prove(search)
     if not search.proven_infeasible:
         search.branch_until_done(branch, prove=prove is not None)
@@ -179,11 +180,12 @@ class Search:
         self.problem, self.options, self.cuts, self.emit = problem, options, cuts, emit
         self.begun = time.monotonic()
         self.x: Array | None = None
-        self.point: Array = problem.lower
+        self.point: Array | None = None
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told, self.floats = False, -np.inf, False
         self.leaves: dict[bytes, Proof] = {}
+        self.placed: set[bytes] = set()
         self.rest, self.others, self.dropped = problem, -np.inf, np.inf
 
     def root(self) -> None:
@@ -199,32 +201,37 @@ class Search:
                 self.rest = replace(self.rest, rows=stack(self.rest.rows, forbidden))
                 point, bound, self.duals = relaxation(self.problem, until)
                 self.raise_bound(bound)
-        # it runs off where nothing fits
-        self.point = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)
-        self.cuts = stack(self.cuts, tangents(self.problem, self.point, -np.inf))
+        within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
+        self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
+        if time.monotonic() < until:
+            self.point = within
 
-    def switched(self) -> Array:
-        """The topology of the best plan, else the nearest to all lines closed that can be."""
-        if self.x is not None:
-            return np.asarray(np.round(self.x[switch_columns(self.problem)]))
-        return nearest_topology(self.problem, self.problem.upper)
+    def known(self) -> Array:
+        """The best plan, else what is to be tried last, else all closed that can be."""
+        point = self.problem.upper.copy()
+        if self.options.starts:
+            point[self.problem.integer] = self.options.starts[-1]
+        return point if self.x is None else self.x
 
-    def place(self, topology: Array) -> None:
-        """Place units at a topology where the gap leaves room for that, and run the best of what ranks first.
+    def place(self, point: Array) -> None:
+        """Place units at the topology of a point where the gap leaves room for that, and run what ranks first.
 
         Where roots of islands depend on sites, that is left to the site tree.
         """
-        problem = self.problem
+        problem, topology = self.problem, nearest_topology(self.problem, point)
         free = np.any(problem.lower[problem.sites] < problem.upper[problem.sites])
-        if problem.alpha >= 0 or not (self.options.seek and free and all(one.feeds_all for one in problem.switches)):
+        trees = all(graph.feeds_all for graph in problem.switches)
+        if problem.alpha >= 0 or not (self.options.seek and free and trees) or topology.tobytes() in self.placed:
             return
-        until = min(self.deadline, time.monotonic() + PLACE_TIME / 2.0 * self.options.time_limit_s)
+        until = min(self.deadline, time.monotonic() + PLACE_TIME * self.options.time_limit_s)
         placement = Placement(problem, topology, self.options, until)
         if placement.at(placement.stated(), more=True).cost < self.cutoff():
             sites = placement.greedy()
             self.run_ranked(placement)
             placement.swapped(sites)
             self.run_ranked(placement)
+        if time.monotonic() < until:
+            self.placed.add(topology.tobytes())
 
     def run_ranked(self, placement: Placement) -> None:
         """Run the placements that rank first until one costs what its rank promises."""

@@ -12,18 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from igdt_planner.solver.decided import switched_network
+from igdt_planner.solver.decided import Network, switched_network
 from igdt_planner.solver.highs import Options, append, solve_lp, to_highs
 from igdt_planner.solver.problem import (
-    CIRCLE_TOLERANCE,
     Array,
     Index,
     Problem,
     Switches,
-    circle_tangents,
     hold,
     no_rows,
-    stack,
     with_tokens,
 )
 from igdt_planner.solver.ranges import line_tangents
@@ -66,14 +63,13 @@ class Placement:
     def __init__(self, problem: Problem, topology: Array, options: Options, deadline: float) -> None:
         self.problem, self.topology, self.deadline = problem, topology, deadline
         self.network = switched_network(hold(problem, switch_columns(problem), topology))
-        program, lines = self.network.program, self.network.lines
         place = np.full(len(problem.cost), -1)
         place[self.network.columns] = np.arange(len(self.network.columns))
         self.sites = problem.sites[place[problem.sites] >= 0]
         self.columns = place[self.sites]
+        self.program = program = ranking(self.network)
         self.lower, self.upper = program.lower[self.columns], program.upper[self.columns]
-        priced = replace(program, cost=with_tokens(program.cost, lines.i_sq, lines.weight, program.charging))
-        self.highs = to_highs(priced, no_rows(len(program.cost)), options, integral=False)
+        self.highs = to_highs(program, no_rows(len(program.cost)), options, integral=False)
         self.known: dict[Sites, Valued] = {}
 
     def at(self, sites: Sites, *, more: bool) -> Valued:
@@ -91,21 +87,22 @@ class Placement:
 
     def solved(self) -> Valued:
         """The linear program between the present bounds, with tangents until little loss is missed."""
-        program, lines = self.network.program, self.network.lines
-        many = len(program.cost)
-        found = Valued(np.inf, np.zeros(len(self.columns)), np.zeros(many))
+        program, lines = self.program, self.network.lines
+        found = Valued(np.inf, np.zeros(len(self.columns)), np.zeros(len(program.cost)))
         for _ in range(ROUNDS):
-            _, x, value = solve_lp(self.highs, self.deadline)
+            if time.monotonic() > self.deadline:
+                break
+            _, x, _ = solve_lp(self.highs, self.deadline)
             if x is None:
                 break
-            found = Valued(value, x[self.columns], x)
+            cost = float(program.cost @ x) + program.offset  # HiGHS says a scaled one once its time was up
+            found = Valued(cost, x[self.columns], x)
             short = np.clip(lines.current(x) - x[lines.i_sq], 0.0, None) * lines.weight
-            rounding = circle_tangents(program.circles, x, many, CIRCLE_TOLERANCE)
-            allowed = MISSED * abs(value)
-            if short.sum() <= allowed and not len(rounding.lower):
+            allowed = MISSED * abs(cost)
+            if short.sum() <= allowed:
                 break
-            chosen = np.flatnonzero(short > allowed / max(1, len(short)))
-            append(self.highs, stack(line_tangents(lines, x, chosen, many, equal=False), rounding))
+            chosen = np.flatnonzero(short > allowed / len(short))
+            append(self.highs, line_tangents(lines, x, chosen, len(x), equal=False))
         return found
 
     def greedy(self) -> Sites:
@@ -170,6 +167,18 @@ class Placement:
         x[self.sites] = np.isin(np.arange(len(self.sites)), list(sites))
         x[switch_columns(problem)] = self.topology
         return np.round(x[problem.integer])
+
+
+def ranking(network: Network) -> Problem:
+    """The linear program that ranks sites: losses and charging have their token prices.
+
+    What an inverter of storage adds in reactive power says little of where it stands, and makes this slow: it is 0.
+    """
+    program, lines = network.program, network.lines
+    cost = with_tokens(program.cost, lines.i_sq, lines.weight, program.charging)
+    lower, upper, idle = program.lower.copy(), program.upper.copy(), program.circles.q[program.circles.on >= 0]
+    lower[idle] = upper[idle] = 0.0
+    return replace(program, cost=cost, lower=lower, upper=upper)
 
 
 def likeliest(relaxed: Valued) -> list[int]:
