@@ -106,7 +106,8 @@ def robust(
     budget : float, optional
         The budget itself, in the model's unit, instead of beta.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; of the limit the baseline gets half where the budget depends on it, else a fifth.
+        As for :func:`solve`; of the limit the baseline gets half where the budget depends on it (up to four fifths as
+        long as its gap is above ``beta / 2``), else a fifth.
     """
     return _one(load_case(case), load_model(model), "robust", beta, budget, time_limit_s, gap, on_event)
 
