@@ -271,8 +271,8 @@ class Plan:
     redispatched : bool
         Whether the dispatch was solved anew, with exact losses, after the MILP.
     robustness : dict
-        ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, budget, objective_forecast,
-        same_as_baseline, in_words`` and ``worst_case``; empty for plans at the forecast.
+        ``alpha, alpha_bound, alpha_floor, alpha_limit, beta, base_objective, base_bound, base_gap, budget,
+        objective_forecast, same_as_baseline, in_words`` and ``worst_case``; empty for plans at the forecast.
     search : dict
         ``algorithm, seed, evaluations`` (AC power flows used) and ``history`` (pairs of evaluations and objective, one
         a better plan) of a plan that a search found; empty for others.

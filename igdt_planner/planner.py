@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from igdt_planner.ac.check import check as judge
-from igdt_planner.baseline import baseline
+from igdt_planner.baseline import baseline, left_after
 from igdt_planner.case import Case, load_case
 from igdt_planner.errors import InputError, SolverError, placed
 from igdt_planner.infogap.fixed_plan import base_of, fixed_curve
@@ -106,7 +106,8 @@ def robust(
     budget : float, optional
         The budget itself, in the model's unit, instead of beta.
     case, model, time_limit_s, gap, on_event
-        As for :func:`solve`; of the limit the baseline gets half where the budget depends on it, else a fifth.
+        As for :func:`solve`; of the limit the baseline gets half where the budget depends on it (up to four fifths as
+        long as its gap is above ``beta / 2``), else a fifth.
     """
     return _one(load_case(case), load_model(model), "robust", beta, budget, time_limit_s, gap, on_event)
 
@@ -142,10 +143,10 @@ def _one(
     with Session(case, model, time_limit_s, gap, on_event) as session:
         horizon(session.study, sense, 1.0)
         share = BASELINE_SHARE["budget" if beta is None else "beta"]
-        base = baseline(session, share)
+        base = baseline(session, share, beta=beta)
         if not asks_on(base.plan, beta):
             return dataclasses.replace(base.plan, kind=sense)
-        return answer(session, sense, beta, budget, base, (), 1.0 - share).plan
+        return answer(session, sense, beta, budget, base, (), left_after(session, base.plan, share)).plan
 
 
 def asks_on(base: Plan, beta: float | None) -> bool:

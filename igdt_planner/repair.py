@@ -13,12 +13,14 @@ from igdt_planner.plan import Plan, Step, StepTried
 from igdt_planner.session import Run, Session
 from igdt_planner.solver.solve import Solved
 from igdt_planner.starts import as_stated, searched
-from igdt_planner.study import Horizon
+from igdt_planner.study import Horizon, Study
 
 RESCUE_EVALUATIONS = 4_000
 """AC power flows of the search that takes over where AC refuses all that the MILP finds."""
 REPAIR_SHARE = 0.25
-"""Share of the time limit that a repair gets, once with the topology free and once with the sites free too."""
+"""Share of the time limit that each step of a repair gets."""
+GRACE_S = 10.0
+"""Time that a dispatch gets however short the limit is; no step begins so long after the steps have used all of it."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,21 @@ def accept(session: Session, solved: Solved, decisions: Decisions) -> Kept:
     """The first plan that AC confirms: the MILP's own, or one with less held of it.
 
     What is held is given up in steps: first the dispatch is solved anew with exact losses, then the topology is free
-    too, then the sites; then the search by AC power flow takes over, and at last nothing is built. Where AC confirms
-    none, the dispatch that breaks its limits least comes back with its violations.
+    too, then the sites; then the search by AC power flow takes over, and at last nothing is built. What frees nothing
+    is left out, and so is what would begin too late. Where AC confirms none, the dispatch that breaks its limits least
+    comes back with its violations.
     """
+    until = time.monotonic() + session.limit(1.0) + GRACE_S
     own = session.judged(solved, decisions, session.study)
     tried, closest = [tried_at("milp", own, solved.answer.seconds)], (decisions, own)
     if own.verdict.verdict == "feasible" and session.study.model.losses == "balance":
         return Kept(decisions, own, "milp", tuple(tried))
-    after: tuple[Step, ...] = ("redispatch", *freed(session, decisions), "search", "untouched")
+    others: tuple[Step, ...] = ("search", "untouched") if any(undecided(session.study)) else ()
+    after: tuple[Step, ...] = ("redispatch", *freed(session, decisions), *others)
     for step in after[:1] if solved.cancelled else after:
         begun = time.monotonic()
+        if begun > until:
+            break
         found, run = anew(session, step, decisions)
         tried.append(tried_at(step, run, time.monotonic() - begun))
         if found is None or run is None:
@@ -58,14 +65,12 @@ def accept(session: Session, solved: Solved, decisions: Decisions) -> Kept:
 
 def anew(session: Session, step: Step, decisions: Decisions) -> tuple[Decisions | None, Run | None]:
     """What a step makes of decisions, and its dispatch at the forecast; None where it finds nothing."""
-    if step == "redispatch":
-        return decisions, session.dispatch(decisions, session.study)
-    if step == "untouched":
-        stated_only = as_stated(session.study)
-        return stated_only, session.dispatch(stated_only, session.study)
-    if step == "search":
-        rescued = searched(session.study, RESCUE_EVALUATIONS)
-        return rescued, session.dispatch(rescued, session.study) if rescued is not None else None
+    if step in ("redispatch", "search", "untouched"):
+        chosen: Decisions | None = decisions
+        if step != "redispatch":
+            chosen = searched(session.study, RESCUE_EVALUATIONS) if step == "search" else as_stated(session.study)
+        limit_s = max(GRACE_S, session.limit(REPAIR_SHARE))
+        return chosen, session.dispatch(chosen, session.study, time_limit_s=limit_s) if chosen is not None else None
     solved = decided_anew(session, freed(session, decisions)[step], decisions)
     if not solved.values:
         return None, None
@@ -74,10 +79,19 @@ def anew(session: Session, step: Step, decisions: Decisions) -> tuple[Decisions 
 
 
 def freed(session: Session, decisions: Decisions) -> dict[Step, Fix]:
-    """What is held of a plan where its topology is decided anew, and then its sites, if there are any."""
-    study, whole = session.study, decisions.as_fix(session.study)
-    steps: dict[Step, Fix] = {"topology": Fix(dg=whole.dg, ess=whole.ess)}
-    return steps | {"sites": Fix()} if study.dg or study.ess else steps
+    """What is held of a plan where its topology is decided anew, and then its sites, as far as they are not stated."""
+    whole, (lines, sites) = decisions.as_fix(session.study), undecided(session.study)
+    steps: dict[Step, Fix] = {"topology": Fix(dg=whole.dg, ess=whole.ess)} if lines else {}
+    return steps | {"sites": Fix()} if sites else steps
+
+
+def undecided(study: Study) -> tuple[bool, bool]:
+    """Whether any line is left to be switched, and any unit to be placed."""
+    fix = study.model.fix
+    lines = any(
+        mode.settings.topology != "fixed" and mode.name not in fix.open_lines for mode in study.modes.values()
+    ) and any(line.switchable for line in study.lines.values())
+    return lines, bool((study.dg and fix.dg is None) or (study.ess and fix.ess is None))
 
 
 def decided_anew(session: Session, fix: Fix, decisions: Decisions, asked: Horizon | None = None) -> Solved:

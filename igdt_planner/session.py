@@ -101,12 +101,18 @@ class Session:
         verdict = check_dispatch(blank_plan(self.study, "solve", None, decisions), dispatch)
         return Run(dispatch, verdict, solved.answer.value, solved.values)
 
-    def decided(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Solved:
+    def decided(
+        self,
+        decisions: Decisions,
+        study: Study,
+        schedule: Mapping[str, float] | None = None,
+        time_limit_s: float = DISPATCH_S,
+    ) -> Solved:
         """A study solved at decided sites and topology, exact in its losses."""
         fixed = study.decide(decisions.as_fix(study))
         return self.solver.solve(
             fixed,
-            time_limit_s=DISPATCH_S,
+            time_limit_s=time_limit_s,
             gap=DISPATCH_GAP,
             starts=[decisions.binaries],
             hold=schedule,
@@ -115,9 +121,15 @@ class Session:
             quiet=True,
         )
 
-    def dispatch(self, decisions: Decisions, study: Study, schedule: Mapping[str, float] | None = None) -> Run | None:
+    def dispatch(
+        self,
+        decisions: Decisions,
+        study: Study,
+        schedule: Mapping[str, float] | None = None,
+        time_limit_s: float = DISPATCH_S,
+    ) -> Run | None:
         """Least-cost dispatch of decisions at a study's realisation, else the one nearest to its limits, if any."""
-        solved = self.decided(decisions, study, schedule)
+        solved = self.decided(decisions, study, schedule, time_limit_s)
         return self.judged(solved, decisions, study) if solved.values else None
 
 

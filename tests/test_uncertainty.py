@@ -11,6 +11,7 @@ from hand import hand, inline, uncertain
 
 import igdt_planner as ip
 from igdt_planner.baseline import baseline
+from igdt_planner.cli.exits import exit_of_plan
 from igdt_planner.infogap.fixed_plan import decisions_in
 from igdt_planner.infogap.question import answer
 from igdt_planner.infogap.recourse import Recourse
@@ -149,10 +150,11 @@ def test_direction_that_does_no_harm(islanded: tuple[Session, Candidate]) -> Non
 
 def test_budget_of_a_loose_baseline_is_said(islanded: tuple[Session, Candidate]) -> None:
     session, base = islanded
-    loose = Candidate(dataclasses.replace(base.plan, gap=0.75), base.decisions)
-    for candidate, warned in ((base, False), (loose, True)):
+    for gap, loose in ((0.13, False), (0.75, True)):
+        candidate = Candidate(dataclasses.replace(base.plan, gap=gap), base.decisions)
         plan = answer(session, "robust", 0.28, None, candidate, (), 0.5).plan
-        assert any("baseline with a gap of 75 %" in warning for warning in plan.warnings) is warned
+        assert any("baseline with a gap of 75 %" in warning for warning in plan.warnings) is loose
+        assert exit_of_plan(plan) == int(loose)
 
 
 def test_what_does_not_touch_a_plan_does_not_limit_it() -> None:

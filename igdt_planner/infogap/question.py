@@ -22,6 +22,7 @@ from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, li
 from igdt_planner.infogap.unbroken import end_of, unbroken
 from igdt_planner.infogap.words import in_words, same_decisions
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
+from igdt_planner.loose import loose_words
 from igdt_planner.meaning_checks import beta_doubts
 from igdt_planner.model import Losses, Quantity
 from igdt_planner.outcome import CANNOT_BE_RUN, blank_plan, bound_of, dg_table, ess_table, plan_of, refused, settled
@@ -39,8 +40,6 @@ ATTACK_TOLERANCE = 1e-6
 KNOWN = 4
 """Decisions whose recourse is kept."""
 GENERATED = "column_and_constraint_generation"
-LOOSE_BASE = 0.33
-"""Gap of a baseline above which that is worth a warning."""
 REDISPATCH: Step = "redispatch"
 KEPT_ALPHA, LITTLE_ALPHA = 0.98, 1e-3
 """Share of the MILP's alpha that AC must leave, less a little, else topology and sites are decided anew."""
@@ -389,13 +388,7 @@ class Question:
                 fields["worst_case"] = self.tried_by(self.attack) | {
                     "ends": end_of(self, alpha, fields["alpha_limit"], broken)
                 }
-        warnings = []
-        base_gap = self.base.plan.gap
-        if self.beta is not None and base_gap is not None and base_gap > LOOSE_BASE:
-            warnings.append(
-                f"the budget refers to a baseline with a gap of {100.0 * base_gap:.0f} %: "
-                "alpha may be that of a poor baseline; a longer time limit may find a better one"
-            )
+        warnings: list[str] = []
         fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
         fields["in_words"] = in_words(asked.sense, fields, self.found.uncertainty)
         if fields["worst_case"]["broken"]:
@@ -412,7 +405,7 @@ class Question:
             redispatched=True,
             robustness=fields,
         )
-        plan = warned(plan, (*warnings, *starved(plan), *nothing_served(plan)))
+        plan = warned(plan, (*loose_words(plan, self.base.plan), *warnings, *starved(plan), *nothing_served(plan)))
         return plan if forecast else refused(plan, NOT_AT_FORECAST)
 
     def fields(self, alpha: float | None) -> dict[str, Any]:
@@ -429,6 +422,7 @@ class Question:
             "beta": self.beta,
             "base_objective": base.objective,
             "base_bound": base.bound,
+            "base_gap": base.gap,
             "budget": asked.budget,
             "objective_forecast": None,
             "same_as_baseline": None,

@@ -39,6 +39,7 @@ ROBUST_FIELDS = (
     "beta",
     "base_objective",
     "base_bound",
+    "base_gap",
     "budget",
     "objective_forecast",
     "same_as_baseline",

@@ -249,6 +249,7 @@ class PlanDocument(Part):
     beta: Number = None
     base_objective: Number = None
     base_bound: Number = None
+    base_gap: Number = None
     budget: Number = None
     objective_forecast: Number = None
     same_as_baseline: bool | None = None

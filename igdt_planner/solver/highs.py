@@ -29,7 +29,8 @@ class Options:
     ``starts`` are values of the integer columns to try first, ``seek`` says whether to look for other plans while the
     bound is raised; branch and bound may stop where nothing below ``cutoff`` is left, and after ``nodes`` in all. A
     plan that is not ``exact`` has its cost right, but not every loss that costs nothing. Where an objective (of a
-    question: alpha, with its sign) is known to be reached, bounds ``beyond`` it are all that is wanted.
+    question: alpha, with its sign) is known to be reached, bounds ``beyond`` it are all that is wanted. Where the gap
+    is above ``rest_gap``, the time limit is ``latest_s``, if that is longer.
     """
 
     time_limit_s: float = 60.0
@@ -43,6 +44,13 @@ class Options:
     cutoff: float = np.inf
     nodes: int | None = None
     beyond: float | None = None
+    rest_gap: float = np.inf
+    latest_s: float = 0.0
+
+    @property
+    def longest_s(self) -> float:
+        """The time limit whatever the gap."""
+        return max(self.time_limit_s, self.latest_s)
 
 
 def to_highs(problem: Problem, cuts: Rows, options: Options, *, integral: bool) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 import highspy
@@ -17,6 +18,7 @@ from scipy import sparse
 from igdt_planner.solver.conic import relaxation
 from igdt_planner.solver.highs import Options, set_option, to_highs
 from igdt_planner.solver.output_tree import ENOUGH, Proof
+from igdt_planner.solver.placement import Placement, nearest_topology
 from igdt_planner.solver.problem import (
     Array,
     Index,
@@ -34,10 +36,12 @@ Emit = Callable[[dict[str, Any]], None]
 
 ROOT_SHARE, ROOT_GAP = 0.2, 5e-5
 """Share of the gap asked for (of this gap, if that is larger) that the cones may miss where branch and bound begins."""
-ROOT_TIME = 0.3
+ROOT_TIME = 0.5
 """Share of the time limit that the relaxation of the whole may take: cut there, it still bounds, only less well."""
 TREE_SHARE = 0.2
 """Share of the time limit after which the site tree ends where cones float: decided plans need proofs of their own."""
+PLACE_TIME, PLACED = 0.2, 3
+"""Share of the time limit that units are placed in at one topology, and plans that are run of those ranked there."""
 SLICE_S, RESCUE_S = 0.5, 5.0
 """Time that the lowest leaf gets before another may be lower, and a decided plan until it has a first dispatch."""
 OWN_PROOF = 0.1
@@ -159,6 +163,8 @@ def solve(
             search.propose(start)
     if prove is None and search.x is not None and decided:
         return search.answer(), search.cuts
+    if prove is not None:
+        search.place(search.known())
     search.root()
     if decided and (search.x is not None or search.leaves):
         if prove is not None:
@@ -168,6 +174,8 @@ def solve(
             search.rescue()
         return search.answer(), search.cuts
     if prove is not None and not search.done():
+        if search.point is not None:
+            search.place(search.point)
         prove(search)
     if not search.proven_infeasible:
         search.branch_until_done(branch, prove=prove is not None)
@@ -184,12 +192,13 @@ class Search:
     def __init__(self, problem: Problem, options: Options, cuts: Rows, emit: Emit) -> None:
         self.problem, self.options, self.cuts, self.emit = problem, options, cuts, emit
         self.begun = time.monotonic()
-        self.deadline = self.begun + options.time_limit_s
         self.x: Array | None = None
+        self.point: Array | None = None
         self.value, self.bound, self.nodes = np.inf, -np.inf, 0
         self.duals: Array = np.zeros(len(problem.rows.lower))
         self.proven_infeasible, self.told, self.floats = False, -np.inf, False
         self.leaves: dict[bytes, Proof] = {}
+        self.placed: set[bytes] = set()
         self.rest, self.others, self.dropped = problem, -np.inf, np.inf
 
     def root(self) -> None:
@@ -207,6 +216,44 @@ class Search:
                 self.raise_bound(bound)
         within = np.clip(np.nan_to_num(point), self.problem.lower, self.problem.upper)  # it runs off where nothing fits
         self.cuts = stack(self.cuts, tangents(self.problem, within, -np.inf))
+        if time.monotonic() < until:
+            self.point = within
+
+    def known(self) -> Array:
+        """The best plan, else what is to be tried last, else all closed that can be."""
+        point = self.problem.upper.copy()
+        if self.options.starts:
+            point[self.problem.integer] = self.options.starts[-1]
+        return point if self.x is None else self.x
+
+    def place(self, point: Array) -> None:
+        """Place units at the topology of a point where the gap leaves room for that, and run what ranks first.
+
+        Where roots of islands depend on sites, that is left to the site tree.
+        """
+        problem, topology = self.problem, nearest_topology(self.problem, point)
+        free = np.any(problem.lower[problem.sites] < problem.upper[problem.sites])
+        trees = all(graph.feeds_all for graph in problem.switches)
+        if problem.alpha >= 0 or not (self.options.seek and free and trees) or topology.tobytes() in self.placed:
+            return
+        until = min(self.deadline, time.monotonic() + PLACE_TIME * self.options.time_limit_s)
+        placement = Placement(problem, topology, self.options, until)
+        if placement.at(placement.stated(), more=True).cost < self.cutoff():
+            sites = placement.greedy()
+            self.run_ranked(placement)
+            placement.swapped(sites)
+            self.run_ranked(placement)
+        if time.monotonic() < until:
+            self.placed.add(topology.tobytes())
+
+    def run_ranked(self, placement: Placement) -> None:
+        """Run the placements that rank first until one costs what its rank promises."""
+        for cost, binaries in islice(placement.ranked(), PLACED):
+            if cost >= self.cutoff() or time.monotonic() > self.deadline:
+                return
+            found = self.propose(binaries)
+            if found.value - cost <= self.options.gap * abs(cost):
+                return
 
     def propose(self, binaries: Array) -> Refined:
         """Run a plan exactly, keep it if it is the best, and remember its tangents.
@@ -281,6 +328,12 @@ class Search:
             self.told = bound
             self.emit({"kind": "bound", "bound": bound})
 
+    @property
+    def deadline(self) -> float:
+        """When time is up: later where that is allowed as long as the gap is too large to rest on."""
+        options = self.options
+        return self.begun + (options.longest_s if self.gap() > options.rest_gap else options.time_limit_s)
+
     def gap(self) -> float:
         """Relative distance between the best plan and the bound."""
         return (self.value - self.bound) / max(abs(self.value), 1e-9) if np.isfinite(self.value) else np.inf
@@ -336,7 +389,7 @@ class Search:
     def tree_deadline(self) -> float:
         """When the site tree ends: where cones float it does not bound well, and leaves need time of their own."""
         share = TREE_SHARE if self.floats or self.leaves else 1.0
-        return self.begun + share * self.options.time_limit_s
+        return self.begun + share * (self.deadline - self.begun)
 
     def sharpen(self, problem: Problem, tolerance: float) -> None:
         """Take in the tangents that the LP of a problem, the whole or one plan of it, asks for."""

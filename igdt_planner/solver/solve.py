@@ -294,6 +294,8 @@ class Solver:
         beyond: float | None = None,
         quiet: bool = False,
         bounds_only: bool = False,
+        rest_gap: float = np.inf,
+        latest_s: float = 0.0,
     ) -> Solved:
         """Solve a study and check every row, bound and integrality of the answer.
 
@@ -322,6 +324,8 @@ class Solver:
             An alpha known to be reached: bounds beyond it are all that is wanted of a question.
         quiet, bounds_only : bool
             Whether to keep events of this solve to itself: all, or those of its plans.
+        rest_gap, latest_s : float
+            Time limit, if longer, of a solve as long as its gap is above this one.
 
         Raises
         ------
@@ -339,6 +343,8 @@ class Solver:
             exact=exact,
             nodes=nodes,
             beyond=None if beyond is None else sign_of(study) * beyond,
+            rest_gap=rest_gap,
+            latest_s=latest_s,
             starts=tuple(np.array([start.get(name, 0.0) for name in main.integers()]) for start in starts),
         )
         report = ignore if quiet else translated(study, self.on_event, bounds_only=bounds_only)

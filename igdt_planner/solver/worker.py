@@ -77,7 +77,7 @@ class Worker:
         self.latest = NOTHING
         try:
             self.send(job)
-            return self.follow(begun, begun + job.options.time_limit_s + GRACE_S, on_event)
+            return self.follow(begun, begun + job.options.longest_s + GRACE_S, on_event)
         except KeyboardInterrupt:
             self.interrupted = True
             self.close()
