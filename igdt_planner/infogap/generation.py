@@ -96,7 +96,7 @@ def attacked(question: Question, solved: Solved) -> Attacked:
     """What a solve decided, and what the adversary leaves of its alpha."""
     decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
     schedule, budget = question.held(schedule_of(solved.values)), question.asked.budget
-    most = min(question.asked.alpha_ub, abs(solved.answer.value or 0.0))
+    most = min(question.asked.alpha_ub, question.bound)  # farther than what a MILP cut by its time found, it may be
     exact = question.recourse(decisions, schedule).reach(budget, most)
     if bound_of(question.study) == "ac":
         return Attacked(decisions, schedule, exact, exact)
