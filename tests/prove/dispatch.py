@@ -119,7 +119,7 @@ class _Dispatch:
         grid, mode, period = self.grid, self.mode, self.grid.periods[t]
         per_pu = period.hours * grid.s_mva
         for bus, unit in self.dg.items():
-            most, capacity = grid.available(bus, unit, t), grid.capacity(bus, unit)
+            most, capacity = grid.available(bus, unit, t), grid.capacity(bus, unit, t)
             p = self.variable("p_dg", bus, t, most if unit.must_take else 0.0, most)
             self.variable("q_dg", bus, t, unit.q_min * capacity, unit.q_max * capacity)
             per_mwh = grid.weight("generation_cost", mode) * unit.cost
@@ -269,7 +269,7 @@ def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, f
         low_p, high_p = min(least * load_p, load_p), load_p
         low_q, high_q = min(least * load_q, load_q), max(least * load_q, load_q)
         if own and bus in dg:
-            most, capacity = grid.available(bus, dg[bus], t), grid.capacity(bus, dg[bus])
+            most, capacity = grid.available(bus, dg[bus], t), grid.capacity(bus, dg[bus], t)
             low_p, high_p = low_p - most, high_p - (most if dg[bus].must_take else 0.0)
             low_q, high_q = low_q - dg[bus].q_max * capacity, high_q - dg[bus].q_min * capacity
         if own and bus in ess:
@@ -279,7 +279,7 @@ def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, f
     ranges = {}
     for line, parent, child in reversed(piece.arcs):
         low_p, high_p, low_q, high_q = taken[child]
-        r, x, rating = grid.lines[line].r, grid.lines[line].x, grid.rating(line)
+        r, x, rating = grid.lines[line].r, grid.lines[line].x, grid.rating(line, t)
         largest = max(low_p**2, high_p**2) + max(low_q**2, high_q**2)
         i_sq = min(rating**2, largest / grid.buses[child].v_min ** 2)
         ranges[child] = (low_p, high_p, low_q, high_q, i_sq)

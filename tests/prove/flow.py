@@ -82,7 +82,7 @@ class Run:
         """DG gives between nothing (all, where it must be taken) and what is there; at a dead bus nothing."""
         grid, unit, period = self.grid, self.dg[bus], self.grid.periods[t]
         p, q = self.schedule.p_dg.get((bus, t), 0.0), self.schedule.q_dg.get((bus, t), 0.0)
-        most, capacity = (grid.available(bus, unit, t), grid.capacity(bus, unit)) if live else (0.0, 0.0)
+        most, capacity = (grid.available(bus, unit, t), grid.capacity(bus, unit, t)) if live else (0.0, 0.0)
         least, q_min, q_max = most if unit.must_take else 0.0, unit.q_min * capacity, unit.q_max * capacity
         self.broken(max(least - p, p - most, q_min - q, q - q_max), f"DG {bus}, period {t + 1}")
         per_mwh = grid.weight("generation_cost", self.mode) * unit.cost
@@ -133,7 +133,7 @@ class Run:
             limits = grid.buses[bus]
             self.broken(max(limits.v_min - abs(value), abs(value) - limits.v_max), f"bus {bus}, period {t + 1}")
         for line, _, child in arcs:
-            size, most = abs(current[child]), grid.rating(line)
+            size, most = abs(current[child]), grid.rating(line, t)
             self.broken(size / most - 1.0, f"line {line}, period {t + 1}")
             loss = grid.lines[line].r * size**2
             self.cost += grid.weight("losses", self.mode) * loss * period.hours * grid.s_mva
