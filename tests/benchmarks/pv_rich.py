@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import igdt_planner as ip
@@ -99,3 +100,7 @@ def clean(plan: Plan, samples: int) -> list[Measure]:
         return [equal("evidence", "no alpha to be tried", "clean")]
     found = ip.evidence(plan, samples)
     return [equal("evidence", "; ".join(found.findings) or "clean", "clean")]
+
+
+FEEDERS = {name: partial(pv_rich, name) for name in PLANTS}
+"""Rows by name of the feeder."""

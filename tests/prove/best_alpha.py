@@ -24,6 +24,8 @@ AHEAD = 1e-3
 """Decisions count where they reach this share of alpha more than the best known."""
 RAYS = 40
 """Points along which an opportunity is sought, besides the ends of all quantities."""
+SEEK_S = 10.0
+"""After this time no further ray is tried for decisions, s."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class Seeking:
         vertices = [uncertainty.own(t) for t in range(uncertainty.periods)]
         self.rays += [tuple(rng.choice(own) for own in vertices) for _ in range(RAYS // 2)]
         self.rays += [uncertainty.inside(rng) for _ in range(RAYS // 2)]
+        self.costs = None if sites.ess else Costs(grid, Decisions(sites, closed, {}))
         self.paid = investment(grid, sites)
 
     @staticmethod
@@ -156,8 +159,10 @@ class Seeking:
     def radius(self, known: float) -> Radius:
         """The least alpha over all rays; infinite where no ray comes to the budget before a known alpha."""
         best = self.uncertainty.top if math.isnan(known) else min(self.uncertainty.top, known * (1.0 - AHEAD))
-        found, point = False, self.rays[0]
+        found, point, begun = False, self.rays[0], time.monotonic()
         for ray in self.rays:
+            if time.monotonic() - begun > SEEK_S:
+                break
             if self.cost(ray, best) <= self.budget:
                 found, point, best = True, ray, self.along(ray, best)
         return Radius(best if found else math.inf, math.inf, point, "budget" if found else "")
@@ -173,6 +178,8 @@ class Seeking:
     def cost(self, ray: Point, alpha: float) -> float:
         """Cost of the best dispatch at a point, accepted by the own power flow."""
         factors = [self.uncertainty.factors(deviation, alpha) for deviation in ray]
+        if self.costs is not None:
+            return self.paid + sum(self.costs.at(t, own).primal for t, own in enumerate(factors))
         whole = Enumeration(self.grid.realised(factors))
         return self.paid + sum(
             whole.run(mode, self.sites, self.closed[name]).bounds.primal for name, mode in self.grid.modes.items()

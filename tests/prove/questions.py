@@ -23,7 +23,7 @@ ABOUT = (
     ("availability", "price"),
 )
 """What is uncertain, by the seed: loads in five of eight questions."""
-MOST_DISPATCHES = 220
+MOST_DISPATCHES = 128
 """Most dispatches of one period that all vertices of a set may need."""
 LEAST_BUDGET = 0.02
 """Least budget, as a share of what all energy would cost: the package takes none below 0."""

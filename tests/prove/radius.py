@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.prove.choices import Closed, Sites
-from tests.prove.dispatch import Schedule
-from tests.prove.grid import Factors, Grid, Held
+from tests.prove.choices import Closed, Dead, Piece, Sites
+from tests.prove.dispatch import Dispatched, Schedule
+from tests.prove.grid import EVERY, Factors, Grid, Held
 from tests.prove.reference import Bounds, Enumeration, investment
 from tests.prove.sets import Deviation, Point, Uncertainty
 
@@ -58,12 +58,35 @@ class Radius:
     limit: str
 
 
+class Again(Enumeration):
+    """An enumeration that remembers pieces for as long as nothing that they feel turns out otherwise."""
+
+    def __init__(self, grid: Grid, t: int, pieces: dict[tuple[Any, ...], Dispatched]) -> None:
+        super().__init__(grid)
+        self.t, self.pieces = t, pieces
+
+    def piece(self, piece: Piece | Dead) -> Dispatched:
+        """A piece, from memory where it was dispatched before under the same factors."""
+        lines = {arc[0] for arc in piece.arcs} if isinstance(piece, Piece) else set()
+        parts = {"line_rating": lines, "price": {EVERY}}
+        felt = sorted(
+            (name, part, round(value, KEY))
+            for (name, part), value in self.grid.factors[0].items()
+            if part == EVERY or part in parts.get(name, piece.buses)
+        )
+        key = (self.t, piece, *felt)
+        if key not in self.pieces:
+            self.pieces[key] = self.solve(piece)
+        return self.pieces[key]
+
+
 class Costs:
     """Least cost of decisions, period by period."""
 
     def __init__(self, grid: Grid, decisions: Decisions) -> None:
         self.grid, self.decisions = loosened(grid), decisions
         self.known: dict[tuple[Any, ...], Bounds] = {}
+        self.pieces: dict[tuple[Any, ...], Dispatched] = {}
         self.paid = investment(grid, decisions.sites)
 
     def at(self, t: int, factors: Factors) -> Bounds:
@@ -78,7 +101,8 @@ class Costs:
         total, decisions = Bounds(0.0, 0.0), self.decisions
         for name, mode in self.grid.modes.items():
             grid = self.grid.at(t, factors, self.held(name, t))
-            total = total.plus(Enumeration(grid).run(mode, decisions.sites, decisions.closed[name]).bounds)
+            run = Again(grid, t, self.pieces).run(mode, decisions.sites, decisions.closed[name])
+            total = total.plus(run.bounds)
         return total
 
     def held(self, mode: str, t: int) -> dict[int, Held] | None:
