@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.prove.choices import Closed, Dead, Piece, Sites
-from tests.prove.dispatch import Dispatched, Schedule
+from tests.prove.dispatch import GAP, Dispatched, Schedule
 from tests.prove.grid import EVERY, Factors, Grid, Held
 from tests.prove.reference import Bounds, Enumeration, investment
 from tests.prove.sets import Deviation, Point, Uncertainty
@@ -42,7 +42,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a radius: the bounds of the cost of its worst point, and that point."""
+    """The bounds of the cost of a point."""
 
     bounds: Bounds
     point: Point
@@ -157,10 +157,15 @@ class Robust:
             if high <= alpha:
                 broken, last = min(broken, high), look.point
                 limit = "network" if self.at(look.point, high).dual == math.inf else "budget"
-            alpha = min(low, alpha - 0.2 * NEAR)
+            alpha = min(low, alpha) - self.margin(low)
             if alpha <= 0.0:
                 break
         return Radius(0.0 if alpha <= 0.0 else math.nan, broken, last, limit)
+
+    def margin(self, alpha: float) -> float:
+        """How far below an alpha that is not proven to break the gap of SCIP leaves nothing open."""
+        spare = self.budget - self.at(({},) * len(self.periods), 0.0).primal
+        return 0.2 * NEAR + 2.0 * GAP * abs(self.budget) * alpha / max(spare, GAP * abs(self.budget))
 
     def breaks(self, bounds: Bounds) -> bool:
         """Whether it is proven that a point cannot be run within the budget."""
@@ -189,16 +194,16 @@ class Robust:
         return low if high < math.inf else alpha, high
 
     def look(self, alpha: float) -> Look:
-        """The worst point at a radius; the first that breaks where one cannot be run at all."""
+        """A point that breaks at a radius, suspects first; else the one that costs most."""
         for point in self.suspects:
             bounds = self.at(point, alpha)
             if self.breaks(bounds):
                 return Look(bounds, point)
         worst = Look(Bounds(-math.inf, -math.inf), ())
         for look in self.looks(alpha):
-            if look.bounds.dual == math.inf:
+            if self.breaks(look.bounds):
                 return look
-            worst = max(worst, look, key=lambda each: (self.breaks(each.bounds), each.bounds.primal))
+            worst = max(worst, look, key=lambda each: each.bounds.primal)
         return worst
 
     def looks(self, alpha: float) -> Iterator[Look]:
