@@ -18,7 +18,7 @@ from tests.prove.choices import Closed, Dead, Piece, Sites
 from tests.prove.dispatch import GAP, Dispatched, Schedule
 from tests.prove.grid import EVERY, Factors, Grid, Held
 from tests.prove.reference import Bounds, Enumeration, investment
-from tests.prove.sets import Deviation, Point, Uncertainty
+from tests.prove.sets import Deviation, Point, Quantity, Uncertainty
 
 LOOSE = 2e-6
 """By how much limits may be missed (pu, and share of a rating), as the AC check of the package allows."""
@@ -27,6 +27,10 @@ BETWEEN = 200
 NEAR = 1e-5
 """Distance of two alphas that are the same."""
 ROUNDS = 60
+CLIMBS, SLOPE = 3, 0.1
+"""Steps of a climb over a ball, and the share of its reach over which slopes are taken."""
+THIRDS = 7
+"""Steps towards the worst price of a period."""
 KEY = 12
 """Digits of a factor by which dispatches are kept."""
 
@@ -207,19 +211,62 @@ class Robust:
         return worst
 
     def looks(self, alpha: float) -> Iterator[Look]:
-        """The worst point beside every series that binds periods together, and random points."""
+        """The worst point beside every series that binds periods together, climbs of balls, and random points."""
         nothing: Deviation = {}
+        top = Look(Bounds(-math.inf, -math.inf), ())
         for series in self.series:
             total, point = Bounds(self.costs.paid, self.costs.paid), []
             for t in self.periods:
-                found = [({**own, **series[t]}, self.period(t, {**own, **series[t]}, alpha)) for own in self.own[t]]
-                deviation, _ = max(found, key=lambda each: each[1].dual)
-                point.append(deviation)
-                worst = Bounds(max(b.primal for _, b in found), max(b.dual for _, b in found))
+                tried = [{**own, **series[t]} for own in self.own[t]]
+                found = [(self.period(t, deviation, alpha), deviation) for deviation in tried]
+                dearest = self.dearest(t, max(found, key=lambda each: each[0].dual), alpha)
+                point.append(dearest[1])
+                every = [bounds for bounds, _ in (*found, dearest)]
+                worst = Bounds(max(b.primal for b in every), max(b.dual for b in every))
                 total = total.plus(worst)
                 if total.dual == math.inf:
                     point += [nothing] * (len(self.periods) - len(point))
                     break
-            yield Look(total, tuple(point))
+            look = Look(total, tuple(point))
+            top = max(top, look, key=lambda each: each.bounds.primal)
+            yield look
+        yield from self.climb(top.point, alpha)
         for point in self.points:
             yield Look(self.at(point, alpha), point)
+
+    def dearest(self, t: int, at: tuple[Bounds, Deviation], alpha: float) -> tuple[Bounds, Deviation]:
+        """The price of a period that costs most beside the rest of a deviation, by thirds: the cost is concave."""
+        prices = [q for q in self.uncertainty.quantities if q.name == "price" and not q.common]
+        for q in prices if at[0].dual < math.inf else ():
+            low, high = q.low[t], q.high[t]
+            for _ in range(THIRDS):
+                ends = [
+                    (self.period(t, deviation, alpha), deviation)
+                    for share in (1.0 / 3.0, 2.0 / 3.0)
+                    for deviation in [{**at[1], ("price", EVERY): low + share * (high - low)}]
+                ]
+                third = (high - low) / 3.0
+                low, high = (low + third, high) if ends[0][0].dual < ends[1][0].dual else (low, high - third)
+                at = max(at, *ends, key=lambda each: each[0].dual)
+        return at
+
+    def climb(self, point: Point, alpha: float) -> Iterator[Look]:
+        """From a point to the ones of its balls that its slopes show."""
+        balls = [q for q in self.uncertainty.quantities if q.shape in ("energy", "ball")]
+        for _ in range(CLIMBS if balls else 0):
+            further = [dict(at) for at in point]
+            for q in balls:
+                for t, value in enumerate(q.steepest([self.slope(q, t, point[t], alpha) for t in self.periods])):
+                    further[t][q.name, EVERY] = value
+            point = tuple(further)
+            yield Look(self.at(point, alpha), point)
+
+    def slope(self, q: Quantity, t: int, deviation: Deviation, alpha: float) -> float:
+        """How the cost of a period changes with a deviation; none where it cannot be run."""
+        step, key = SLOPE * q.reach[t], (q.name, EVERY)
+        ends = [
+            self.period(t, {**deviation, key: deviation.get(key, 0.0) + side * step}, alpha).primal
+            for side in (-0.5, 0.5)
+        ]
+        slope = (ends[1] - ends[0]) / step if step else 0.0
+        return slope if math.isfinite(slope) else 0.0

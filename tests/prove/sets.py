@@ -84,6 +84,18 @@ class Quantity:
             ]
             yield from itertools.product(*((end[0],) if self.worse else end for end in ends))
 
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """Farthest deviation of every period to either side."""
+        return tuple(max(-low, high) for low, high in zip(self.low, self.high, strict=True))
+
+    def steepest(self, slopes: Sequence[float]) -> tuple[float, ...]:
+        """The series of a ball that goes farthest along slopes, on the sides to which it may go."""
+        sides = zip(slopes, self.low, self.high, self.reach, strict=True)
+        pulls = [slope * size if (high if slope > 0.0 else low) else 0.0 for slope, low, high, size in sides]
+        norm = math.hypot(*pulls)
+        return tuple(pull / norm * size if norm else 0.0 for pull, size in zip(pulls, self.reach, strict=True))
+
     def inside(self, rng: random.Random) -> tuple[float, ...]:
         """A random series of the set."""
         values = [rng.uniform(low, high) for low, high in zip(self.low, self.high, strict=True)]
@@ -92,11 +104,10 @@ class Quantity:
         if self.shape.startswith("few"):
             chosen = rng.sample(range(len(values)), min(int(self.shape.removeprefix("few")), len(values)))
             return tuple(value if t in chosen else 0.0 for t, value in enumerate(values))
-        reach = [max(-low, high) for low, high in zip(self.low, self.high, strict=True)]
-        shares = [value / size if size else 0.0 for value, size in zip(values, reach, strict=True)]
+        shares = [value / size if size else 0.0 for value, size in zip(values, self.reach, strict=True)]
         norm = sum(map(abs, shares)) if self.shape == "cross" else math.sqrt(sum(share**2 for share in shares))
         scale = rng.random() ** 0.3 / max(norm, 1e-9)
-        return tuple(scale * share * size for share, size in zip(shares, reach, strict=True))
+        return tuple(scale * share * size for share, size in zip(shares, self.reach, strict=True))
 
     def gauge(self, series: Sequence[float]) -> float:
         """The smallest alpha whose set holds a series; infinite where none does."""
