@@ -82,7 +82,7 @@ def magnitude(grid: Grid, mode: Mode, piece: Piece) -> float:
         bought += period.emissions * grid.weight("emissions", mode)
         lost = 0.01 * grid.weight("losses", mode)
         for bus in piece.buses:
-            load = grid.load(bus, t)[0]
+            load = abs(grid.load(bus, t)[0])
             total += load * ((bought + lost) * per_pu + shed_cost(grid, mode, grid.buses[bus], period))
     return total
 

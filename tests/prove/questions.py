@@ -38,9 +38,28 @@ def question(seed: int, attempt: int) -> tuple[Document, Document, str]:
     rng = random.Random(f"question {seed}/{attempt}")
     source = AVAILABILITY[model["dg"]["technologies"][0]["source"]]
     names = [source if name == "availability" else name for name in ABOUT[seed // 5 % len(ABOUT)]]
+    hardened(rng, case, model)
     entries = [entry(rng, name, len(case["profile"])) for name in names]
     sense = "opportunity" if rng.random() < OPPORTUNITY else "robust"
     return case, model | {"uncertain": entries}, sense
+
+
+def hardened(rng: random.Random, case: Document, model: Document) -> None:
+    """Where load is never shed: DG that must be taken in a third of all feeders, or a bus that gives instead of takes.
+
+    There it is the network that ends alpha, at points that are not the costliest.
+    """
+    if set(model["modes"]) != {"connected"} or model["modes"]["connected"]["shedding"]:
+        return
+    must, gives = rng.random() < 0.35, rng.random() < 0.25
+    for technology in model["dg"]["technologies"] if must else ():
+        technology["must_take"] = True
+        for name in ("p_mw", "q_min_mvar", "q_max_mvar"):
+            technology[name] = round(technology[name] * 0.6, 4)
+    loaded = [row for row in case["buses"] if row["p_mw"] > 0.0]
+    if gives and len(loaded) > 1:
+        row = rng.choice(loaded)
+        row |= {"p_mw": -row["p_mw"], "q_mvar": 0.0, "load_may_be_negative": True}
 
 
 def kind_of(seed: int) -> str:
