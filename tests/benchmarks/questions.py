@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 import time
 from collections.abc import Iterator
 
@@ -11,9 +10,9 @@ import igdt_planner as ip
 from igdt_planner.plan import Plan
 from tests.benchmarks.measure import Measure, at_least, at_most, stated
 from tests.prove.choices import count
-from tests.prove.feeders import MOST, Document
+from tests.prove.feeders import MOST
 from tests.prove.grid import read
-from tests.prove.questions import question
+from tests.prove.questions import beta, question
 
 PLANS, SAMPLES, MOST_SEEDS = 50, 10_000, 400
 TIME_LIMIT_S = 20.0
@@ -25,19 +24,14 @@ BEYOND = 1.05
 def answers() -> Iterator[tuple[int, Plan]]:
     """Seeds and their robust plans with an alpha; feeders whose optimum is no positive cost are left out."""
     for seed in range(MOST_SEEDS):
-        case, model, _ = next(drawn for drawn in draws(seed) if count(read(*drawn[:2])) <= MOST)
-        beta = round(random.Random(f"evidence {seed}").uniform(0.02, 0.3), 3)
+        draws = ((attempt, *question(seed, attempt)[:2]) for attempt in itertools.count())
+        attempt, case, model = next(drawn for drawn in draws if count(read(*drawn[1:])) <= MOST)
         try:
-            plan = ip.robust(case, model, beta, time_limit_s=TIME_LIMIT_S)
+            plan = ip.robust(case, model, beta(seed, attempt), time_limit_s=TIME_LIMIT_S)
         except ip.InputError:
             continue
         if (plan.robustness.get("alpha") or 0.0) >= LEAST_ALPHA:
             yield seed, plan
-
-
-def draws(seed: int) -> Iterator[tuple[Document, Document, str]]:
-    """Draws of a seed."""
-    return (question(seed, attempt) for attempt in itertools.count())
 
 
 def questions_evidence(share: float) -> list[Measure]:

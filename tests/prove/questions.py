@@ -67,6 +67,12 @@ def kind_of(seed: int) -> str:
     return " and ".join(ABOUT[seed // 5 % len(ABOUT)])
 
 
+def beta(seed: int, attempt: int) -> float:
+    """Cost beyond the optimum as a share of it: so much in a third of all questions that limits end alpha."""
+    rng = random.Random(f"beta {seed}/{attempt}")
+    return round(rng.uniform(0.5, 3.0) if rng.random() < 0.35 else rng.uniform(0.02, 0.3), 3)
+
+
 def entry(rng: random.Random, name: str, periods: int) -> dict[str, Any]:
     """One uncertain quantity."""
     drawn: dict[str, Any] = {
@@ -107,7 +113,6 @@ def asked(seed: int) -> tuple[int, float, Reference]:
         best, size = finite(reference.best.primal), size_of(grid)
         if best is None or best <= LEAST_BUDGET * size:
             continue
-        beta = random.Random(f"beta {seed}/{attempt}").uniform(0.02, 0.3)
-        share = beta if sense == "robust" else -min(beta, 0.5)
+        share = beta(seed, attempt) if sense == "robust" else -min(beta(seed, attempt), 0.5)
         return attempt, float(f"{best * (1.0 + share):.8g}"), reference
     raise AssertionError
