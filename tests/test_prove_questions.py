@@ -41,6 +41,12 @@ GRID = read(TWO_BUSES, BUYS)
 LOAD = {"quantity": "load", "direction": "both", "shape": "fractional"}
 
 
+@pytest.fixture(autouse=True)
+def few_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vertices are known to be the worst here."""
+    monkeypatch.setattr("tests.prove.radius.BETWEEN", 4)
+
+
 def bought(load: float) -> float:
     """Power at the substation, MW: on 1 MVA the line has 0.1 pu, ``v = 1 - 0.1 load / v``."""
     v = (1.0 + math.sqrt(1.0 - 0.4 * load)) / 2.0

@@ -35,10 +35,11 @@ FINDINGS = {
     "below": f"alpha is more than {BELOW:.0%} below what its own decisions keep",
     "bound_wrong": "alpha_bound contradicts an alpha that is reached",
     "not_found": "no alpha is found where one exists",
+    "refused": "an opportunity is refused",
     "flagged": "the own adversary of the package calls the plan broken",
     "other": f"other decisions are more than {BELOW:.0%} better",
 }
-ALLOWED = {"other": 0.05}
+ALLOWED = {"other": 0.05, "refused": 0.15}
 """Share of all questions that may have a finding."""
 
 
@@ -55,7 +56,8 @@ def judge(seed: int, reference: Mapping[str, Any], time_limit_s: float = TIME_LI
     try:
         plan = ask(case, model, budget=reference["budget"], time_limit_s=time_limit_s)
     except ip.InputError as refused:
-        return {"plan": {"status": f"refused: {refused}"}, "findings": [], "seconds": time.monotonic() - begun}
+        found = ["refused" if sense == "opportunity" else "error", str(refused)]
+        return {"plan": {"status": "not asked"}, "findings": [found], "seconds": time.monotonic() - begun}
     except Exception:
         words = traceback.format_exc(limit=-3)
         return {"plan": None, "findings": [["error", words]], "seconds": time.monotonic() - begun}

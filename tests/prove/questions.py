@@ -94,8 +94,9 @@ def entry(rng: random.Random, name: str, periods: int) -> dict[str, Any]:
 
 
 def is_small(grid: Grid, model: Document) -> bool:
-    """Whether choices and vertices are few enough to try them all."""
-    if count(grid) > MOST:
+    """Whether choices and vertices are few enough to try them all, and prices, where they are uncertain, are paid."""
+    paid = any(term["term"] == "energy_cost" for term in model["objective"])
+    if count(grid) > MOST or not (paid or all(entry["quantity"] != "price" for entry in model["uncertain"])):
         return False
     built = {(bus, name) for sites in all_sites(grid) for bus, name in sites.dg}
     every = Sites(dg=tuple({bus: (bus, name) for bus, name in sorted(built)}.values()))
