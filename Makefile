@@ -1,7 +1,8 @@
 # make run    install into .venv if needed and run the main job: plan, proof, curve and pictures in out/
 # make test   the tests          make slow       those it leaves out  make lint       style and types
 # make notebooks  execute every notebook
-# make prove  random feeders beside a global reference (PROVE_ARGS="--seeds 300:600" others than the first 300)
+# make prove  random feeders beside a global reference (PROVE_ARGS="--seeds 300:600" others than the first 300;
+#             PROVE_ARGS="--questions --seeds 0:100" robust and opportunity questions)
 # make bench  measurements (BENCH_ARGS="ROW ..." some, --resume the missing ones)          make bench-growth  larger cases
 # make clean  remove what make made
 PYTHON ?= python3

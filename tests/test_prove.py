@@ -15,12 +15,12 @@ import igdt_planner as ip
 from igdt_planner.plan import Plan
 from tests.prove.choices import Sites, count, topologies
 from tests.prove.dispatch import Schedule
-from tests.prove.feeders import MOST, feeder
+from tests.prove.feeders import MOST, feeder, kind_of
 from tests.prove.flow import run
 from tests.prove.grid import read
-from tests.prove.judge import Comparison, digest, judge
+from tests.prove.judge import FINDINGS, Comparison, digest, judge
 from tests.prove.reference import Bounds, Enumeration, Reference, from_document
-from tests.prove.store import Store, summary
+from tests.prove.store import Kinds, Store, summary
 
 PROVE = Path(__file__).parent / "prove"
 KNOWN = {entry["name"]: entry for entry in json.loads((PROVE / "known.json").read_text(encoding="utf-8"))}
@@ -134,7 +134,7 @@ def test_store_goes_on_where_it_stopped(tmp_path: Path) -> None:
     store = Store(tmp_path / "prove.jsonl")
     store.add({"seed": 3, "digest": "a", "reference": {"best": [1.0, 1.0], "seconds": 1.0, "runs": []}})
     store.add({"seed": 3, "digest": "a", "judged": {"findings": [["not_found", "status no_plan"]], "seconds": 2.0}})
-    text, met = summary(Store(store.path), [3, 4])
+    text, met = summary(Store(store.path), [3, 4], Kinds(FINDINGS, kind_of))
     assert not met
     assert "1 feeders: 1 have a plan" in text and "| 3 | connected | not_found | status no_plan |" in text
 

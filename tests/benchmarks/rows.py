@@ -21,7 +21,7 @@ from igdt_planner.model import override
 from igdt_planner.network import count_radial_topologies
 from igdt_planner.plan import Plan
 from igdt_planner.report.base import base_state
-from tests.benchmarks import curve, family, sampled, speed
+from tests.benchmarks import curve, family, pv_rich, questions, sampled, speed
 from tests.benchmarks.measure import Measure, at_least, at_most, close, equal, percent, stated
 
 PLANNER_SEEDS = (0,)
@@ -371,6 +371,8 @@ ROWS: dict[str, Row] = {
     "crossing_dual_mode": Row(curve.crossing_dual_mode),
     "evidence": Row(sampled.evidence),
     "alternatives": Row(sampled.alternatives),
+    "questions_evidence": Row(questions.questions_evidence, timeout_s=3600.0),
+    **{f"pv_rich_{name}": Row(measure) for name, measure in pv_rich.FEEDERS.items()},
     "search": Row(speed.search, seeds=speed.SEEDS),
     "batched_ac": Row(speed.batched_ac, seeds=(speed.SAMPLE_SEED,), environment=speed.ONE_THREAD),
     "ac_disputes": Row(speed.ac_disputes, seeds=(speed.SAMPLE_SEED,)),

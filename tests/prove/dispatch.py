@@ -62,7 +62,7 @@ class Dispatched:
 def dead(grid: Grid, island: Dead) -> Dispatched:
     """The cost of an island that serves nothing."""
     mode = grid.modes[island.mode]
-    shed = {(bus, t): _load(grid, bus, t)[0] for bus in island.buses for t in range(len(grid.periods))}
+    shed = {(bus, t): grid.load(bus, t)[0] for bus in island.buses for t in range(len(grid.periods))}
     cost = sum(p * shed_cost(grid, mode, grid.buses[bus], grid.periods[t]) for (bus, t), p in shed.items())
     return Dispatched(cost, cost, Schedule(shed=shed))
 
@@ -71,11 +71,6 @@ def shed_cost(grid: Grid, mode: Mode, bus: Bus, period: Period) -> float:
     """What one pu not served at a bus in a period weighs in the objective."""
     per_mwh = grid.weight("ens", mode) * bus.priority + grid.weight("lost_load_cost", mode) * bus.lost_load
     return per_mwh * period.hours * grid.s_mva
-
-
-def _load(grid: Grid, bus: int, t: int) -> tuple[float, float]:
-    factor = grid.periods[t].load
-    return grid.buses[bus].p * factor, grid.buses[bus].q * factor
 
 
 def magnitude(grid: Grid, mode: Mode, piece: Piece) -> float:
@@ -87,7 +82,7 @@ def magnitude(grid: Grid, mode: Mode, piece: Piece) -> float:
         bought += period.emissions * grid.weight("emissions", mode)
         lost = 0.01 * grid.weight("losses", mode)
         for bus in piece.buses:
-            load = _load(grid, bus, t)[0]
+            load = abs(grid.load(bus, t)[0])
             total += load * ((bought + lost) * per_pu + shed_cost(grid, mode, grid.buses[bus], period))
     return total
 
@@ -124,30 +119,34 @@ class _Dispatch:
         grid, mode, period = self.grid, self.mode, self.grid.periods[t]
         per_pu = period.hours * grid.s_mva
         for bus, unit in self.dg.items():
-            most = unit.p * period.share[unit.source]
+            most, capacity = grid.available(bus, unit, t), grid.capacity(bus, unit, t)
             p = self.variable("p_dg", bus, t, most if unit.must_take else 0.0, most)
-            self.variable("q_dg", bus, t, unit.q_min, unit.q_max)
+            self.variable("q_dg", bus, t, unit.q_min * capacity, unit.q_max * capacity)
             per_mwh = grid.weight("generation_cost", mode) * unit.cost
             self.cost.append((per_mwh + grid.weight("emissions", mode) * unit.emissions) * per_pu * p)
         for bus in self.piece.buses if mode.shedding else ():
-            load = _load(grid, bus, t)[0]
+            load = grid.load(bus, t)[0]
             if load > 0.0:
                 shed = self.variable("shed", bus, t, 0.0, load)
                 self.cost.append(shed_cost(grid, mode, grid.buses[bus], period) * shed)
         for bus, store in self.ess.items():
-            charge = self.variable("charge", bus, t, 0.0, store.p)
-            discharge = self.variable("discharge", bus, t, 0.0, store.p)
+            held = grid.held[bus] if grid.held is not None else None
+            charge = self.variable("charge", bus, t, *((held.charge,) * 2 if held else (0.0, store.p)))
+            discharge = self.variable("discharge", bus, t, *((held.discharge,) * 2 if held else (0.0, store.p)))
             if store.sn is not None:
                 q, net = self.variable("q_ess", bus, t, -store.sn, store.sn), discharge - charge
                 self.scip.addCons(net * net + q * q <= store.sn**2)
 
     def storage(self, bus: int) -> None:
-        """Stored energy of a unit over all periods; it charges or discharges."""
-        unit, stored = self.ess[bus], self.ess[bus].start
+        """Stored energy of a unit over all periods; it charges or discharges. A schedule that stands is kept."""
+        held = self.grid.held[bus] if self.grid.held is not None else None
+        unit, stored = self.ess[bus], held.before if held else self.ess[bus].start
         forms = bus == self.piece.reserve
         reserve = min((other.energy for other in self.grid.ess.technologies if other.forming), default=0.0) * RESERVE
         if forms and stored < reserve:
             self.scip.addCons(self.scip.addVar("without_reserve", lb=0.0, ub=0.0) >= 1.0)
+        if held:
+            return
         for t in self.piece.periods:
             hours = self.grid.periods[t].hours
             charge, discharge = self.variables["charge"][bus, t], self.variables["discharge"][bus, t]
@@ -169,7 +168,7 @@ class _Dispatch:
         """Flows and voltages of a period, and what they cost."""
         grid, mode, piece, period = self.grid, self.mode, self.piece, self.grid.periods[t]
         per_pu = period.hours * grid.s_mva
-        bought = period.price * grid.weight("energy_cost", mode) + period.emissions * grid.weight("emissions", mode)
+        bought = grid.price(t) * grid.weight("energy_cost", mode) + period.emissions * grid.weight("emissions", mode)
         ranges = flow_ranges(grid, piece, t)
         p: dict[int, Any] = {bus: self.scip.addVar(f"P_{bus}_{t}", lb=r[0], ub=r[1]) for bus, r in ranges.items()}
         q: dict[int, Any] = {bus: self.scip.addVar(f"Q_{bus}_{t}", lb=r[2], ub=r[3]) for bus, r in ranges.items()}
@@ -206,7 +205,7 @@ class _Dispatch:
     def injection(self, bus: int, t: int) -> tuple[Any, Any]:
         """What load and units at a bus give together."""
         held = self.variables
-        load_p, load_q = _load(self.grid, bus, t)
+        load_p, load_q = self.grid.load(bus, t)
         load_q *= self.mode.reactive
         shed = held["shed"].get((bus, t), 0.0)
         store = held["discharge"].get((bus, t), 0.0) - held["charge"].get((bus, t), 0.0)
@@ -264,15 +263,15 @@ def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, f
     taken: dict[int, list[float]] = {}
     for bus in {piece.root, *piece.buses}:
         own = bus in piece.buses
-        load_p, load_q = _load(grid, bus, t) if own else (0.0, 0.0)
+        load_p, load_q = grid.load(bus, t) if own else (0.0, 0.0)
         load_q *= mode.reactive
         least = 0.0 if mode.shedding and load_p > 0.0 else 1.0
         low_p, high_p = min(least * load_p, load_p), load_p
         low_q, high_q = min(least * load_q, load_q), max(least * load_q, load_q)
         if own and bus in dg:
-            most = dg[bus].p * grid.periods[t].share[dg[bus].source]
+            most, capacity = grid.available(bus, dg[bus], t), grid.capacity(bus, dg[bus], t)
             low_p, high_p = low_p - most, high_p - (most if dg[bus].must_take else 0.0)
-            low_q, high_q = low_q - dg[bus].q_max, high_q - dg[bus].q_min
+            low_q, high_q = low_q - dg[bus].q_max * capacity, high_q - dg[bus].q_min * capacity
         if own and bus in ess:
             low_p, high_p = low_p - ess[bus].p, high_p + ess[bus].p
             low_q, high_q = low_q - (ess[bus].sn or 0.0), high_q + (ess[bus].sn or 0.0)
@@ -280,7 +279,7 @@ def flow_ranges(grid: Grid, piece: Piece, t: int) -> Mapping[int, tuple[float, f
     ranges = {}
     for line, parent, child in reversed(piece.arcs):
         low_p, high_p, low_q, high_q = taken[child]
-        r, x, rating = grid.lines[line].r, grid.lines[line].x, grid.lines[line].i_max
+        r, x, rating = grid.lines[line].r, grid.lines[line].x, grid.rating(line, t)
         largest = max(low_p**2, high_p**2) + max(low_q**2, high_q**2)
         i_sq = min(rating**2, largest / grid.buses[child].v_min ** 2)
         ranges[child] = (low_p, high_p, low_q, high_q, i_sq)

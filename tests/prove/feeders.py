@@ -19,6 +19,11 @@ YEAR_H = 8760.0
 Document = dict[str, Any]
 
 
+def kind_of(seed: int) -> str:
+    """Modes of a feeder."""
+    return KINDS[seed % len(KINDS)]
+
+
 def feeder(seed: int) -> tuple[Document, Document]:
     """Case and model of a seed: the first draw with few enough combinations."""
     for attempt in itertools.count():
@@ -32,7 +37,7 @@ class Draw:
     """One draw of a feeder; a method a table."""
 
     def __init__(self, seed: int, attempt: int) -> None:
-        self.seed, self.kind = seed, KINDS[seed % len(KINDS)]
+        self.seed, self.kind = seed, kind_of(seed)
         self.random = random.Random(f"{seed}/{attempt}")
         self.buses = list(range(1, self.random.randint(3, 8) + 1))
         self.load_mw = self.uniform(0.8, 6.0)

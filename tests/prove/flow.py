@@ -36,7 +36,7 @@ class Run:
         for t in range(len(self.grid.periods)):
             for tree in components(self.grid, self.closed):
                 self.tree(t, tree)
-        for bus in self.ess:
+        for bus in self.ess if self.grid.held is None else ():
             self.storage(bus)
         return Outcome(self.cost, self.worst, self.fault)
 
@@ -71,7 +71,7 @@ class Run:
     def shedding(self, t: int, bus: int, live: bool) -> None:
         """No more is shed than the load, and at a dead bus all of it."""
         grid, mode, period = self.grid, self.mode, self.grid.periods[t]
-        load, shed = grid.buses[bus].p * period.load, self.schedule.shed.get((bus, t), 0.0)
+        load, shed = grid.load(bus, t)[0], self.schedule.shed.get((bus, t), 0.0)
         if not live:
             self.broken(abs(load - shed), f"load at dead bus {bus} in period {t + 1}")
         most = load if mode.shedding else 0.0
@@ -82,9 +82,8 @@ class Run:
         """DG gives between nothing (all, where it must be taken) and what is there; at a dead bus nothing."""
         grid, unit, period = self.grid, self.dg[bus], self.grid.periods[t]
         p, q = self.schedule.p_dg.get((bus, t), 0.0), self.schedule.q_dg.get((bus, t), 0.0)
-        most = unit.p * period.share[unit.source] if live else 0.0
-        least = most if unit.must_take else 0.0
-        q_min, q_max = (unit.q_min, unit.q_max) if live else (0.0, 0.0)
+        most, capacity = (grid.available(bus, unit, t), grid.capacity(bus, unit, t)) if live else (0.0, 0.0)
+        least, q_min, q_max = most if unit.must_take else 0.0, unit.q_min * capacity, unit.q_max * capacity
         self.broken(max(least - p, p - most, q_min - q, q - q_max), f"DG {bus}, period {t + 1}")
         per_mwh = grid.weight("generation_cost", self.mode) * unit.cost
         per_mwh += grid.weight("emissions", self.mode) * unit.emissions
@@ -118,8 +117,8 @@ class Run:
 
     def injection(self, t: int, bus: int) -> complex:
         """What load and units give at a bus, pu."""
-        schedule, key, at = self.schedule, (bus, t), self.grid.buses[bus]
-        load = complex(at.p, at.q if self.mode.reactive else 0.0) * self.grid.periods[t].load
+        schedule, key, (p, q) = self.schedule, (bus, t), self.grid.load(bus, t)
+        load = complex(p, q if self.mode.reactive else 0.0)
         served = load * (1.0 - schedule.shed.get(key, 0.0) / load.real) if load.real else load
         units = schedule.p_dg.get(key, 0.0) + schedule.discharge.get(key, 0.0) - schedule.charge.get(key, 0.0)
         return complex(units, schedule.q_dg.get(key, 0.0) + schedule.q_ess.get(key, 0.0)) - served
@@ -134,7 +133,7 @@ class Run:
             limits = grid.buses[bus]
             self.broken(max(limits.v_min - abs(value), abs(value) - limits.v_max), f"bus {bus}, period {t + 1}")
         for line, _, child in arcs:
-            size, most = abs(current[child]), grid.lines[line].i_max
+            size, most = abs(current[child]), grid.rating(line, t)
             self.broken(size / most - 1.0, f"line {line}, period {t + 1}")
             loss = grid.lines[line].r * size**2
             self.cost += grid.weight("losses", self.mode) * loss * period.hours * grid.s_mva
@@ -143,7 +142,7 @@ class Run:
         if self.mode.islanded:
             self.form(t, root, source)
         else:
-            per_mwh = grid.weight("energy_cost", self.mode) * period.price
+            per_mwh = grid.weight("energy_cost", self.mode) * grid.price(t)
             per_mwh += grid.weight("emissions", self.mode) * period.emissions
             self.cost += per_mwh * source.real * period.hours * grid.s_mva
 

@@ -6,11 +6,17 @@ The base of power is chosen so that powers are near 1, whatever ``base_mva`` the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 SOURCES = ("dg", "pv", "wind")
+AVAILABILITY = {"dg": "dg_availability", "pv": "pv", "wind": "wind"}
+"""The quantity that says what units of a source have available."""
+EVERY = -1
+"""The component of a factor that counts for all."""
+Factors = Mapping[tuple[str, int], float]
+"""What quantities turn out to be as shares of their forecasts, by quantity and component: bus or line."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,21 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a storage unit does where its schedule stands: power (pu), and energy before it (pu h)."""
+
+    charge: float
+    discharge: float
+    before: float
+
+
+@dataclass(frozen=True)
 class Grid:
-    """Everything the reference needs; ``weights`` holds the weight of each term by mode (None: the whole plan)."""
+    """Everything the reference needs; ``weights`` holds the weight of each term by mode (None: the whole plan).
+
+    ``factors`` say by position of the period what deviates from the forecast; none where nothing does. ``held`` says by
+    bus what storage does where its schedule stands, in a grid of one period (:meth:`at`).
+    """
 
     s_mva: float
     buses: Mapping[int, Bus]
@@ -128,6 +147,44 @@ class Grid:
     dg: Choice
     ess: Choice
     open_lines: Mapping[str, tuple[int, ...]]
+    factors: tuple[Factors, ...] = ()
+    held: Mapping[int, Held] | None = None
+
+    def at(self, t: int, factors: Factors, held: Mapping[int, Held] | None = None) -> Grid:
+        """One period of the grid where quantities turn out otherwise."""
+        return replace(self, periods=(self.periods[t],), factors=(factors,), held=held)
+
+    def realised(self, factors: Sequence[Factors]) -> Grid:
+        """The grid where quantities turn out otherwise."""
+        return replace(self, factors=tuple(factors))
+
+    def factor(self, quantity: str, component: int, t: int) -> float:
+        """What a quantity of a bus or line is, as a share of its forecast."""
+        if not self.factors:
+            return 1.0
+        known = self.factors[t]
+        return known.get((quantity, component), known.get((quantity, EVERY), 1.0))
+
+    def load(self, bus: int, t: int) -> tuple[float, float]:
+        """Active and reactive load, pu."""
+        factor = self.periods[t].load * self.factor("load", bus, t)
+        return self.buses[bus].p * factor, self.buses[bus].q * factor
+
+    def capacity(self, bus: int, unit: Dg, t: int) -> float:
+        """What a DG can do, reactive power included, as a share of its forecast."""
+        return self.factor(AVAILABILITY[unit.source], bus, t)
+
+    def available(self, bus: int, unit: Dg, t: int) -> float:
+        """Active power that a DG has available, pu."""
+        return unit.p * self.periods[t].share[unit.source] * self.capacity(bus, unit, t)
+
+    def price(self, t: int) -> float:
+        """Price of bought energy, money/MWh."""
+        return self.periods[t].price * self.factor("price", EVERY, t)
+
+    def rating(self, line: int, t: int) -> float:
+        """Largest current of a line, pu."""
+        return self.lines[line].i_max * self.factor("line_rating", line, t)
 
     def weight(self, term: str, mode: Mode) -> float:
         """Weight of one unit of a term of a mode in the objective, the weight of the mode included."""

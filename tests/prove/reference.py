@@ -178,13 +178,18 @@ class Enumeration:
         ]
         return Reference(self.grid, tuple(runs), time.monotonic() - begun)
 
-    def run(self, mode: Mode, sites: Sites, closed: Closed) -> Run:
-        """One mode at given sites and topology: the best way of each part."""
+    def best(self, mode: Mode, sites: Sites, closed: Closed) -> tuple[Bounds, Schedule]:
+        """SCIP's bounds of one mode at given sites and topology, and its best point: the best way of each part."""
         bounds, schedule = Bounds(0.0, 0.0), Schedule()
         for ways in parts(self.grid, mode, sites, closed):
             tried = [self.way(way) for way in ways]
             bounds = bounds.plus(least(own for own, _ in tried))
             schedule.update(min(tried, key=lambda way: way[0].primal)[1])
+        return bounds, schedule
+
+    def run(self, mode: Mode, sites: Sites, closed: Closed) -> Run:
+        """The same, judged by AC power flow."""
+        bounds, schedule = self.best(mode, sites, closed)
         violation, fault = 0.0, ""
         if bounds.primal < math.inf:
             outcome = run(self.grid, mode, sites, closed, schedule)
@@ -209,5 +214,7 @@ class Enumeration:
         """A piece by SCIP; of one that only bounds, the bound."""
         if isinstance(piece, Dead):
             return dead(self.grid, piece)
+        if not (piece.arcs or piece.sites.dg or piece.sites.ess or self.grid.buses[piece.root].p):
+            return Dispatched(0.0, 0.0, Schedule())
         solved = dispatch(self.grid, piece, self.piece_s)
         return Dispatched(math.inf, solved.dual, Schedule(), solved.seconds) if piece.bound_only else solved

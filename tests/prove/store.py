@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.record import markdown
-from tests.prove.feeders import KINDS
-from tests.prove.judge import FINDINGS
 
 Row = dict[str, Any]
-CLOSE_SHARE = 0.95
-"""Share of plans that must be within 0.1 % of the global optimum."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of findings with their meaning, of feeders by their seed, and shares of all that findings may reach."""
+
+    findings: Mapping[str, str]
+    of: Callable[[int], str]
+    allowed: Mapping[str, float] = field(default_factory=lambda: {"global_gap": 0.05})
 
 
 class Store:
@@ -39,7 +45,7 @@ class Store:
             file.write(json.dumps(row, allow_nan=False) + "\n")
 
 
-def summary(store: Store, seeds: Iterable[int]) -> tuple[str, bool]:
+def summary(store: Store, seeds: Iterable[int], kinds: Kinds) -> tuple[str, bool]:
     """What the plans of some seeds are worth, as Markdown, and whether every requirement is met."""
     wanted = list(seeds)
     rows = [store.plans[seed] for seed in wanted if seed in store.plans]
@@ -51,40 +57,30 @@ def summary(store: Store, seeds: Iterable[int]) -> tuple[str, bool]:
         f"{len(rows)} feeders: {exists} have a plan, {none} have none by proof, {len(rows) - exists - none} are open; "
         f"{spent[0]:.0f} s of reference and {spent[1]:.0f} s of planning; {len(wanted) - len(rows)} are missing.\n"
     )
-    required = requirements(rows, exists)
-    table = [
-        [words, *(str(number) for number in counted(rows, name)), most, "" if met else "**MISS**"]
-        for name, words, most, met in required
-    ]
+    columns = list(dict.fromkeys(kinds.of(seed) for seed in wanted))
+    table, met = [], len(rows) == len(wanted)
+    for name, words in kinds.findings.items():
+        found = Counter(kinds.of(row["seed"]) for row in rows if has(row, name))
+        most, total = int(kinds.allowed.get(name, 0.0) * exists), sum(found.values())
+        met = met and total <= most
+        counts = [str(number) for number in (*(found[kind] for kind in columns), total, most)]
+        table.append([words, *counts, "" if total <= most else "**MISS**"])
     listed = [
-        [str(row["seed"]), kind_of(row), name, words.strip().splitlines()[-1]]
+        [str(row["seed"]), kinds.of(row["seed"]), name, words.strip().splitlines()[-1]]
         for row in rows
         for name, words in row["judged"]["findings"]
     ]
+    asked = Counter(kinds.of(row["seed"]) for row in rows)
+    feeders = ["feeders", *(str(asked[kind]) for kind in columns), str(len(rows)), "", ""]
     parts = [
         "# Random feeders beside a global reference\n",
         head,
-        markdown(["finding", *dict.fromkeys(KINDS), "all", "allowed", ""], table),
-        markdown(["seed", "modes", "finding", "what"], listed) if listed else "",
+        markdown(["finding", *columns, "all", "allowed", ""], [feeders, *table]),
+        markdown(["seed", "kind", "finding", "what"], listed) if listed else "",
     ]
-    return "\n".join(parts), len(rows) == len(wanted) and all(met for *_, met in required)
+    return "\n".join(parts), met
 
 
-def requirements(rows: list[Row], exists: int) -> list[tuple[str, str, str, bool]]:
-    """Each kind of finding, its meaning, how many are allowed, and whether there are no more."""
-    required = []
-    for name, words in FINDINGS.items():
-        most = int((1.0 - CLOSE_SHARE) * exists) if name == "global_gap" else 0
-        required.append((name, words, str(most), counted(rows, name)[-1] <= most))
-    return required
-
-
-def counted(rows: list[Row], name: str) -> list[int]:
-    """Feeders with a finding, by kind, and all."""
-    kinds = Counter(kind_of(row) for row in rows if any(found[0] == name for found in row["judged"]["findings"]))
-    return [*(kinds[kind] for kind in dict.fromkeys(KINDS)), sum(kinds.values())]
-
-
-def kind_of(row: Row) -> str:
-    """Modes of a feeder."""
-    return KINDS[row["seed"] % len(KINDS)]
+def has(row: Row, name: str) -> bool:
+    """Whether a plan has a finding."""
+    return any(found[0] == name for found in row["judged"]["findings"])
