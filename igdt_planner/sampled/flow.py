@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from igdt_planner.ac.powerflow import AcSolution, Bools, Floats, Ints, power_flow
+from igdt_planner.ac.powerflow import AcSolution, Floats, Ints, power_flow
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.sampled.policy import Dispatched, ModePolicy
 
@@ -49,8 +49,20 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
+    return _balanced(policy, Flow(dispatched, ac, (samples, periods)))
+
+
+def solved_again(policy: ModePolicy, changed: Flow, rows: Ints) -> Flow:
+    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew there."""
+    ac = _merged(changed.ac, _solve(policy, changed.dispatched, rows), rows)
+    return _balanced(policy, replace(changed, ac=ac))
+
+
+def _balanced(policy: ModePolicy, found: Flow) -> Flow:
+    """A flow in whose islands load is shed or restored until every grid-forming unit is in reach."""
     if not policy.forecast.islanded:
-        return Flow(dispatched, ac, (samples, periods))
+        return found
+    dispatched, ac = found.dispatched, found.ac
     reach = reach_of(policy, dispatched)
     for attempt in range(ROUNDS - 1):
         factor = _factor(policy, dispatched, ac, reach)
@@ -64,7 +76,7 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
             break
         dispatched = replace(dispatched, served=served, source_vm_pu=source)
         ac = _merged(ac, _solve(policy, dispatched, rows), rows)
-    return Flow(dispatched, ac, (samples, periods))
+    return Flow(dispatched, ac, found.shape)
 
 
 def reach_of(policy: ModePolicy, dispatched: Dispatched) -> Reach:
@@ -74,19 +86,13 @@ def reach_of(policy: ModePolicy, dispatched: Dispatched) -> Reach:
     """
     storage, dg = policy.storage, policy.worst.dg_is_slack
     fixed_p, room = storage + dispatched.dg_p, policy.storage_q_max
-    lowest = np.where(_must_take(policy), dispatched.available_p, 0.0)
+    lowest = np.where(policy.must_take, dispatched.available_p, 0.0)
     return Reach(
         np.where(dg, storage + lowest, fixed_p),
         np.where(dg, storage + dispatched.available_p, fixed_p),
         np.where(dg, dispatched.ess_q + dispatched.q_min, dispatched.dg_q - room),
         np.where(dg, dispatched.ess_q + dispatched.q_max, dispatched.dg_q + room),
     )
-
-
-def _must_take(policy: ModePolicy) -> Bools:
-    mask = np.zeros(len(policy.forecast.bus_ids), dtype=bool)
-    mask[[column for column, technology in policy.forecast.dg if technology.must_take]] = True
-    return mask
 
 
 def _factor(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution, reach: Reach) -> Floats:
