@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
 from igdt_planner.budget import exceeds
 from igdt_planner.errors import InputError
@@ -112,9 +113,8 @@ class Evidence(Saved):
                 found.append(f"{count} of {self.samples} samples inside alpha leave a limit: {kind}")
         within = self.rays[self.rays["radius"] <= 1.0]
         if self.not_redispatched:
-            found.append(
-                f"{self.not_redispatched} of these were run by rules alone: the plan may have a dispatch there"
-            )
+            count = self.not_redispatched
+            found.append(f"{count} samples and rays were not re-dispatched: the plan may have a dispatch there")
         for name, words in (("over_budget", "exceed the budget"), ("broken", "leave a limit")):
             if count := int(within[name].sum()):
                 found.append(f"{count} rays at or below alpha {words}")
@@ -174,7 +174,7 @@ class EvidenceDocument(Part):
     objective: list[Number]
     breaks: dict[str, int]
     rays: list[Ray]
-    steps: dict[str, int] = {}
+    steps: dict[str, int] = Field(default_factory=dict)
 
 
 def evidence_from_dict(document: Mapping[str, Any]) -> Evidence:

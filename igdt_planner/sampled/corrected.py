@@ -30,6 +30,8 @@ MARGIN = 0.5 * TOLERANCE_PU
 """How far inside its limit a value is moved, per unit."""
 GROUND = 1e9
 """Admittance that holds the voltage of a source, as a multiple of the largest one of a line."""
+LEAST_RATING_KA = 1e-9
+"""Rating that a line counts as having where it may carry nothing."""
 LEAST_EFFECT, LEAST_MOVE_MW = 1e-9, 1e-9
 """Effect per MW below which a unit does not count, and what counts as not moved."""
 
@@ -78,7 +80,8 @@ def impedances(operation: Operation, columns: Ints) -> Complex:
             own, ground = np.arange(buses), GROUND * float(np.abs(admittance).max(initial=1.0)) * fixed
             values = np.concatenate([y, y, -y, -y, ground.astype(complex)])
             at = np.concatenate([i, j, i, j, own]), np.concatenate([i, j, j, i, own])
-            known[key] = splu(coo_array((values, at), shape=(buses, buses)).tocsc()).solve(injected)
+            factored = splu(coo_array((values, at), shape=(buses, buses)).tocsc())
+            known[key] = np.asarray(factored.solve(injected), dtype=complex)
     return np.array([known[on.tobytes() + fixed.tobytes()] for on, fixed in zip(operation.line_on, held, strict=True)])
 
 
@@ -86,9 +89,10 @@ def excesses(policy: ModePolicy, found: Flow, samples: Samples) -> Floats:
     """By how much every limit is left, per unit, rows by upper voltages, lower voltages and currents; NaN is none."""
     case, ac = policy.forecast.case, found.ac
     low, high = (case.buses[name].to_numpy(float) for name in ("vm_min_pu", "vm_max_pu"))
-    rating = case.lines["max_i_ka"].to_numpy(float) * samples.line_rating
+    rating = np.maximum(case.lines["max_i_ka"].to_numpy(float) * samples.line_rating, LEAST_RATING_KA)
     loading = (found.by_sample(ac.i_ka) / rating).reshape(ac.i_ka.shape)
-    return np.nan_to_num(np.hstack([ac.vm_pu - high, low - ac.vm_pu, loading - 1.0]), nan=-np.inf)
+    left = np.hstack([ac.vm_pu - high, low - ac.vm_pu, loading - 1.0])
+    return np.where(np.isnan(left), -np.inf, left)
 
 
 def worst_of(policy: ModePolicy, found: Flow, excess: Floats, impedance: Complex) -> Worst:
@@ -100,7 +104,7 @@ def worst_of(policy: ModePolicy, found: Flow, excess: Floats, impedance: Complex
     voltage, bus = place < 2 * buses, place % buses
     kv_sq = case.buses["vn_kv"].to_numpy(float)[bus] ** 2
     sign = np.where(place < buses, 1.0, -1.0)
-    effect[voltage] = ((sign / kv_sq)[:, None] * impedance[period, bus])[voltage]
+    effect[voltage] = (sign / kv_sq)[voltage, None] * impedance[period, bus][voltage]
     if not voltage.all():
         at, line = np.flatnonzero(~voltage), place[~voltage] - 2 * buses
         start, end = policy.forecast.line_ends
@@ -117,13 +121,13 @@ def moved(policy: ModePolicy, found: Flow, worst: Worst, columns: Ints) -> tuple
     given, shape = found.dispatched, found.dispatched.served.shape
     at = np.unravel_index(worst.rows, shape[:2])
 
-    def of(values: Floats) -> Floats:
+    def of(values: Floats | Bools) -> Floats:
         """Values of the units in the rows that leave a limit."""
-        return np.broadcast_to(values, shape)[at][:, columns]
+        return np.asarray(np.broadcast_to(values, shape)[at][:, columns], dtype=float)
 
     alive = of(policy.worst.ac.energised)
-    vars_of_storage = np.where(alive, of(policy.storage_q_max), 0.0)
-    free = of(np.where(policy.must_take, 0.0, 1.0)) * alive
+    vars_of_storage = of(policy.storage_q_max) * alive
+    free = of(~policy.must_take) * alive
     ranges = {
         "dg_q": (of(given.q_min) * alive, of(given.q_max) * alive, worst.effect.imag),
         "ess_q": (-vars_of_storage, vars_of_storage, worst.effect.imag),

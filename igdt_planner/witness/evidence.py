@@ -1,4 +1,4 @@
-"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through the point that ends its alpha.
+"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through the point that ends alpha.
 
 A robust plan promises that at every point of the set *some* dispatch by its stated recourse keeps the budget and all
 limits: sites, topology and storage schedule are held; output, reactive power and shedding are chosen knowing the point.
@@ -45,13 +45,17 @@ def evidence(
     radii: Sequence[float] = RADII,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Evidence:
-    """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
+    """Sample the uncertainty set of a robust plan, and run the plan in every sample by its recourse and AC power flow.
 
     Samples are drawn inside the set at the plan's alpha, shape by shape; of a box every value on its own, uniformly.
-    They almost never come near its worst case, so rays do: the deviations of the plan's worst case (a corner, or the
-    costliest point that the adversary found), each times ``1 - s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n``
-    and ``U`` uniform between 0 and 1, scaled to the edge of the set. Ray 0 passes through the worst case itself, the
-    last ones far beside it.
+    They almost never come near its worst case, so rays do: the deviations of the point that ends alpha (where cost does
+    the plan's worst case: a corner, or the costliest point that the adversary found), each times ``1 - s U`` with
+    ``s = k / (n - 1)`` for ray ``k`` of ``n`` and ``U`` uniform between 0 and 1, scaled to the edge of the set. Ray 0
+    passes through that point itself, the last ones far beside it.
+
+    Rules run all samples at once; what they do not keep within limits and budget is dispatched exactly, one by one, up
+    to a number that depends on the size of the case, or until some truly break. Beyond alpha, where nothing is claimed,
+    ray 0 alone is: a ray that has no dispatch breaks under every rule.
 
     Parameters
     ----------
@@ -68,7 +72,7 @@ def evidence(
     Returns
     -------
     Evidence
-        How the plan is run is stated in :mod:`igdt_planner.sampled.policy`.
+        ``steps`` says how many samples were answered by which rule, and how many were dispatched exactly.
 
     Raises
     ------

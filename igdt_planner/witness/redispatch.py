@@ -21,7 +21,7 @@ from igdt_planner.plan import Plan
 from igdt_planner.sampled import RULES, Samples, operate_samples, realisation_of
 from igdt_planner.session import Session
 
-MOST, MOST_VALUES = 200, 100_000
+MOST, MOST_VALUES = 100, 20_000
 """Samples of a plan that are dispatched exactly, and these times buses, periods and modes: it takes up to minutes."""
 ENOUGH = 5
 """Samples that truly break after which no more are dispatched: the plan is broken, whatever becomes of the others."""
@@ -79,7 +79,8 @@ class Redispatch:
 
     def by_rules(self, samples: Samples) -> tuple[Answered, npt.NDArray[np.int64]]:
         """Every sample by the first rule that keeps limits and budget, else by the policy; and those of the latter."""
-        left, steps = np.arange(len(samples)), dict.fromkeys(RULES, 0)
+        left = np.arange(len(samples))
+        steps: dict[str, int] = dict.fromkeys(RULES, 0)
         found: Answered | None = None
         for rule in RULES:
             if not len(left):
