@@ -10,8 +10,7 @@ from igdt_planner.results.probabilistic import Probabilistic
 EVIDENCE_WORDS = """
 radius     multiple of alpha at which the rays near the worst case are looked at
 over       rays that cost more than the budget     broken    rays that leave a limit of the network or of a unit
-by rules   rays among these that were run by rules alone; beyond alpha all but the first, which goes on from the point
-           that ends alpha
+by rules   rays among these that were not dispatched exactly and may have a dispatch; beyond alpha all but the first
 """
 RECOURSE_WORDS = {
     "policy": "go between the plan's dispatches at the forecast and at the worst case",

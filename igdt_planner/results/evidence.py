@@ -65,7 +65,7 @@ class Evidence(Saved):
         ``corrected`` (units then keep the limits, :mod:`igdt_planner.sampled.corrected`); ``all_available`` (as that,
         from all that DG has); ``redispatched`` (exactly, by the solver, whether that kept limits and budget or not);
         ``not_redispatched`` (the rules did not keep them, and there were too many to dispatch). Beyond alpha the first
-        ray alone is dispatched exactly. Empty in documents that were saved before it was told.
+        ray alone is dispatched exactly, until it breaks. Empty in documents that were saved before it was told.
     """
 
     plan: Plan

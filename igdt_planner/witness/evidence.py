@@ -55,7 +55,7 @@ def evidence(
 
     Rules run all samples at once; what they do not keep within limits and budget is dispatched exactly, one by one, up
     to a number that depends on the size of the case, or until some truly break. Beyond alpha, where nothing is claimed,
-    ray 0 alone is: a ray that has no dispatch breaks under every rule.
+    ray 0 alone is, until it breaks: what has no dispatch breaks under every rule.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ def evidence(
     rng, alpha = np.random.default_rng(seed), float(plan.robustness["alpha"])
     drawn, directions = within(plan, alpha, samples, rng), ray_directions(plan, rays, rng)
     with Redispatch(plan, on_event) as recourse:
-        inside = recourse.run(drawn)
-        rows = [
-            ray_row(plan, radius, recourse.run(along(plan, directions, radius), beyond=radius > 1.0))
-            for radius in radii
-        ]
+        inside = recourse.inside(drawn)
+        rows = []
+        for radius in radii:
+            run = recourse.inside if radius <= 1.0 else recourse.beyond
+            rows.append(ray_row(plan, radius, run(along(plan, directions, radius))))
     return Evidence(
         plan,
         samples,

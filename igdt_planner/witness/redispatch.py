@@ -7,7 +7,7 @@ does. Where they fail the plan need not: such samples are dispatched by the solv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Answered:
         Samples that leave a limit, by kind.
     steps : mapping of str to int
         Samples by what answered them: a rule that kept limits and budget, the exact dispatch (``redispatched``), or
-        nothing but rules that did not (``not_redispatched``).
+        rules that kept neither, and no more (``not_redispatched``).
     """
 
     objective: npt.NDArray[np.float64]
@@ -60,6 +60,7 @@ class Redispatch:
         self.budget = float(plan.robustness["budget"])
         size = len(plan.case.buses) * len(plan.case.profile) * len(plan.model.modes)
         self.left, self.confirmed = min(MOST, max(1, MOST_VALUES // size)), 0
+        self.ended = False
         self.session: Session | None = None
 
     def __enter__(self) -> Redispatch:
@@ -69,11 +70,26 @@ class Redispatch:
         if self.session is not None:
             self.session.solver.close()
 
-    def run(self, samples: Samples, beyond: bool = False) -> Answered:
-        """Samples inside alpha, or rays beyond it, of which the first alone is dispatched exactly: alpha ends there."""
+    def inside(self, samples: Samples) -> Answered:
+        """What becomes of samples inside alpha."""
         found, left = self.by_rules(samples)
-        asked = left[left == 0] if beyond else left
-        done = sum(self.dispatched(found, samples, asked.tolist(), beyond))
+        done = 0
+        for place in left.tolist():
+            if self.left <= 0 or self.confirmed >= ENOUGH:
+                break
+            self.left -= 1
+            kept = self.dispatched(found, samples, place)
+            done += kept is not None
+            self.confirmed += kept is False
+        found.steps.update(redispatched=done, not_redispatched=len(left) - done)
+        return found
+
+    def beyond(self, rays: Samples) -> Answered:
+        """What becomes of rays beyond alpha; the first is dispatched exactly until it is known to have ended."""
+        found, left = self.by_rules(rays)
+        kept = self.dispatched(found, rays, 0) if 0 in left and not self.ended else None
+        self.ended = self.ended or kept is False
+        done = int(kept is not None)
         found.steps.update(redispatched=done, not_redispatched=len(left) - done)
         return found
 
@@ -96,36 +112,23 @@ class Redispatch:
         assert found is not None
         return found, left
 
-    def dispatched(self, found: Answered, samples: Samples, places: list[int], beyond: bool) -> Iterator[bool]:
-        """Dispatch samples exactly until enough are; whether each was. What keeps the limits replaces the policy."""
-        for place in places:
-            if not beyond and (self.left <= 0 or self.confirmed >= ENOUGH):
-                return
-            self.left -= not beyond
-            try:
-                cost = self.cost(samples, place)
-            except SolverError:
-                yield False
-                continue
-            if cost < np.inf and not (found.objective[place] <= cost and not found.broken[place]):
-                settle(found, np.array([place]), np.array([cost]))
-            self.confirmed += not beyond and bool(exceeds(np.array([cost]), self.budget)[0])
-            yield True
+    def dispatched(self, found: Answered, samples: Samples, place: int) -> bool | None:
+        """Whether the exact dispatch at a sample keeps limits and budget; None where the solver came to no end.
 
-    def cost(self, samples: Samples, place: int) -> float:
-        """Cost of the exact dispatch at a sample by AC power flow; infinite where none keeps the limits.
-
-        Raises
-        ------
-        SolverError
-            The solver came to no end.
+        One that keeps the limits at a lower cost, or where rules do not, replaces what they found.
         """
         session, plan = self.opened(), self.plan
         at_sample = session.study.realise(realisation_of(plan, samples, place))
-        run = session.dispatch(decisions_in(session.study, plan), at_sample, held_in(session.study, plan))
+        try:
+            run = session.dispatch(decisions_in(session.study, plan), at_sample, held_in(session.study, plan))
+        except SolverError:
+            return None
         if run is None or run.verdict.verdict != "feasible" or run.verdict.objective is None:
-            return np.inf
-        return run.verdict.objective
+            return False
+        cost = np.array([run.verdict.objective])
+        if found.broken[place] or cost[0] < found.objective[place]:
+            settle(found, np.array([place]), cost)
+        return not bool(exceeds(cost, self.budget)[0])
 
     def opened(self) -> Session:
         """The session with the solver, on one thread, whatever solver found the plan."""
