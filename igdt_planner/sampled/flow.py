@@ -49,16 +49,16 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
-    return _balanced(policy, Flow(dispatched, ac, (samples, periods)))
+    return _balanced(policy, Flow(dispatched, ac, (samples, periods)), RESTORING)
 
 
 def solved_again(policy: ModePolicy, changed: Flow, rows: Ints) -> Flow:
-    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew there."""
+    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew; nothing is restored."""
     ac = _merged(changed.ac, _solve(policy, changed.dispatched, rows), rows)
-    return _balanced(policy, replace(changed, ac=ac))
+    return _balanced(policy, replace(changed, ac=ac), 0)
 
 
-def _balanced(policy: ModePolicy, found: Flow) -> Flow:
+def _balanced(policy: ModePolicy, found: Flow, restoring: int) -> Flow:
     """A flow in whose islands load is shed or restored until every grid-forming unit is in reach."""
     if not policy.forecast.islanded:
         return found
@@ -67,7 +67,7 @@ def _balanced(policy: ModePolicy, found: Flow) -> Flow:
     for attempt in range(ROUNDS - 1):
         factor = _factor(policy, dispatched, ac, reach)
         served = np.clip(dispatched.served * factor, 0.0, 1.0)
-        if attempt < RESTORING:
+        if attempt < restoring:
             served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
         source = dispatched.source_vm_pu + _voltage_shift(policy, dispatched, ac)
         moved = (served != dispatched.served) | (np.isfinite(source) & (source != dispatched.source_vm_pu))
