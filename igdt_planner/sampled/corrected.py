@@ -58,28 +58,32 @@ def moved(policy: ModePolicy, found: Flow, worst: Worst, columns: Ints) -> tuple
         """Values of the columns in the rows that leave a limit."""
         return np.asarray(np.broadcast_to(values, shape)[at][:, columns], dtype=float)
 
-    alive = of(policy.worst.ac.energised)
-    by_p, by_q = worst.effect.real, worst.effect.imag
-    by_share = -(by_p * of(given.load_p) + by_q * of(given.load_q)) * float(sheds(policy))
-    forming = of(policy.worst.dg_is_slack)  # such a unit gives what AC power flow says
-    vars_of_storage = of(policy.storage_q_max)
+    by_p, by_q, shedding = worst.effect.real, worst.effect.imag, float(sheds(policy))
+    by_share = -shedding * (by_p * of(given.load_p) + by_q * of(given.load_q))
+    elsewhere = 1.0 - of(policy.worst.dg_is_slack)  # a DG that forms the grid gives what AC power flow says
+    vars_of_storage, free = of(policy.storage_q_max), of(~policy.must_take) * elsewhere
     moves = {
-        "dg_q": (of(given.q_min), of(given.q_max), by_q * (1.0 - forming)),
-        "ess_q": (-vars_of_storage, vars_of_storage, by_q * (1.0 - of(policy.worst.ess_is_slack))),
-        "dg_p": (0.0, of(given.available_p), by_p * (1.0 - forming) * of(~policy.must_take)),
-        "served": (0.0, 1.0, by_share),
+        "dg_q": (of(given.q_min), of(given.q_max), by_q * elsewhere, 0 * worst.current),
+        "ess_q": (-vars_of_storage, vars_of_storage, by_q * (1.0 - of(policy.worst.ess_is_slack)), 0 * worst.current),
+        "dg_p": (0.0 * free, of(given.available_p), by_p * free, 1 - worst.current),
+        "served": (0.0 * free, 1.0 + 0.0 * free, by_share, 2 + 0 * worst.current),
     }
-    left, far, changed = worst.excess + MARGIN, np.zeros(len(worst.rows), dtype=bool), {}
-    for name, (low, high, effect) in moves.items():
-        now, size = of(getattr(given, name)), np.where(np.abs(effect) > LEAST_EFFECT, np.abs(effect), 0.0)
-        room = alive * np.maximum(np.where(effect > 0.0, now - low, high - now), 0.0)
-        step = shared(size, room, left)
-        left = np.maximum(left - (size * step).sum(axis=1), 0.0)
-        values = np.array(np.broadcast_to(getattr(given, name), shape))
-        values[at[0][:, None], at[1][:, None], columns] = now - np.sign(effect) * step
-        changed[name] = values
-        far |= (step > LEAST_MOVE).any(axis=1)
-    return replace(given, **changed), worst.rows[far]
+    low, high, effect = (np.hstack(part) for part in list(zip(*moves.values(), strict=True))[:3])
+    turn = np.hstack([np.repeat(turn[:, None], len(columns), axis=1) for *_, turn in moves.values()])
+    now = np.hstack([of(getattr(given, name)) for name in moves])
+    size = np.where(np.abs(effect) > LEAST_EFFECT, np.abs(effect), 0.0)
+    room = np.tile(of(policy.worst.ac.energised), len(moves))
+    room *= np.maximum(np.where(effect > 0.0, now - low, high - now), 0.0)
+    left, steps = worst.excess + MARGIN, np.zeros(size.shape)
+    for first in range(3):
+        own = np.where(turn == first, size, 0.0)
+        step = shared(own, room, left)
+        left, steps = np.maximum(left - (own * step).sum(axis=1), 0.0), steps + step
+    changed = {}
+    for name, values in zip(moves, np.split(now - np.sign(effect) * steps, len(moves), axis=1), strict=True):
+        changed[name] = np.array(np.broadcast_to(getattr(given, name), shape))
+        changed[name][at[0][:, None], at[1][:, None], columns] = values
+    return replace(given, **changed), worst.rows[(steps > LEAST_MOVE).any(axis=1)]
 
 
 def shared(size: Floats, room: Floats, wanted: Floats) -> Floats:

@@ -39,11 +39,14 @@ class Worst:
         By how much the limit is left: pu of a voltage, share of a rating, MW or Mvar of a unit.
     effect : complex array, shape (rows, buses)
         Change of the excess by a MW (real part) and a Mvar (imaginary part) more at a bus.
+    current : array of int, shape (rows,)
+        1 where the limit is the rating of a line, else 0.
     """
 
     rows: Ints
     excess: Floats
     effect: Complex
+    current: Ints
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Limits:
         kind, bus = np.divmod(place[at] - 2 * buses - lines, buses)
         sign = np.array([-1.0, 1.0, -1.0j, 1.0j])[kind]
         effect[at] = sign[:, None] * self.policy.together[period[at], bus][:, self.columns]
-        return Worst(rows, excess[rows, place], effect)
+        return Worst(rows, excess[rows, place], effect, (groups == 2).astype(np.int64))
 
     @property
     def ohm(self) -> Complex:
