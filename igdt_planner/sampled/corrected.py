@@ -49,6 +49,17 @@ def sheds(policy: ModePolicy) -> bool:
     return policy.forecast.islanded or policy.forecast.setting.shedding
 
 
+def ranks(policy: ModePolicy) -> Ints:
+    """Place of every bus in the order in which load is shed, from 0 up: by what a MWh of it counts in the objective."""
+    buses = policy.forecast.case.buses
+    names = {"ens": "priority", "lost_load_cost": "value_of_lost_load_per_mwh"}
+    counted = np.zeros(len(buses))
+    for term in policy.forecast.plan.model.objective:
+        if term.term in names and term.mode in (None, policy.forecast.mode):
+            counted = counted + term.weight * buses[names[term.term]].to_numpy(float)
+    return np.asarray(np.unique(counted, return_inverse=True)[1], dtype=np.int64).ravel()
+
+
 def moved(policy: ModePolicy, found: Flow, worst: Worst, columns: Ints) -> tuple[Dispatched, Ints]:
     """What may be dispatched moved against the worst limits; and the rows in which anything was."""
     given, shape = found.dispatched, found.dispatched.served.shape
@@ -66,16 +77,18 @@ def moved(policy: ModePolicy, found: Flow, worst: Worst, columns: Ints) -> tuple
         "dg_q": (of(given.q_min), of(given.q_max), by_q * elsewhere, 0 * worst.current),
         "ess_q": (-vars_of_storage, vars_of_storage, by_q * (1.0 - of(policy.worst.ess_is_slack)), 0 * worst.current),
         "dg_p": (0.0 * free, of(given.available_p), by_p * free, 1 - worst.current),
-        "served": (0.0 * free, 1.0 + 0.0 * free, by_share, 2 + 0 * worst.current),
+        "served": (0.0 * free, 1.0 + 0.0 * free, by_share, 0 * worst.current),
     }
     low, high, effect = (np.hstack(part) for part in list(zip(*moves.values(), strict=True))[:3])
     turn = np.hstack([np.repeat(turn[:, None], len(columns), axis=1) for *_, turn in moves.values()])
+    rank = ranks(policy)[columns]
+    turn[:, -len(columns) :] = 2 + np.where(by_share > 0.0, rank, rank.max() - rank)
     now = np.hstack([of(getattr(given, name)) for name in moves])
     size = np.where(np.abs(effect) > LEAST_EFFECT, np.abs(effect), 0.0)
     room = np.tile(of(policy.worst.ac.energised), len(moves))
     room *= np.maximum(np.where(effect > 0.0, now - low, high - now), 0.0)
     left, steps = worst.excess + MARGIN, np.zeros(size.shape)
-    for first in range(3):
+    for first in range(3 + int(rank.max())):
         own = np.where(turn == first, size, 0.0)
         step = shared(own, room, left)
         left, steps = np.maximum(left - (own * step).sum(axis=1), 0.0), steps + step

@@ -37,10 +37,10 @@ class Reach:
     q_max: Floats
 
 
-def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
+def flow(policy: ModePolicy, dispatched: Dispatched, balancing: bool = True) -> Flow:
     """AC power flow of a dispatch; in islands with load shed or restored until every grid-forming unit is in reach.
 
-    Where such a unit must give more than it can, so much load of its island is shed, in MW or Mvar; losses fall with
+    ``balancing`` says whether it is. Where such a unit must give more than it can, so much load of its island is shed, in MW or Mvar; losses fall with
     it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of least
     priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it must
     (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back towards the
@@ -49,26 +49,27 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
-    return _balanced(policy, Flow(dispatched, ac, (samples, periods)), RESTORING)
+    return _settled(policy, Flow(dispatched, ac, (samples, periods)), balancing)
 
 
 def solved_again(policy: ModePolicy, changed: Flow, rows: Ints) -> Flow:
-    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew; nothing is restored."""
+    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew; its load stays shed."""
     ac = _merged(changed.ac, _solve(policy, changed.dispatched, rows), rows)
-    return _balanced(policy, replace(changed, ac=ac), 0)
+    return _settled(policy, replace(changed, ac=ac), balancing=False)
 
 
-def _balanced(policy: ModePolicy, found: Flow, restoring: int) -> Flow:
-    """A flow in whose islands load is shed or restored until every grid-forming unit is in reach."""
+def _settled(policy: ModePolicy, found: Flow, balancing: bool) -> Flow:
+    """A flow whose islands are balanced, if asked for, and whose grid-forming units hold the voltage that suits them."""
     if not policy.forecast.islanded:
         return found
     dispatched, ac = found.dispatched, found.ac
-    reach = reach_of(policy, dispatched)
+    reach, served = reach_of(policy, dispatched), dispatched.served
     for attempt in range(ROUNDS - 1):
-        factor = _factor(policy, dispatched, ac, reach)
-        served = np.clip(dispatched.served * factor, 0.0, 1.0)
-        if attempt < restoring:
-            served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
+        if balancing:
+            factor = _factor(policy, dispatched, ac, reach)
+            served = np.clip(dispatched.served * factor, 0.0, 1.0)
+            if attempt < RESTORING:
+                served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
         source = dispatched.source_vm_pu + _voltage_shift(policy, dispatched, ac)
         moved = (served != dispatched.served) | (np.isfinite(source) & (source != dispatched.source_vm_pu))
         rows = np.flatnonzero(moved.any(axis=2).ravel())

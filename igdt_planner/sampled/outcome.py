@@ -121,8 +121,9 @@ def _flow(policy: ModePolicy, samples: Samples, rule: Rule) -> Flow:
     """One mode under samples by a rule."""
     dispatched = policy.dispatch(samples)
     if rule == "all_available":
-        dispatched = dataclasses.replace(dispatched, dg_p=dispatched.available_p * policy.alive)
-    found = flow(policy, dispatched)
+        dg_p, served = dispatched.available_p * policy.alive, np.where(policy.alive, 1.0, dispatched.served)
+        dispatched = dataclasses.replace(dispatched, dg_p=dg_p, served=served)
+    found = flow(policy, dispatched, balancing=rule != "all_available")
     return found if rule == "policy" else corrected(policy, found, samples)
 
 
