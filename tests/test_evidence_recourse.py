@@ -22,6 +22,7 @@ from igdt_planner.sampled.policy import ModePolicy
 from igdt_planner.sampled.realisations import worst
 from igdt_planner.witness import redispatch
 from igdt_planner.witness.evidence import ray_directions, within
+from tests.prove.feeders import feeder
 
 PROFILE = [
     {"period": 1, "start_h": 0.0, "duration_h": 1.0, "load": 0.6, "pv": 1.0, "price_per_mwh": 40.0},
@@ -88,6 +89,15 @@ def test_pv_follows_the_load_beside_it_watt_by_watt(plan: Plan) -> None:
     assert found.broken.tolist() == [False]
     assert found.objective[0] == pytest.approx(plan.robustness["objective_forecast"], rel=1e-5)
     assert found.vm_max_pu["connected"][0, 2] == pytest.approx(1.03, abs=1e-6)
+
+
+def test_island_curtails_and_sheds_where_the_policy_asks_too_much_of_its_source() -> None:
+    case, stated = feeder(7)
+    stated |= {"uncertain": [{"quantity": "load"}, {"quantity": "pv"}]}
+    plan = ip.robust(ip.load_case(case), stated, 0.1, time_limit_s=30)
+    assert operate_samples(plan, samples_of(plan)).breaks["dg_power"].mean() > 0.5
+    found = ip.evidence(plan, 100, rays=20, radii=[1.0])
+    assert found.holds and found.steps["corrected"] > 50
 
 
 def test_reactive_power_comes_first() -> None:

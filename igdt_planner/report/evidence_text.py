@@ -14,8 +14,8 @@ by rules   rays among these that were not dispatched exactly and may have a disp
 """
 RECOURSE_WORDS = {
     "policy": "go between the plan's dispatches at the forecast and at the worst case",
-    "corrected": "units then keep voltages and currents: by reactive power, by what they give",
-    "all_available": "the same, from all that DG has available",
+    "corrected": "limits are then kept: by reactive power, by what DG gives, by shedding",
+    "all_available": "limits are kept so from all that DG has available and all load served",
     "redispatched": "dispatched exactly, as none of these rules kept limits and budget",
     "not_redispatched": "no rule kept limits and budget, and not dispatched exactly: the plan may have a dispatch",
 }

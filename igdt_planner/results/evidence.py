@@ -62,10 +62,10 @@ class Evidence(Saved):
         rays at every radius (a multiple of the plan's alpha); ``broken`` counts those that leave a limit.
     steps : mapping of str to int
         Samples inside by what answered them, the first of: ``policy`` (:mod:`igdt_planner.sampled.policy`);
-        ``corrected`` (units then keep the limits, :mod:`igdt_planner.sampled.corrected`); ``all_available`` (as that,
-        from all that DG has); ``redispatched`` (exactly, by the solver, whether that kept limits and budget or not);
-        ``not_redispatched`` (the rules did not keep them, and there were too many to dispatch). Beyond alpha the first
-        ray alone is dispatched exactly, until it breaks. Empty in documents that were saved before it was told.
+        ``corrected`` (limits are then kept, :mod:`igdt_planner.sampled.corrected`); ``all_available`` (as that, from
+        all that DG has and all load served); ``redispatched`` (exactly, by the solver, whether that kept limits and
+        budget or not); ``not_redispatched`` (no rule kept them, and there were too many to dispatch). Beyond alpha the
+        first ray alone is dispatched exactly, until it breaks. Empty in documents saved before it was told.
     """
 
     plan: Plan

@@ -40,12 +40,12 @@ class Reach:
 def flow(policy: ModePolicy, dispatched: Dispatched, balancing: bool = True) -> Flow:
     """AC power flow of a dispatch; in islands with load shed or restored until every grid-forming unit is in reach.
 
-    ``balancing`` says whether it is. Where such a unit must give more than it can, so much load of its island is shed, in MW or Mvar; losses fall with
-    it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of least
-    priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it must
-    (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back towards the
-    shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage limits on
-    one side alone, the voltage that the unit holds is moved by as much, unless the model states it.
+    ``balancing`` is whether load is. Where such a unit must give more than it can, so much of it is shed; losses fall
+    with it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of
+    least priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it
+    must (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back
+    towards the shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage
+    limits on one side alone, the voltage that the unit holds is moved by as much, unless the model states it.
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
@@ -59,7 +59,7 @@ def solved_again(policy: ModePolicy, changed: Flow, rows: Ints) -> Flow:
 
 
 def _settled(policy: ModePolicy, found: Flow, balancing: bool) -> Flow:
-    """A flow whose islands are balanced, if asked for, and whose grid-forming units hold the voltage that suits them."""
+    """A flow whose islands are balanced, if asked for, and whose sources hold the voltage that limits ask for."""
     if not policy.forecast.islanded:
         return found
     dispatched, ac = found.dispatched, found.ac

@@ -71,8 +71,8 @@ def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = Non
     on_event : callable, optional
         Receives ``{"kind": "samples", "done": n}``.
     rule : str
-        ``policy`` is that of :mod:`igdt_planner.sampled.policy`; with ``corrected`` units then keep the limits as
-        :mod:`igdt_planner.sampled.corrected` says; with ``all_available`` DG first gives all that it has.
+        ``policy`` is that of :mod:`igdt_planner.sampled.policy`; with ``corrected`` limits are then kept as
+        :mod:`igdt_planner.sampled.corrected` says; with ``all_available`` they are, from all that DG has and all load.
 
     Raises
     ------

@@ -14,6 +14,8 @@ the operator goes as far as the quantities of the *same period* have gone; nothi
   bus, until it can; where it can give more, the island goes back towards the shares served at the forecast,
   as far as it can; where a voltage of the island is too high or too low, the unit holds a lower or higher one, unless
   the model states what it holds (:mod:`igdt_planner.sampled.flow`).
+
+It keeps no other limit: evidence goes on from here (:mod:`igdt_planner.sampled.corrected`).
 """
 
 from __future__ import annotations
