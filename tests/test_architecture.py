@@ -34,7 +34,6 @@ MUST_NOT_IMPORT = {
     "sampled": ("formulation", "solver", "search", "pyomo"),
     "witness": VERBS,
     "witness/calibration": FINDERS,
-    "witness/evidence": ("formulation", "solver", "search", "pyomo"),
     "witness/probabilistic": ("formulation", "solver", "search", "pyomo"),
     "witness/stochastic": ("case", "plan", "study", "formulation", "solver", "search", "ac"),
     "request": ("planner", "contract", "cli"),

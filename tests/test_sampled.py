@@ -197,7 +197,7 @@ def test_what_exceeds_the_budget_is_said_aloud(plan: Plan) -> None:
     """A plan that claims more than it can: its budget lowered to what it costs at the forecast."""
     boasting = replace(plan, robustness=plan.robustness | {"budget": plan.robustness["objective_forecast"]})
     found = ip.evidence(boasting, 50, rays=5, radii=[1.0])
-    assert not found.holds and found.over_budget > 25
+    assert not found.holds and found.over_budget > 15
     assert found.findings[0] == f"{found.over_budget} of 50 samples inside alpha exceed the budget"
     assert found.findings[-1] == "5 rays at or below alpha exceed the budget"
     assert found.to_dict()["share_over_budget"] == found.over_budget / 50

@@ -10,7 +10,16 @@ from igdt_planner.results.probabilistic import Probabilistic
 EVIDENCE_WORDS = """
 radius     multiple of alpha at which the rays near the worst case are looked at
 over       rays that cost more than the budget     broken    rays that leave a limit of the network or of a unit
+by rules   rays among these that were not dispatched exactly and may have a dispatch; beyond alpha all but the first
 """
+RECOURSE_WORDS = {
+    "policy": "go between the plan's dispatches at the forecast and at the worst case",
+    "corrected": "limits are then kept: by reactive power, by what DG gives, by shedding",
+    "all_available": "limits are kept so from all that DG has available and all load served",
+    "redispatched": "dispatched exactly, as none of these rules kept limits and budget",
+    "not_redispatched": "no rule kept limits and budget, and not dispatched exactly: the plan may have a dispatch",
+}
+"""How samples were run, by the step that answered them."""
 CALIBRATION_WORDS = """
 errors, times, days    of the history; inside: those at which no forecast was further off than alpha
                        (-: its shape binds the periods of a day together, so that only days are inside or not)
@@ -28,7 +37,9 @@ def evidence_summary(found: Evidence) -> str:
     lines.append(f"{found.over_budget} of {count} samples inside alpha {decimals(found.alpha)} exceed the budget")
     worst = f"{number(found.worst_objective)} {unit}"
     lines.append(f"costliest sample {worst}, budget {number(found.budget)} {unit}, seed {found.seed}")
-    titles = ("radius", "alpha", "rays", "over", "share", "costliest", "broken")
+    lines += ["", "sites, lines and storage schedule are held; the rest is dispatched knowing the sample:"]
+    lines += [f"{count:>7,}  {RECOURSE_WORDS[step]}" for step, count in found.steps.items() if count]
+    titles = ("radius", "alpha", "rays", "over", "share", "costliest", "broken", "by rules")
     rows = [
         (
             f"{row.radius:g}",
@@ -38,6 +49,7 @@ def evidence_summary(found: Evidence) -> str:
             percent(row.share_over_budget),
             decimals(row.worst_objective),
             str(row.broken),
+            str(row.not_redispatched),
         )
         for row in found.rays.itertuples()
     ]

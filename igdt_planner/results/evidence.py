@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
 from igdt_planner.budget import exceeds
 from igdt_planner.errors import InputError
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 
+STEPS = ("corrected", "all_available", "redispatched", "not_redispatched")
+"""What answered a sample, but for the policy alone: two rules, the exact dispatch, or nothing."""
+
+
 class Ray(Part):
     """The rays at one radius."""
 
@@ -34,11 +39,15 @@ class Ray(Part):
     share_over_budget: float
     worst_objective: Number
     broken: int
+    corrected: int = 0
+    all_available: int = 0
+    redispatched: int = 0
+    not_redispatched: int = 0
 
 
 @dataclass(frozen=True)
 class Evidence(Saved):
-    """What became of a robust plan under samples of its uncertainty set, run by a policy that never sees the future.
+    """What became of a robust plan under samples of its uncertainty set, run by its stated recourse.
 
     Attributes
     ----------
@@ -49,8 +58,14 @@ class Evidence(Saved):
     breaks : mapping of str to int
         Samples inside that leave a limit, by kind of violation.
     rays : DataFrame
-        ``radius, alpha, rays, over_budget, share_over_budget, worst_objective, broken``: the same rays at every radius
-        (a multiple of the plan's alpha); ``broken`` counts those that leave a limit.
+        ``radius, alpha, rays, over_budget, share_over_budget, worst_objective, broken`` and the steps below: the same
+        rays at every radius (a multiple of the plan's alpha); ``broken`` counts those that leave a limit.
+    steps : mapping of str to int
+        Samples inside by what answered them, the first of: ``policy`` (:mod:`igdt_planner.sampled.policy`);
+        ``corrected`` (limits are then kept, :mod:`igdt_planner.sampled.corrected`); ``all_available`` (as that, from
+        all that DG has and all load served); ``redispatched`` (exactly, by the solver, whether that kept limits and
+        budget or not); ``not_redispatched`` (no rule kept them, and there were too many to dispatch). Beyond alpha the
+        first ray alone is dispatched exactly, until it breaks. Empty in documents saved before it was told.
     """
 
     plan: Plan
@@ -59,6 +74,7 @@ class Evidence(Saved):
     objective: Floats
     breaks: Mapping[str, int]
     rays: pd.DataFrame
+    steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def alpha(self) -> float:
@@ -81,6 +97,12 @@ class Evidence(Saved):
         return float(np.max(self.objective))
 
     @property
+    def not_redispatched(self) -> int:
+        """Samples and rays inside that the rules did not keep, and that were not dispatched exactly."""
+        within = self.rays[self.rays["radius"] <= 1.0]
+        return self.steps.get("not_redispatched", 0) + int(within["not_redispatched"].sum())
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """What speaks against the plan, in words; empty where nothing does."""
         found = []
@@ -90,6 +112,9 @@ class Evidence(Saved):
             if count:
                 found.append(f"{count} of {self.samples} samples inside alpha leave a limit: {kind}")
         within = self.rays[self.rays["radius"] <= 1.0]
+        if self.not_redispatched:
+            count = self.not_redispatched
+            found.append(f"{count} samples and rays were not re-dispatched: the plan may have a dispatch there")
         for name, words in (("over_budget", "exceed the budget"), ("broken", "leave a limit")):
             if count := int(within[name].sum()):
                 found.append(f"{count} rays at or below alpha {words}")
@@ -132,6 +157,7 @@ class Evidence(Saved):
                 "worst_objective": self.worst_objective,
                 "mean_objective": float(sound.mean()) if len(sound) else None,
                 "breaks": dict(self.breaks),
+                "steps": dict(self.steps),
                 "rays": records(self.rays),
                 "objective": self.objective.tolist(),
                 "plan": plan_to_dict(self.plan),
@@ -148,6 +174,7 @@ class EvidenceDocument(Part):
     objective: list[Number]
     breaks: dict[str, int]
     rays: list[Ray]
+    steps: dict[str, int] = Field(default_factory=dict)
 
 
 def evidence_from_dict(document: Mapping[str, Any]) -> Evidence:
@@ -167,5 +194,6 @@ def evidence_from_dict(document: Mapping[str, Any]) -> Evidence:
     if len(objective) != samples or not samples:
         message = f"evidence document: there are {len(objective)} costs of {samples} samples"
         raise InputError.of(message, path="/objective", got=len(objective))
-    rays = rows_as_table(document["rays"], Ray)
-    return Evidence(plan, samples, document["seed"], objective, dict(document["breaks"]), rays)
+    rays = rows_as_table([Ray.model_validate(row).model_dump() for row in document["rays"]], Ray)
+    breaks, steps = dict(document["breaks"]), dict(document.get("steps", {}))
+    return Evidence(plan, samples, document["seed"], objective, breaks, rays, steps)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from igdt_planner.ac.powerflow import AcSolution, Bools, Floats, Ints, power_flow
+from igdt_planner.ac.powerflow import AcSolution, Floats, Ints, power_flow
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.sampled.policy import Dispatched, ModePolicy
 
@@ -37,26 +37,39 @@ class Reach:
     q_max: Floats
 
 
-def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
+def flow(policy: ModePolicy, dispatched: Dispatched, balancing: bool = True) -> Flow:
     """AC power flow of a dispatch; in islands with load shed or restored until every grid-forming unit is in reach.
 
-    Where such a unit must give more than it can, so much load of its island is shed, in MW or Mvar; losses fall with
-    it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of least
-    priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it must
-    (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back towards the
-    shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage limits on
-    one side alone, the voltage that the unit holds is moved by as much, unless the model states it.
+    ``balancing`` is whether load is. Where such a unit must give more than it can, so much of it is shed; losses fall
+    with it, so that once is nearly always enough. Buses that the dispatch serves in part come first, then those of
+    least priority, least value of lost load, lowest voltage (where losses are largest). Where it gives less than it
+    must (storage keeps to its schedule), all buses are served more. Where it can give more, the island goes back
+    towards the shares that are served at the forecast, as far as it can. Where buses of the island leave their voltage
+    limits on one side alone, the voltage that the unit holds is moved by as much, unless the model states it.
     """
     samples, periods, _ = dispatched.served.shape
     ac = _solve(policy, dispatched, np.arange(samples * periods))
+    return _settled(policy, Flow(dispatched, ac, (samples, periods)), balancing)
+
+
+def solved_again(policy: ModePolicy, changed: Flow, rows: Ints) -> Flow:
+    """A flow whose dispatch was changed in some rows, each a sample and a period, solved anew; its load stays shed."""
+    ac = _merged(changed.ac, _solve(policy, changed.dispatched, rows), rows)
+    return _settled(policy, replace(changed, ac=ac), balancing=False)
+
+
+def _settled(policy: ModePolicy, found: Flow, balancing: bool) -> Flow:
+    """A flow whose islands are balanced, if asked for, and whose sources hold the voltage that limits ask for."""
     if not policy.forecast.islanded:
-        return Flow(dispatched, ac, (samples, periods))
-    reach = reach_of(policy, dispatched)
+        return found
+    dispatched, ac = found.dispatched, found.ac
+    reach, served = reach_of(policy, dispatched), dispatched.served
     for attempt in range(ROUNDS - 1):
-        factor = _factor(policy, dispatched, ac, reach)
-        served = np.clip(dispatched.served * factor, 0.0, 1.0)
-        if attempt < RESTORING:
-            served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
+        if balancing:
+            factor = _factor(policy, dispatched, ac, reach)
+            served = np.clip(dispatched.served * factor, 0.0, 1.0)
+            if attempt < RESTORING:
+                served = np.where(factor == 1.0, _restored(policy, dispatched, ac, reach), served)
         source = dispatched.source_vm_pu + _voltage_shift(policy, dispatched, ac)
         moved = (served != dispatched.served) | (np.isfinite(source) & (source != dispatched.source_vm_pu))
         rows = np.flatnonzero(moved.any(axis=2).ravel())
@@ -64,7 +77,7 @@ def flow(policy: ModePolicy, dispatched: Dispatched) -> Flow:
             break
         dispatched = replace(dispatched, served=served, source_vm_pu=source)
         ac = _merged(ac, _solve(policy, dispatched, rows), rows)
-    return Flow(dispatched, ac, (samples, periods))
+    return Flow(dispatched, ac, found.shape)
 
 
 def reach_of(policy: ModePolicy, dispatched: Dispatched) -> Reach:
@@ -74,19 +87,13 @@ def reach_of(policy: ModePolicy, dispatched: Dispatched) -> Reach:
     """
     storage, dg = policy.storage, policy.worst.dg_is_slack
     fixed_p, room = storage + dispatched.dg_p, policy.storage_q_max
-    lowest = np.where(_must_take(policy), dispatched.available_p, 0.0)
+    lowest = np.where(policy.must_take, dispatched.available_p, 0.0)
     return Reach(
         np.where(dg, storage + lowest, fixed_p),
         np.where(dg, storage + dispatched.available_p, fixed_p),
         np.where(dg, dispatched.ess_q + dispatched.q_min, dispatched.dg_q - room),
         np.where(dg, dispatched.ess_q + dispatched.q_max, dispatched.dg_q + room),
     )
-
-
-def _must_take(policy: ModePolicy) -> Bools:
-    mask = np.zeros(len(policy.forecast.bus_ids), dtype=bool)
-    mask[[column for column, technology in policy.forecast.dg if technology.must_take]] = True
-    return mask
 
 
 def _factor(policy: ModePolicy, dispatched: Dispatched, ac: AcSolution, reach: Reach) -> Floats:

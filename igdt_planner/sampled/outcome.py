@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,12 +16,17 @@ from igdt_planner.ac.topology import count_switching
 from igdt_planner.ac.violations import TOLERANCE_MW, TOLERANCE_PU
 from igdt_planner.model import ModeName
 from igdt_planner.plan import Plan
+from igdt_planner.sampled.corrected import corrected
 from igdt_planner.sampled.flow import Flow, flow, reach_of
 from igdt_planner.sampled.policy import ModePolicy
 from igdt_planner.sampled.realisations import Samples, worst
 
 CHUNK_VALUES = 2_000_000
 """Samples x periods x buses that are solved together: what they need stays below half a gigabyte."""
+
+Rule = Literal["policy", "corrected", "all_available"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+"""How a plan is run, from the first answer to the one that tries hardest."""
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -54,8 +59,8 @@ class Outcome:
         return np.asarray(np.any(list(self.breaks.values()), axis=0), dtype=bool)
 
 
-def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = None) -> Outcome:
-    """Run a plan under samples by the policy of :mod:`igdt_planner.sampled.policy`.
+def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = None, rule: Rule = "policy") -> Outcome:
+    """Run a plan under samples by a rule.
 
     Parameters
     ----------
@@ -65,6 +70,9 @@ def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = Non
         Solved in chunks, so that memory stays bounded.
     on_event : callable, optional
         Receives ``{"kind": "samples", "done": n}``.
+    rule : str
+        ``policy`` is that of :mod:`igdt_planner.sampled.policy`; with ``corrected`` limits are then kept as
+        :mod:`igdt_planner.sampled.corrected` says; with ``all_available`` they are, from all that DG has and all load.
 
     Raises
     ------
@@ -78,15 +86,15 @@ def operate_samples(plan: Plan, samples: Samples, on_event: OnEvent | None = Non
     size = max(1, CHUNK_VALUES // (len(policies[0].forecast.periods) * (len(plan.case.buses) + len(plan.case.lines))))
     parts, done = [], 0
     for part in samples.parts(size):
-        parts.append(_outcome(plan, policies, part))
+        parts.append(_outcome(plan, policies, part, rule))
         done += len(part)
         if on_event is not None:
             on_event({"kind": "samples", "done": done})
     return _joined(parts)
 
 
-def _outcome(plan: Plan, policies: list[ModePolicy], samples: Samples) -> Outcome:
-    flows = {policy.forecast.mode: flow(policy, policy.dispatch(samples)) for policy in policies}
+def _outcome(plan: Plan, policies: list[ModePolicy], samples: Samples, rule: Rule) -> Outcome:
+    flows = {policy.forecast.mode: _flow(policy, samples, rule) for policy in policies}
     by_mode = {policy.forecast.mode: policy for policy in policies}
     terms = {
         (name, mode): np.broadcast_to(term(by_mode[mode], flows[mode], samples), len(samples))
@@ -107,6 +115,16 @@ def _outcome(plan: Plan, policies: list[ModePolicy], samples: Samples) -> Outcom
         vm_min_pu={mode: np.fmin.reduce(vm, axis=1) for mode, vm in shown.items()},
         vm_max_pu={mode: np.fmax.reduce(vm, axis=1) for mode, vm in shown.items()},
     )
+
+
+def _flow(policy: ModePolicy, samples: Samples, rule: Rule) -> Flow:
+    """One mode under samples by a rule."""
+    dispatched = policy.dispatch(samples)
+    if rule == "all_available":
+        dg_p, served = dispatched.available_p * policy.alive, np.where(policy.alive, 1.0, dispatched.served)
+        dispatched = dataclasses.replace(dispatched, dg_p=dg_p, served=served)
+    found = flow(policy, dispatched, balancing=rule != "all_available")
+    return found if rule == "policy" else corrected(policy, found, samples)
 
 
 def _weighted(plan: Plan, terms: Mapping[tuple[str, ModeName], Floats], samples: int) -> list[Floats]:

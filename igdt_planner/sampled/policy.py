@@ -4,8 +4,8 @@ Sites, topology and storage schedule are the plan's. Between its two dispatches,
 the operator goes as far as the quantities of the *same period* have gone; nothing of later periods is used.
 
 - A unit goes ``theta = (f - 1) / (f_worst - 1)``, kept within 0 and 1, where ``f`` is the factor on its availability:
-  ``p = min((1 - theta) p_forecast + theta p_worst, available)``, and the same for ``q`` within its range. Must-take DG
-  gives what is available.
+  ``p = min((1 - theta) p_forecast + theta p_worst, available)``, and the same for ``q`` within its range. Where the
+  worst case leaves its availability as it is, it goes as far as its island. Must-take DG gives what is available.
 - Reactive power of storage goes as far as its island, within what its inverter has left beside its schedule.
 - An island goes as far as its balance has: ``theta = sum(theta swing) / sum(swing)`` over its DG and its loads, where
   the swing is the MW by which the worst case moves each. Each bus is served ``(1 - theta) s_forecast + theta s_worst``
@@ -14,6 +14,8 @@ the operator goes as far as the quantities of the *same period* have gone; nothi
   bus, until it can; where it can give more, the island goes back towards the shares served at the forecast,
   as far as it can; where a voltage of the island is too high or too low, the unit holds a lower or higher one, unless
   the model states what it holds (:mod:`igdt_planner.sampled.flow`).
+
+It keeps no other limit: evidence goes on from here (:mod:`igdt_planner.sampled.corrected`).
 """
 
 from __future__ import annotations
@@ -79,6 +81,13 @@ class ModePolicy:
         """Reactive power that inverters of storage have left beside its schedule, Mvar, shape (periods, buses)."""
         return np.sqrt(np.maximum(self.storage_rating**2 - self.storage**2, 0.0))
 
+    @property
+    def must_take(self) -> Bools:
+        """Buses whose DG must be taken, shape (buses,)."""
+        mask = np.zeros(len(self.forecast.bus_ids), dtype=bool)
+        mask[[column for column, technology in self.forecast.dg if technology.must_take]] = True
+        return mask
+
     def dispatch(self, samples: Samples) -> Dispatched:
         """Output, served load and source voltages, before AC power flow has its say."""
         forecast, buses = self.forecast, len(self.forecast.bus_ids)
@@ -96,15 +105,15 @@ class ModePolicy:
             return out
 
         at_buses, most = spread(theta), spread(available)
+        way = self._islands(at_buses, load_p)
+        at_buses = np.where(spread(self.at_worst.dg == 1.0) > 0.0, way, at_buses)
         factor = samples.dg
         q_min = spread(factor * np.array([technology.q_min_mvar for _, technology in forecast.dg]))
         q_max = spread(factor * np.array([technology.q_max_mvar for _, technology in forecast.dg]))
         dg_p = np.clip(between(forecast.dg_p, self.worst.dg_p, at_buses), 0.0, most)
-        must_take = spread(np.array([float(technology.must_take) for _, technology in forecast.dg]))
-        dg_p = np.where((must_take > 0.0) & self._alive, most, dg_p * self._alive)
-        dg_q = np.clip(between(forecast.dg_q, self.worst.dg_q, at_buses), q_min, q_max) * self._alive
-        way = self._islands(at_buses, load_p)
-        served = between(*self._shares, way) * self._alive
+        dg_p = np.where(self.must_take & self.alive, most, dg_p * self.alive)
+        dg_q = np.clip(between(forecast.dg_q, self.worst.dg_q, at_buses), q_min, q_max) * self.alive
+        served = between(*self._shares, way) * self.alive
         ess_q = np.clip(between(forecast.ess_q, self.worst.ess_q, way), -self.storage_q_max, self.storage_q_max)
         source = between(forecast.schedule.source_vm_pu, self.worst.schedule.source_vm_pu, way)
         source = np.where(np.isnan(source), self.worst.schedule.source_vm_pu, source)
@@ -118,19 +127,19 @@ class ModePolicy:
             most,
             q_min,
             q_max,
-            ess_q * self._alive,
+            ess_q * self.alive,
             whole(source, shape),
         )
 
     @property
-    def _alive(self) -> Bools:
+    def alive(self) -> Bools:
         """Buses that have a source in the worst case, shape (periods, buses)."""
         return self.worst.ac.energised
 
     @property
     def served_at_forecast(self) -> Floats:
         """Share of its load that each bus is served at the forecast, shape (periods, buses)."""
-        return served_share(self.forecast) * self._alive
+        return served_share(self.forecast) * self.alive
 
     @property
     def _shares(self) -> tuple[Floats, Floats]:

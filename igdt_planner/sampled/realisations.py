@@ -46,6 +46,11 @@ class Samples:
         for begin in range(0, len(self), size):
             yield Samples(*(_part(getattr(self, field.name), begin, begin + size) for field in fields(self)))
 
+    def at(self, places: npt.NDArray[np.int64]) -> Samples:
+        """Some of the samples."""
+        picked = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Samples(**{name: v if len(v) == 1 else v[places] for name, v in picked.items()}).of(len(places))
+
     def of(self, count: int) -> Samples:
         """The same samples with a row for each of ``count``, where all fields hold for all of them."""
         dg = np.broadcast_to(self.dg, (count, *self.dg.shape[1:]))
@@ -86,6 +91,31 @@ def realised(plan: Plan, realisation: Realisation) -> Samples:
         price=realisation.table("price", [ALIKE], periods)[None],
         line_rating=realisation.table("line_rating", lines, periods)[None],
     )
+
+
+def realisation_of(plan: Plan, samples: Samples, place: int) -> Realisation:
+    """One of the samples as a realisation: what :func:`realised` undoes."""
+    periods = judged_periods(plan)["period"].tolist()
+    places: dict[str, list[int]] = {
+        "active_load": plan.case.buses["id"].tolist(),
+        "reactive_load": plan.case.buses["id"].tolist(),
+        "line_rating": plan.case.lines["id"].tolist(),
+    }
+
+    def table(name: str) -> Floats:
+        """Factors of a field, shape (periods, components)."""
+        values = getattr(samples, name)
+        return np.asarray(values[place if len(values) > 1 else 0], dtype=float)
+
+    factors: dict[str, dict[int | tuple[int, int], float]] = {
+        name: {(c, t): float(row[n]) for t, row in zip(periods, table(name), strict=True) for n, c in enumerate(own)}
+        for name, own in places.items()
+    }
+    factors["price"] = {t: float(value) for t, value in zip(periods, table("price")[:, 0], strict=True)}
+    for n, (bus, quantity) in enumerate(availability(plan)):
+        own = zip(periods, table("dg")[:, n], strict=True)
+        factors.setdefault(quantity, {}).update({(bus, t): float(value) for t, value in own})
+    return Realisation(**factors)
 
 
 def availability(plan: Plan) -> list[tuple[int, Quantity]]:

@@ -1,4 +1,10 @@
-"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through its worst case."""
+"""Evidence that a robust plan holds: samples inside its uncertainty set, and rays through the point that ends alpha.
+
+A robust plan promises that at every point of the set *some* dispatch by its stated recourse keeps the budget and all
+limits: sites, topology and storage schedule are held; output, reactive power and shedding are chosen knowing the point.
+So a sample is broken where none was found: neither by the rules of :mod:`igdt_planner.sampled` nor by an exact dispatch
+(:mod:`igdt_planner.witness.redispatch`). AC power flow judges every one of them.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +20,12 @@ from igdt_planner.budget import exceeds
 from igdt_planner.errors import Finding, InputError
 from igdt_planner.infogap.uncertainty import ALIKE, UncertaintySet, set_of
 from igdt_planner.model import AVAILABILITY, Quantity
-from igdt_planner.plan import Plan
-from igdt_planner.results.evidence import Evidence, Ray
-from igdt_planner.sampled import Outcome, Samples, availability, deviated, operate_samples, require_sampling
+from igdt_planner.plan import Plan, Realisation
+from igdt_planner.results.document import realisation_from_dict
+from igdt_planner.results.evidence import STEPS, Evidence, Ray
+from igdt_planner.sampled import Samples, availability, deviated, require_sampling
 from igdt_planner.study import resolve
+from igdt_planner.witness.redispatch import Answered, Redispatch
 
 Floats = npt.NDArray[np.float64]
 Deviations = dict[tuple[Quantity, int], Floats]
@@ -37,13 +45,17 @@ def evidence(
     radii: Sequence[float] = RADII,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Evidence:
-    """Sample the uncertainty set of a robust plan, and run the plan in every sample by AC power flow.
+    """Sample the uncertainty set of a robust plan, and run the plan in every sample by its recourse and AC power flow.
 
     Samples are drawn inside the set at the plan's alpha, shape by shape; of a box every value on its own, uniformly.
-    They almost never come near its worst case, so rays do: the deviations of the plan's worst case (a corner, or the
-    costliest point that the adversary found), each times ``1 - s U`` with ``s = k / (n - 1)`` for ray ``k`` of ``n``
-    and ``U`` uniform between 0 and 1, scaled to the edge of the set. Ray 0 passes through the worst case itself, the
-    last ones far beside it.
+    They almost never come near its worst case, so rays do: the deviations of the point that ends alpha (where cost does
+    the plan's worst case: a corner, or the costliest point that the adversary found), each times ``1 - s U`` with
+    ``s = k / (n - 1)`` for ray ``k`` of ``n`` and ``U`` uniform between 0 and 1, scaled to the edge of the set. Ray 0
+    passes through that point itself, the last ones far beside it.
+
+    Rules run all samples at once; what they do not keep within limits and budget is dispatched exactly, one by one, up
+    to a number that depends on the size of the case, or until some truly break. Beyond alpha, where nothing is claimed,
+    ray 0 alone is, until it breaks: what has no dispatch breaks under every rule.
 
     Parameters
     ----------
@@ -60,7 +72,7 @@ def evidence(
     Returns
     -------
     Evidence
-        How the plan is run is stated in :mod:`igdt_planner.sampled.policy`.
+        ``steps`` says how many samples were answered by which rule, and how many were dispatched exactly.
 
     Raises
     ------
@@ -70,12 +82,13 @@ def evidence(
     require_robust(plan)
     require_numbers(samples, seed, rays, radii)
     rng, alpha = np.random.default_rng(seed), float(plan.robustness["alpha"])
-    inside = operate_samples(plan, within(plan, alpha, samples, rng), on_event)
-    directions = ray_directions(plan, rays, rng)
-    rows = []
-    for radius in radii:
-        outcome = operate_samples(plan, along(plan, directions, radius), on_event)
-        rows.append(ray_row(plan, radius, outcome))
+    drawn, directions = within(plan, alpha, samples, rng), ray_directions(plan, rays, rng)
+    with Redispatch(plan, on_event) as recourse:
+        inside = recourse.inside(drawn)
+        rows = []
+        for radius in radii:
+            run = recourse.inside if radius <= 1.0 else recourse.beyond
+            rows.append(ray_row(plan, radius, run(along(plan, directions, radius))))
     return Evidence(
         plan,
         samples,
@@ -83,6 +96,7 @@ def evidence(
         inside.objective,
         {kind: int(found.sum()) for kind, found in inside.breaks.items()},
         pd.DataFrame(rows, columns=list(Ray.model_fields)),
+        inside.steps,
     )
 
 
@@ -98,18 +112,27 @@ def within(plan: Plan, alpha: float, samples: int, rng: np.random.Generator) -> 
 
 
 def ray_directions(plan: Plan, rays: int, rng: np.random.Generator) -> Deviations:
-    """Rays near the worst case of a plan, as series of deviations on the edge of the set at its own alpha."""
-    assert plan.dispatch is not None
+    """Rays near the point that ends alpha, as series of deviations on the edge of the set at the plan's own alpha."""
+    end = ending_point(plan)
     uncertainty, alpha = uncertainty_of(plan), float(plan.robustness["alpha"])
     spread = np.linspace(0.0, 1.0, rays)[:, None] if rays > 1 else np.zeros((1, 1))
     found: Deviations = {}
     for quantity, component in touching(plan, uncertainty):
-        worst = plan.dispatch.realisation.table(quantity, [component], uncertainty.periods)[:, 0] - 1.0
+        worst = end.table(quantity, [component], uncertainty.periods)[:, 0] - 1.0
         found[quantity, component] = (1.0 - spread * rng.uniform(0.0, 1.0, (rays, len(worst)))) * worst
     gauges = [[uncertainty.shapes[key[0]].gauge(row) for row in series] for key, series in found.items()]
     edge = np.max(np.array(gauges, dtype=float), axis=0)
     scale = np.divide(alpha, edge, out=np.zeros(rays), where=edge > 0.0)[:, None]
     return {key: scale * series for key, series in found.items()}
+
+
+def ending_point(plan: Plan) -> Realisation:
+    """The point that ends alpha: where a limit does and it is told, that one, else the worst case of the cost."""
+    assert plan.dispatch is not None
+    ends = plan.robustness["worst_case"].get("ends") or {}
+    if plan.robustness["alpha_limit"] in ("network", "limits") and "point" in ends:
+        return realisation_from_dict(ends["point"])
+    return plan.dispatch.realisation
 
 
 def touching(plan: Plan, uncertainty: UncertaintySet) -> list[tuple[Quantity, int]]:
@@ -128,11 +151,13 @@ def along(plan: Plan, rays: Deviations, radius: float) -> Samples:
     return deviated(plan, {key: radius * series for key, series in rays.items()}).of(count)
 
 
-def ray_row(plan: Plan, radius: float, outcome: Outcome) -> tuple[float, float, int, int, float, float, int]:
+def ray_row(plan: Plan, radius: float, found: Answered) -> tuple[float | int, ...]:
     """The table's row of one radius."""
-    over = exceeds(outcome.objective, float(plan.robustness["budget"]))
-    alpha, broken = radius * float(plan.robustness["alpha"]), int(outcome.broken.sum())
-    return radius, alpha, len(over), int(over.sum()), float(over.mean()), float(np.max(outcome.objective)), broken
+    over = exceeds(found.objective, float(plan.robustness["budget"]))
+    alpha, broken = radius * float(plan.robustness["alpha"]), int(found.broken.sum())
+    costliest = float(np.max(found.objective))
+    steps = [found.steps[name] for name in STEPS]
+    return radius, alpha, len(over), int(over.sum()), float(over.mean()), costliest, broken, *steps
 
 
 def require_robust(plan: Plan) -> None:
