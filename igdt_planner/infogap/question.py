@@ -386,7 +386,7 @@ class Question:
             if asked.sense == "robust" and alpha > 0.0:
                 fields["alpha_floor"] = self.floor(decisions, alpha)
                 fields["worst_case"] = self.tried_by(self.attack) | {
-                    "ends": end_of(self, alpha, fields["alpha_limit"], broken)
+                    "ends": end_of(self, decisions, alpha, fields["alpha_limit"], broken)
                 }
         warnings: list[str] = []
         fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
