@@ -22,7 +22,7 @@ ABOUT = (
     ("line_rating", "load"),
     ("availability", "price"),
 )
-"""What is uncertain, by the seed; where no energy is bought, loads in place of prices."""
+"""What is uncertain, by the seed; loads where no energy is bought, or no line is rated."""
 MOST_DISPATCHES = 128
 """Most dispatches of one period that all vertices of a set may need."""
 LEAST_BUDGET = 0.02
@@ -37,8 +37,13 @@ def question(seed: int, attempt: int) -> tuple[Document, Document, str]:
     case, model = Draw(seed, attempt).documents()
     rng = random.Random(f"question {seed}/{attempt}")
     source = AVAILABILITY[model["dg"]["technologies"][0]["source"]]
-    names = [source if name == "availability" else name for name in ABOUT[seed // 5 % len(ABOUT)]]
     hardened(rng, case, model)
+    meant = {"availability": source}
+    if not any(term["term"] == "energy_cost" for term in model["objective"]):
+        meant["price"] = "load"
+    if all(row["max_i_ka"] is None for row in case["lines"]):
+        meant["line_rating"] = "load"
+    names = dict.fromkeys(meant.get(name, name) for name in ABOUT[seed // 5 % len(ABOUT)])
     entries = [entry(rng, name, len(case["profile"])) for name in names]
     sense = "opportunity" if rng.random() < (OPPORTUNITY_PRICED if "price" in names else OPPORTUNITY) else "robust"
     return case, model | {"uncertain": entries}, sense
