@@ -22,14 +22,14 @@ ABOUT = (
     ("line_rating", "load"),
     ("availability", "price"),
 )
-"""What is uncertain, by the seed: loads in five of eight questions."""
+"""What is uncertain, by the seed; loads where no energy is bought, or no line is rated."""
 MOST_DISPATCHES = 128
 """Most dispatches of one period that all vertices of a set may need."""
 LEAST_BUDGET = 0.02
 """Least budget, as a share of what all energy would cost: the package takes none below 0."""
 SHAPES = ("fractional", "fractional", "interval", "envelope", "budgeted", "energy", "minkowski")
-OPPORTUNITY = 0.3
-"""Share of questions that seek."""
+OPPORTUNITY, OPPORTUNITY_PRICED = 0.3, 0.1
+"""Share of questions that seek; few about prices, of which many are refused."""
 
 
 def question(seed: int, attempt: int) -> tuple[Document, Document, str]:
@@ -37,10 +37,15 @@ def question(seed: int, attempt: int) -> tuple[Document, Document, str]:
     case, model = Draw(seed, attempt).documents()
     rng = random.Random(f"question {seed}/{attempt}")
     source = AVAILABILITY[model["dg"]["technologies"][0]["source"]]
-    names = [source if name == "availability" else name for name in ABOUT[seed // 5 % len(ABOUT)]]
     hardened(rng, case, model)
+    meant = {"availability": source}
+    if not any(term["term"] == "energy_cost" for term in model["objective"]):
+        meant["price"] = "load"
+    if all(row["max_i_ka"] is None for row in case["lines"]):
+        meant["line_rating"] = "load"
+    names = dict.fromkeys(meant.get(name, name) for name in ABOUT[seed // 5 % len(ABOUT)])
     entries = [entry(rng, name, len(case["profile"])) for name in names]
-    sense = "opportunity" if rng.random() < OPPORTUNITY else "robust"
+    sense = "opportunity" if rng.random() < (OPPORTUNITY_PRICED if "price" in names else OPPORTUNITY) else "robust"
     return case, model | {"uncertain": entries}, sense
 
 
@@ -94,9 +99,8 @@ def entry(rng: random.Random, name: str, periods: int) -> dict[str, Any]:
 
 
 def is_small(grid: Grid, model: Document) -> bool:
-    """Whether choices and vertices are few enough to try them all, and prices, where they are uncertain, are paid."""
-    paid = any(term["term"] == "energy_cost" for term in model["objective"])
-    if count(grid) > MOST or not (paid or all(entry["quantity"] != "price" for entry in model["uncertain"])):
+    """Whether choices and vertices are few enough to try them all."""
+    if count(grid) > MOST:
         return False
     built = {(bus, name) for sites in all_sites(grid) for bus, name in sites.dg}
     every = Sites(dg=tuple({bus: (bus, name) for bus, name in sorted(built)}.values()))

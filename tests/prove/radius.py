@@ -218,11 +218,9 @@ class Robust:
             total, point = Bounds(self.costs.paid, self.costs.paid), []
             for t in self.periods:
                 tried = [{**own, **series[t]} for own in self.own[t]]
-                found = [(self.period(t, deviation, alpha), deviation) for deviation in tried]
-                dearest = self.dearest(t, max(found, key=lambda each: each[0].dual), alpha)
-                point.append(dearest[1])
-                every = [bounds for bounds, _ in (*found, dearest)]
-                worst = Bounds(max(b.primal for b in every), max(b.dual for b in every))
+                found = [self.period(t, deviation, alpha) for deviation in tried]
+                point.append(max(zip(tried, found, strict=True), key=lambda each: each[1].dual)[0])
+                worst = Bounds(max(b.primal for b in found), max(b.dual for b in found))
                 total = total.plus(worst)
                 if total.dual == math.inf:
                     point += [nothing] * (len(self.periods) - len(point))
@@ -230,25 +228,31 @@ class Robust:
             look = Look(total, tuple(point))
             top = max(top, look, key=lambda each: each.bounds.primal)
             yield look
+        yield from self.dearest(top.point, alpha)
         yield from self.climb(top.point, alpha)
         for point in self.points:
             yield Look(self.at(point, alpha), point)
 
-    def dearest(self, t: int, at: tuple[Bounds, Deviation], alpha: float) -> tuple[Bounds, Deviation]:
-        """The price of a period that costs most beside the rest of a deviation, by thirds: the cost is concave."""
+    def dearest(self, point: Point, alpha: float) -> Iterator[Look]:
+        """A point at the prices that cost most beside the rest of it, by thirds: the cost is concave in them."""
         prices = [q for q in self.uncertainty.quantities if q.name == "price" and not q.common]
-        for q in prices if at[0].dual < math.inf else ():
-            low, high = q.low[t], q.high[t]
-            for _ in range(THIRDS):
-                ends = [
-                    (self.period(t, deviation, alpha), deviation)
-                    for share in (1.0 / 3.0, 2.0 / 3.0)
-                    for deviation in [{**at[1], ("price", EVERY): low + share * (high - low)}]
-                ]
-                third = (high - low) / 3.0
-                low, high = (low + third, high) if ends[0][0].dual < ends[1][0].dual else (low, high - third)
-                at = max(at, *ends, key=lambda each: each[0].dual)
-        return at
+        if prices and point:
+            found = tuple(self.at_dearest(t, point[t], alpha, prices[0]) for t in self.periods)
+            yield Look(self.at(found, alpha), found)
+
+    def at_dearest(self, t: int, deviation: Deviation, alpha: float, price: Quantity) -> Deviation:
+        """The same of one period."""
+        low, high = price.low[t], price.high[t]
+
+        def cost(value: float) -> float:
+            return self.period(t, {**deviation, (price.name, EVERY): value}, alpha).dual
+
+        best = deviation.get((price.name, EVERY), 0.0)
+        for _ in range(THIRDS):
+            third = (high - low) / 3.0
+            best = max((best, low + third, high - third), key=cost)
+            low, high = (low + third, high) if cost(low + third) < cost(high - third) else (low, high - third)
+        return {**deviation, (price.name, EVERY): best}
 
     def climb(self, point: Point, alpha: float) -> Iterator[Look]:
         """From a point to the ones of its balls that its slopes show."""
