@@ -18,6 +18,8 @@ from tests.prove.radius import NEAR, Costs, Decisions, Radius, Robust
 from tests.prove.reference import Bounds, Enumeration, Reference, finite, infinite, investment
 from tests.prove.sets import Point, Uncertainty
 
+WORSE = "worse than others"
+"""What is said to end an alpha of which no more is known than that others reach more."""
 ENOUGH_S = 150.0
 """After this time no further decisions are tried, s."""
 AHEAD = 1e-3
@@ -124,7 +126,7 @@ def robust(
     if ahead < uncertainty.top:
         look = tried.look(ahead)
         if tried.breaks(look.bounds):
-            return Radius(0.0, ahead, look.point, "")
+            return Radius(0.0, ahead, look.point, WORSE)
     return tried.radius()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import igdt_planner as ip
 from igdt_planner.plan import Plan
-from tests.prove.best_alpha import known_of
+from tests.prove.best_alpha import WORSE, known_of
 from tests.prove.choices import Sites
 from tests.prove.grid import EVERY, Grid, read
 from tests.prove.judge import VIOLATION, open_lines, outcome, schedule, sites_of
@@ -80,7 +80,8 @@ class Judgement:
         self.lines = {mode: tuple(lines) for mode, lines in open_lines(plan).items()}
         self.known = [known_of(row) for row in reference["alphas"]]
         self.stands = plan.objective is not None and plan.dispatch is not None
-        self.own = self.of_decisions() if self.stands and self.robust and self.alpha is not None else None
+        claims = self.alpha is not None or self.limit == "unbounded"
+        self.own = self.of_decisions() if self.stands and self.robust and claims else None
 
     @property
     def best(self) -> float | None:
@@ -92,7 +93,7 @@ class Judgement:
         """What the plan's own decisions keep; known already where there is no storage that has a schedule."""
         if not self.sites.ess:
             for each in self.known:
-                if (each.sites, each.open_lines) == (self.sites, self.lines) and each.held > 0.0:
+                if (each.sites, each.open_lines) == (self.sites, self.lines) and each.limit != WORSE:
                     return Radius(each.held, each.broken, (), each.limit)
         closed = {mode: frozenset(self.grid.lines) - set(lines) for mode, lines in self.lines.items()}
         schedules = {mode: schedule(self.grid, self.plan, mode) for mode in self.grid.modes} if self.sites.ess else {}
@@ -145,9 +146,8 @@ class Judgement:
         """No alpha, though there is one."""
         status, best = self.plan.status, self.best
         if self.limit == "unbounded":
-            moved = [known for known in self.known if math.isfinite(known.broken) and known.sites == self.sites]
-            if moved:
-                yield "wrong", f"nothing uncertain is said to touch it, but it breaks at {moved[0].broken:.6g}"
+            if self.own is not None and math.isfinite(self.own.broken):
+                yield "above", f"nothing uncertain is said to touch it, but it breaks at {self.own.broken:.6g}"
             return
         if best is not None and (not self.robust or best > NOTHING):
             yield "not_found", f"status {status}, but alpha {best:.6g} is reached: {self.plan.explanation[:200]}"
