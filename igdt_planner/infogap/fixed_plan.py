@@ -102,7 +102,11 @@ def point_of(asked: Question, decisions: Decisions, recourse: Recourse) -> dict[
     row |= {"beta": asked.beta, "budget": horizon.budget, "alpha_limit": "budget", "verdict": "not_checked"}
     if not matters(asked.study, decisions.dg, found):
         (cost,), _ = recourse.costs([found.first], 0.0)
-        return row | ({"alpha_limit": "unbounded"} if cost <= horizon.budget * (1.0 + BREAK) else {})
+        if cost > horizon.budget * (1.0 + BREAK):
+            return row
+        limiting = recourse.limiting(horizon.alpha_ub) if horizon.sense == "robust" else None
+        if limiting is None or not limiting.violation:
+            return row | {"alpha_limit": "unbounded"}
     if horizon.sense == "robust":
         reached, attack, _, proven = recourse.reach(horizon.budget, horizon.alpha_ub)
         asked.direction, bound = attack.direction, reached

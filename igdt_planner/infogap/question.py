@@ -125,6 +125,7 @@ class Question:
         self.schedule: Mapping[str, float] | None = None
         self.scenarios, self.bound, self.exact = 1, math.inf, False
         self.attack: Attack | None = None
+        self.broken = False
         self.known: list[tuple[tuple[Decisions, Mapping[str, float] | None, Losses], Recourse]] = []
         self.reached = 0.0
         self.tried: list[StepTried] = []
@@ -377,7 +378,8 @@ class Question:
         forecast = self.session.dispatch(decisions, self.study, self.held(run.schedule))
         plan = plan_of(self.study, solved, decisions, run.dispatch, run.verdict, self.session.asked_gap)
         plan = dataclasses.replace(plan, kind=asked.sense)
-        fields = self.fields(alpha if matters(self.study, decisions.dg, self.found) else None)
+        touched = self.broken or matters(self.study, decisions.dg, self.found)
+        fields = self.fields(alpha if touched else None)
         fields["objective_forecast"] = forecast.verdict.objective if forecast else None
         if fields["alpha"] is None:
             fields["alpha_limit"], fields["alpha_bound"] = "unbounded", None

@@ -318,7 +318,7 @@ class Recourse:
             if over <= BREAK * abs(budget):
                 low = alpha
                 if over >= -BREAK * abs(budget):
-                    return alpha
+                    return float(alpha)
             else:
                 high = alpha
             slope = self.slope_along(direction, slopes)
@@ -329,7 +329,7 @@ class Recourse:
             alpha = guess if low < guess < high else 0.5 * (low + high)
             if high - low <= (NEAR_LIMIT if broken is not None else BREAK) * max(high, BREAK):
                 break
-        return low
+        return float(low)
 
     def needed(self, direction: Direction, budget: float, most: float) -> float:
         """The smallest alpha up to ``most`` at which a direction comes within the budget; below 0 where none does.

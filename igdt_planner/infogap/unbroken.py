@@ -53,6 +53,7 @@ def unbroken(
         if not question.breaks(question.attack):
             found = dearer(question, found, question.attack)
             break
+        question.broken = True
         scenarios.append(question.attack.direction)
         if time.monotonic() < deadline and not solved.cancelled and not is_stated(question.study):
             solved, found = generated(question, [found[0].binaries, *starts], deadline, scenarios)

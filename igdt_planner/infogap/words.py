@@ -35,7 +35,7 @@ def extent(uncertainty: UncertaintySet, alpha: float) -> str:
         down, up = (100.0 * radius * float(reach.max(initial=0.0)) for reach in shape.reach())
         down, up = min(down, 100.0), min(up, 100.0 * (shape.entry.physical_max - 1.0))
         name = SHORT.get(quantity, quantity.replace("_", " "))
-        sides = [f"-{down:.3g} %"] * (down > 0.0) + [f"+{up:.3g} %"] * (up > 0.0)
+        sides = [f"{sign}{most:.3g} %" for sign, most in (("-", down), ("+", up)) if most > 0.0]
         words.append(f"{name} {' and '.join(sides)}" if sides else f"{name} as forecast")
     return ", ".join(words)
 

@@ -162,20 +162,22 @@ def alpha_limit(uncertainty: UncertaintySet, sense: Sense, doubted: Collection[Q
 
     Beyond it that quantity would stay and only the others would go on. Such an alpha is not searched: where this limit
     is reached, ``alpha_limit`` is ``physical`` although other quantities may be short of theirs. Where a corner
-    decides, the side to which it does not lie does not limit alpha.
+    decides, the side to which it does not lie does not limit alpha, unless a robust question has no other: a limit of
+    the network may be there, which the adversary looks for.
     """
-    limits = []
+    limits: list[float] = []
+    harmless: list[float] = []
     side = 1.0 if sense == "robust" else -1.0
     for quantity, shape in uncertainty.shapes.items():
         if quantity in uncertainty.held:
             continue
         down, up = (float(reach.max(initial=0.0)) for reach in shape.reach())
         towards = 0.0 if quantity in doubted else side * WORSE[quantity]
-        if down and towards <= 0.0:
-            limits.append(1.0 / down)
-        if up and towards >= 0.0:
-            limits.append((shape.entry.physical_max - 1.0) / up)
-    return min(limits, default=0.0)
+        if down:
+            (limits if towards <= 0.0 else harmless).append(1.0 / down)
+        if up:
+            (limits if towards >= 0.0 else harmless).append((shape.entry.physical_max - 1.0) / up)
+    return min(limits or (harmless if sense == "robust" else ()), default=0.0)
 
 
 def corner_faults(study: Study) -> list[Finding]:
