@@ -20,7 +20,7 @@ from igdt_planner.infogap.recourse import Attack, Recourse
 from igdt_planner.infogap.stated import farthest, is_stated
 from igdt_planner.infogap.survival import BUDGET_TOLERANCE, Limit, excess_of, limit_of, survive
 from igdt_planner.infogap.unbroken import end_of, unbroken
-from igdt_planner.infogap.words import in_words, same_decisions
+from igdt_planner.infogap.words import beyond_corner, in_words, out_of_reach, same_decisions
 from igdt_planner.infogap.worst_case import Ambiguity, Sense, ambiguity, justification, matters, question_of
 from igdt_planner.loose import loose_words
 from igdt_planner.meaning_checks import beta_doubts
@@ -486,18 +486,3 @@ def enough(asked: Horizon, promised: float, survived: float | None) -> bool:
     if asked.sense != "robust":
         return survived is not None
     return (survived or 0.0) >= KEPT_ALPHA * promised - LITTLE_ALPHA
-
-
-def out_of_reach(asked: Horizon) -> str:
-    """Why an info-gap question has no answer."""
-    physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
-    where = "not even at the forecast" if asked.sense == "robust" else physical
-    return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"
-
-
-def beyond_corner(asked: Horizon) -> str:
-    """Why an opportunity has no answer where its best corner is known up to some alpha alone."""
-    return (
-        f"no plan meets the budget {asked.budget:g} up to alpha {asked.alpha_ub:g}; beyond, power may flow back, "
-        "and a lower price earns less then, so that no corner is known to be the best point"
-    )

@@ -1,4 +1,4 @@
-"""What a robust plan survives and what ends it, and what an opportunity needs, in one sentence."""
+"""What a robust plan survives and what ends it, what an opportunity needs, or why there is no answer, in a sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from igdt_planner.formulation.solution import Decisions
 from igdt_planner.infogap.uncertainty import UncertaintySet
 from igdt_planner.infogap.worst_case import SHORT, Sense
+from igdt_planner.study import Horizon
 
 
 def in_words(sense: Sense, fields: dict[str, Any], uncertainty: UncertaintySet) -> str:
@@ -49,3 +50,18 @@ def decided(decisions: Decisions) -> tuple[Any, ...]:
     """Sites and open lines, in an order of their own."""
     lines = {(mode, t): sorted(opened) for mode, of in decisions.open_lines.items() for t, opened in of.items()}
     return sorted(map(str, decisions.dg)), sorted(map(str, decisions.ess)), lines
+
+
+def out_of_reach(asked: Horizon) -> str:
+    """Why an info-gap question has no answer."""
+    physical = f"up to the physical limit {asked.alpha_ub:g} of alpha"
+    where = "not even at the forecast" if asked.sense == "robust" else physical
+    return f"proven infeasible: no plan meets the budget {asked.budget:g}, {where}"
+
+
+def beyond_corner(asked: Horizon) -> str:
+    """Why an opportunity has no answer where its best corner is known up to some alpha alone."""
+    return (
+        f"no plan meets the budget {asked.budget:g} up to alpha {asked.alpha_ub:g}; beyond, power may flow back, "
+        "and a lower price earns less then, so that no corner is known to be the best point"
+    )
