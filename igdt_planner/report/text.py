@@ -60,10 +60,12 @@ CURVE_WORDS = {
 alpha      uncertainty the plan survives     bound     no plan survives more
 floor      survived even if the base objective were as low as its bound
 objective  at the worst case within alpha    forecast  objective at the forecast
+A sweep shares one baseline, its plans and its bounds among all betas; alone, a beta may end at another alpha.
 """,
     "opportunity": """
 alpha      deviation the plan needs          bound     no plan needs less
 objective  at the best case within alpha     forecast  objective at the forecast
+A sweep shares one baseline, its plans and its bounds among all betas; alone, a beta may end at another alpha.
 """,
 }
 
