@@ -40,9 +40,8 @@ STEPS = 40
 """Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
 STARTS, SAMPLES = 6, 24
 """Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
-MOST_VERTICES, MOST_VERTICES_DEAR = 256, 32
-"""Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs prices of its
-own, or an exact dispatch because lines form loops."""
+MOST_VERTICES, MOST_VERTICES_PRICED = 256, 32
+"""Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs its prices."""
 PEAK = 1e-7
 """Share of the cost by which the worst prices may be missed."""
 DIGITS = 9
@@ -200,9 +199,9 @@ class Recourse:
         shapes, own = self.uncertainty.shapes, self.members | {"price": (ALIKE,)}
         components = {q: all_ if all_ == (ALIKE,) else own[q] for q, all_ in self.uncertainty.components.items()}
         built = replace(self.uncertainty, components=components)
-        dear = "price" in shapes or self.problem.meshed
+        priced = "price" in shapes
         lists: dict[Quantity, list[Pair] | None] = {q: s.vertices() for q, s in shapes.items() if q != "price"}
-        rays = built.combined(lists, MOST_VERTICES_DEAR if dear else MOST_VERTICES)
+        rays = built.combined(lists, MOST_VERTICES_PRICED if priced else MOST_VERTICES)
         found, listed = [self.climbed(alpha)], self.costliest(rays, alpha) if rays is not None else None
         found += [attack for attack in (listed, self.limiting(alpha)) if attack is not None]
         worst, points = max(found, key=lambda attack: attack.harm), sum(attack.points for attack in found)

@@ -144,14 +144,14 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
         return Refined(None, np.inf, added)
     if not options.exact and worst_violation(held, x) > BROKEN:
         return Refined(None, np.inf, added)
-    if options.exact and not runs_as_it_is(held, x):
+    if options.exact and (problem.meshed or not runs_as_it_is(held, x)):
         return dispatched(problem, x, added, options, deadline)
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
 
 
 def runs_as_it_is(problem: Problem, x: Array, moved: Array | None = None) -> bool:
-    """Whether a point of a decided relaxation is a dispatch: no cone floats, no loop is open, nothing is burned."""
-    floats = problem.meshed or floating(problem, x, moved) > FLOATING
+    """Whether a point of a decided relaxation is a dispatch, but for loops: no cone floats, nothing is burned."""
+    floats = floating(problem, x, moved) > FLOATING
     return not (floats or burns(problem, x) or exceeds(problem, x))
 
 
