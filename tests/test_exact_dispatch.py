@@ -21,6 +21,7 @@ from igdt_planner.solver.ranges import line_tangents, narrowed, secants
 from igdt_planner.solver.refine import relax
 from igdt_planner.solver.solve import compiled
 from igdt_planner.study import resolve
+from tests.prove.feeders import feeder
 
 BUS = {"vn_kv": 20.0, "p_mw": 0.4, "q_mvar": 0.12, "vm_min_pu": 0.95, "vm_max_pu": 1.03}
 LINE = {"r_ohm": 1.2, "x_ohm": 1.1, "in_service": True, "switchable": False}
@@ -130,6 +131,18 @@ def test_tree_of_outputs_proves_what_enumeration_finds() -> None:
             if found is not None and found.feasible:
                 costs.append(found.cost)
     assert costs and min(costs) >= proof.bound
+
+
+def test_storage_in_a_node_works_one_way() -> None:
+    """Where energy is paid to be taken, a dispatch free to burn it in storage misses the 305 USD that trading earns.
+
+    The feeder of ``make prove`` with seed 458, line 4 open; reference by SCIP: -304.8166.
+    """
+    case, model = feeder(458)
+    for line in case["lines"]:
+        line |= {"switchable": False, "in_service": line["id"] != 4}
+    plan = ip.solve(case, model, time_limit_s=20.0)
+    assert plan.objective == pytest.approx(-304.8166, rel=1e-3)
 
 
 def test_loops_of_a_graph() -> None:

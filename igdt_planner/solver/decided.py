@@ -117,6 +117,12 @@ class Network:
         lower[whole] = upper[whole] = np.clip(np.round(x[whole]), lower[whole], upper[whole])
         return replace(self, program=replace(self.program, lower=lower, upper=upper))
 
+    def within(self, lower: Array, upper: Array) -> Network:
+        """The network with the ranges of a node for all that has to be a whole number."""
+        own, whole = self.program, self.program.integer
+        lower, upper = np.where(whole, lower, own.lower), np.where(whole, upper, own.upper)
+        return replace(self, program=replace(own, lower=lower, upper=upper))
+
     def one_way(self, x: Array) -> Network | None:
         """The network with storage that only charges or only discharges, as it does on balance.
 

@@ -161,8 +161,11 @@ class OutputTree:
         return bound, x
 
     def dispatch(self, node: Node, x: Array, deadline: float) -> None:
-        """Keep the exact dispatch from a point of the relaxation, if it is better than what is known."""
-        found = exact_dispatch(self.network, [x], self.options, deadline)
+        """Keep the exact dispatch from a point of the relaxation, if it is better than what is known.
+
+        Storage that works one way in the node does so in the dispatch: else it may burn energy, and end elsewhere.
+        """
+        found = exact_dispatch(self.network.within(node.lower, node.upper), [x], self.options, deadline)
         if found is not None and better(found, self.best):
             self.best = found
 
