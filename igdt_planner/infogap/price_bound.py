@@ -27,6 +27,8 @@ NEARER = 0.5
 """Of the gap asked for in alpha, the part that the cost at a point may miss."""
 FARTHER, ROUNDING = 0.9, 1e-6
 """Of the gap asked for, how far beyond an alpha no plan must be; and by how much alphas may differ by rounding."""
+NEARBY = 1.0 - 1e-4
+"""Share of an alpha at which decisions are dispatched where they cannot be at the alpha itself."""
 
 
 def asked_by_cost(question: Question, asked: Horizon) -> bool:
@@ -147,10 +149,25 @@ class Search:
         self.question.take_bound(asked, solved)
 
     def dispatched(self, *, cancelled: bool) -> Solved:
-        """The decisions dispatched at the alpha that they reach, as the answer of the question."""
+        """The decisions dispatched at the alpha that they reach, as the answer of the question.
+
+        Where a limit of the network ends alpha, rounding may leave no dispatch there; a little nearer there is one.
+        """
+        run = self.run_at(self.alpha)
+        if run.answer.x is None and not run.cancelled:
+            run = self.run_at(self.alpha * (NEARBY if self.robust else 1.0 / NEARBY))
+        side = -1.0 if self.robust else 1.0
+        answer = dataclasses.replace(
+            run.answer, status="feasible", value=side * self.alpha, bound=side * self.question.bound
+        )
+        values = run.values | {"alpha": self.alpha}
+        return dataclasses.replace(run, answer=answer, values=values, cancelled=run.cancelled or cancelled)
+
+    def run_at(self, alpha: float) -> Solved:
+        """The decisions as they run at the point of the direction at a radius."""
         assert self.decisions is not None
-        at = self.at(self.alpha)
-        run = self.session.solver.solve(
+        at = self.at(alpha)
+        return self.session.solver.solve(
             at.decide(self.decisions.as_fix(at), at.model.losses),
             time_limit_s=DISPATCH_S,
             gap=DISPATCH_GAP,
@@ -159,9 +176,3 @@ class Search:
             bounded=False,
             quiet=True,
         )
-        side = -1.0 if self.robust else 1.0
-        answer = dataclasses.replace(
-            run.answer, status="feasible", value=side * self.alpha, bound=side * self.question.bound
-        )
-        values = run.values | {"alpha": self.alpha}
-        return dataclasses.replace(run, answer=answer, values=values, cancelled=run.cancelled or cancelled)

@@ -40,14 +40,16 @@ STEPS = 40
 """Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
 STARTS, SAMPLES = 6, 24
 """Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
+LARGE, FINALISTS = 5000, 3
+"""Columns above which climbs are led by the relaxation, and points, the costliest by it, that are dispatched then."""
 MOST_VERTICES, MOST_VERTICES_PRICED = 256, 32
 """Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs its prices."""
 PEAK = 1e-7
 """Share of the cost by which the worst prices may be missed."""
 DIGITS = 9
 """Digits of a price's deviation."""
-NEAR_LIMIT = 1e-5
-"""Share of alpha to which it is known where a limit of the network ends it."""
+NEAR_LIMIT, FARTHER = 1e-5, 8.0
+"""Share of alpha to which it is known where a limit of the network ends it, and growth of steps that look for it."""
 POINT_S = 30.0
 """Time limit of the dispatch at one point."""
 GAIN = 1e-9
@@ -138,15 +140,20 @@ class Recourse:
         """The adversary's own numbers."""
         return np.random.default_rng(self.session.study.model.solver.seed)
 
-    def costs(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes]]:
+    def costs(
+        self, directions: Sequence[Direction], alpha: float, *, exact: bool = True
+    ) -> tuple[Floats, list[Slopes]]:
         """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation.
 
-        Decisions that cannot be run at the forecast cost infinitely much everywhere.
+        Decisions that cannot be run at the forecast cost infinitely much everywhere. What is not ``exact`` is the
+        relaxation's word where cones float.
         """
-        cost, slopes, _ = self.asked(directions, alpha)
+        cost, slopes, _ = self.asked(directions, alpha, exact=exact)
         return cost, slopes
 
-    def asked(self, directions: Sequence[Direction], alpha: float) -> tuple[Floats, list[Slopes], Floats]:
+    def asked(
+        self, directions: Sequence[Direction], alpha: float, *, exact: bool = True
+    ) -> tuple[Floats, list[Slopes], Floats]:
         """As :meth:`costs`, and by how much, per unit, limits are broken at least."""
         if not self.runs:
             everywhere = np.full(len(directions), np.inf)
@@ -160,7 +167,7 @@ class Recourse:
             len(realised), -1
         )
         costs = self.problem.cost[self.priced] + dear * self.price
-        points = Points(self.problem, self.options, self.columns, values, self.priced, costs)
+        points = Points(self.problem, self.options, self.columns, values, self.priced, costs, exact)
         reply = self.session.solver.worker.ask(points)
         slopes = np.where(rating, 2.0 * factors, 1.0) * reply.gradient
         by_series = [self.by_series(slopes[n], reply.bought[n]) for n in range(len(realised))]
@@ -221,13 +228,13 @@ class Recourse:
                 best = Attack({**inner, **prices}, {**around, **prices}, top.value, 0, proven=True)
         return replace(best, points=points, proven=proven)
 
-    def dearest(self, direction: Direction, alpha: float) -> tuple[Direction, Peak]:
+    def dearest(self, direction: Direction, alpha: float, *, exact: bool = True) -> tuple[Direction, Peak]:
         """The prices that cost most beside the rest of a direction, and how nearly they are known."""
         shape = self.uncertainty.shapes["price"]
         start = np.zeros(len(self.uncertainty.periods))
 
         def ask(point: Floats) -> tuple[float, Floats]:
-            (cost,), (slopes,) = self.costs([{**direction, **self.price_direction(point)}], alpha)
+            (cost,), (slopes,) = self.costs([{**direction, **self.price_direction(point)}], alpha, exact=exact)
             return float(cost), self.uncertainty.held.get("price", alpha) * slopes["price", ALIKE]
 
         def within(piece: npt.NDArray[np.bool_]) -> Peak:
@@ -245,13 +252,22 @@ class Recourse:
         return self.uncertainty.direction({("price", ALIKE): np.round(series, DIGITS) + 0.0})
 
     def climbed(self, alpha: float) -> Attack:
-        """The costliest point that climbs from several directions, and from the costliest sample, lead to."""
+        """The costliest point that climbs from several directions, and from the costliest sample, lead to.
+
+        In a large problem the relaxation leads, and AC judges the points that are the costliest by it.
+        """
+        exact = len(self.problem.cost) <= LARGE
         samples = self.uncertainty.draw(self.rng, SAMPLES)
-        values, _ = self.costs(samples, alpha)
+        values, _ = self.costs(samples, alpha, exact=exact)
         starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
-        climbs = [self.climb(start, alpha) for start in (*starts, samples[int(np.argmax(values))])]
-        best, cost, _ = max(climbs, key=lambda climb: climb[1])
+        climbs = [self.climb(start, alpha, exact) for start in (*starts, samples[int(np.argmax(values))])]
         points = sum(used for *_, used in climbs) + len(samples)
+        ends = [(direction, cost) for direction, cost, _ in climbs]
+        if not exact:
+            ranked = sorted([*ends, *zip(samples, values, strict=True)], key=lambda end: -end[1])
+            finalists = distinct([direction for direction, _ in ranked])[:FINALISTS]
+            ends = list(zip(finalists, self.costs(finalists, alpha)[0].tolist(), strict=True))
+        best, cost = max(ends, key=lambda end: end[1])
         return Attack(best, best, cost, points, False, 0.0 if np.isfinite(cost) else np.inf)
 
     def random_slopes(self) -> Slopes:
@@ -264,26 +280,26 @@ class Recourse:
         shapes, series = self.uncertainty.shapes, self.uncertainty.series()
         return self.uncertainty.direction({(q, c): shapes[q].extreme(slopes[q, c]) for q, c in series})
 
-    def climb(self, start: Direction, alpha: float) -> tuple[Direction, float, int]:
+    def climb(self, start: Direction, alpha: float, exact: bool) -> tuple[Direction, float, int]:
         """From a direction to costlier ones: to the extreme point that slopes show, prices to the worst beside it."""
-        at, cost, slopes, points = self.with_prices(start, alpha)
+        at, cost, slopes, points = self.with_prices(start, alpha, exact)
         for _ in range(STEPS):
             if not np.isfinite(cost):
                 break
-            towards, further, steeper, used = self.with_prices(self.extreme(slopes), alpha)
+            towards, further, steeper, used = self.with_prices(self.extreme(slopes), alpha, exact)
             points += used
             if further <= cost + GAIN * abs(cost):
                 break
             at, cost, slopes = towards, further, steeper
         return at, cost, points
 
-    def with_prices(self, direction: Direction, alpha: float) -> tuple[Direction, float, Slopes, int]:
+    def with_prices(self, direction: Direction, alpha: float, exact: bool) -> tuple[Direction, float, Slopes, int]:
         """A direction with the worst prices beside the rest of it, its cost, its slopes, and the points asked."""
         points = 1
         if "price" in self.uncertainty.shapes:
-            prices, top = self.dearest(direction, alpha)
+            prices, top = self.dearest(direction, alpha, exact=exact)
             direction, points = {**direction, **prices}, points + top.asked
-        (cost,), (slopes,) = self.costs([direction], alpha)
+        (cost,), (slopes,) = self.costs([direction], alpha, exact=exact)
         return direction, float(cost), slopes, points
 
     def reach(self, budget: float, most: float) -> Reach:
@@ -312,6 +328,7 @@ class Recourse:
         """
         low, high, alpha = 0.0, most, most
         broken: tuple[float, float] | None = None
+        near = NEAR_LIMIT
         for _ in range(STEPS):
             (cost,), (slopes,), (violation,) = self.asked([direction], alpha)
             over = cost - budget
@@ -325,7 +342,9 @@ class Recourse:
             guess = alpha - over / slope if slope > 0.0 and np.isfinite(over) else np.nan
             if violation > 0.0:
                 guess = without_violation(broken, (alpha, violation))
-                broken = alpha, violation
+                broken, near = (alpha, violation), NEAR_LIMIT
+            elif broken is not None:  # the limit lies just beyond, as the chord says; else farther and farther
+                guess, near = low + 0.9 * near * high, FARTHER * near
             alpha = guess if low < guess < high else 0.5 * (low + high)
             if high - low <= (NEAR_LIMIT if broken is not None else BREAK) * max(high, BREAK):
                 break
@@ -357,6 +376,11 @@ class Recourse:
         deviations = self.uncertainty.deviations
         moving = [(q, c) for q, c in self.uncertainty.series() if q not in self.uncertainty.held]
         return sum(float(slopes[q, c] @ deviations(direction, q, c)) for q, c in moving)
+
+
+def distinct(directions: Sequence[Direction]) -> list[Direction]:
+    """Directions without those that stand before them already."""
+    return [direction for n, direction in enumerate(directions) if direction not in directions[:n]]
 
 
 def without_violation(before: tuple[float, float] | None, now: tuple[float, float]) -> float:

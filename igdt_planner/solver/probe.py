@@ -1,19 +1,22 @@
-"""A decided problem asked at many points: linear programs from one basis, inside the solver process.
+"""A decided problem asked at many points, part by part, inside the solver process.
 
-Columns of deviation are held where they are asked; their reduced costs say how the cost changes with them. Where the
-linear program believes losses that do not exist, the point is dispatched exactly: a relaxation judges nothing.
+Parts are moments that nothing joins. Each keeps its linear program with tangents and basis of the points before, and
+what it answered. Columns of deviation are held where they are asked; their reduced costs say how the cost changes with
+them. Where the linear program believes losses that do not exist, the part is dispatched exactly: a relaxation judges
+nothing.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
 
 from igdt_planner.errors import SolverError
-from igdt_planner.solver.decided import reach
+from igdt_planner.solver.decided import BOTH, Network, decided_network
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
@@ -24,13 +27,13 @@ from igdt_planner.solver.problem import (
     hold,
     no_rows,
     stack,
-    tangents,
     with_tokens,
 )
-from igdt_planner.solver.refine import LEAST_TOLERANCE, dispatched, runs_as_it_is
+from igdt_planner.solver.ranges import line_tangents
+from igdt_planner.solver.refine import FLOATING, dispatched_part, exceeds
 
-CONE_TOLERANCE = 1e-8
-"""Loss that one cone may miss, as a share of the cost."""
+CONE_TOLERANCE, LEAST_MISSED = 1e-8, 1e-11
+"""Loss that one cone may miss, as a share of the cost, and what is never worth a tangent."""
 TOLERANCE, COARSE = 1e-9, 1e-7
 """Tolerance of rows and reduced costs, and the one that is asked for at last."""
 ROUNDS = 40
@@ -51,6 +54,8 @@ class Points:
         Columns of deviation and where they are held.
     priced, costs : array, shape (priced,) and (points, priced)
         Columns whose cost deviates, and their cost.
+    exact : bool
+        Whether points at which cones float are dispatched; else the relaxation answers: it leads, and proves nothing.
     """
 
     problem: Problem | None
@@ -59,6 +64,7 @@ class Points:
     values: Array
     priced: Index
     costs: Array
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,24 +81,29 @@ class Reply:
     violation: Array
 
 
-Found = tuple[float, Array, Array, float]
-"""Cost, gradient, priced values and violation at one point."""
+class Found(NamedTuple):
+    """Cost, gradient, priced values and violation of a part, or of all, at one point."""
+
+    cost: float
+    gradient: Array
+    bought: Array
+    violation: float
 
 
 class Probe:
-    """One decided problem in HiGHS, with the tangents of all points asked so far."""
+    """One decided problem: its parts, and where the columns asked for have their places in them."""
 
-    def __init__(self, problem: Problem, options: Options) -> None:
-        self.problem, self.moved = problem, reach(problem.rows, problem.cones.i_sq)
-        self.start(options)
-
-    def start(self, options: Options, tolerance: float = TOLERANCE) -> None:
-        """Hold the problem without a basis, and without tangents."""
-        problem = self.problem
-        priced = with_tokens(problem.cost, problem.cones.i_sq, problem.cones.weight, problem.charging)
-        self.highs = to_highs(replace(problem, cost=priced), no_rows(len(priced)), options, integral=False)
-        set_option(self.highs, "primal_feasibility_tolerance", tolerance)
-        set_option(self.highs, "dual_feasibility_tolerance", tolerance)
+    def __init__(self, points: Points) -> None:
+        assert points.problem is not None
+        self.problem = points.problem
+        forecast = hold(self.problem, points.columns, np.zeros(len(points.columns)))
+        highs = to_highs(forecast, no_rows(len(forecast.cost)), points.options, integral=False)
+        _, x, _ = solve_lp(highs, time.monotonic() + points.options.time_limit_s)
+        self.parts: list[Part] = []
+        self.network: Network | None = None
+        if x is not None:  # what lives, and which way: both follow from the decisions
+            self.network = decided_network(self.problem, x)
+            self.parts = [Part(self.network, columns, points) for columns in self.network.parts()]
 
     def ask(self, points: Points) -> Reply:
         """All points, one after another.
@@ -107,50 +118,112 @@ class Probe:
         return Reply(cost, gradient, bought, violation)
 
     def at(self, points: Points, n: int) -> Found:
-        """Cost, gradient and priced values at one point; asked afresh where what was asked before leads astray."""
-        deadline = time.monotonic() + points.options.time_limit_s
-        for options, tolerance in ((None, TOLERANCE), (points.options, TOLERANCE), (points.options, COARSE)):
-            if options is not None:
-                self.start(replace(options, presolve=tolerance == TOLERANCE), tolerance)
-            found = self.attempt(points, n, deadline)
+        """Cost, gradient and priced values at one point."""
+        held, prices = points.values[n], points.costs[n]
+        gradient, bought = np.zeros(len(held)), np.zeros(len(prices))
+        if self.network is None:
+            return Found(np.inf, gradient, bought, np.inf)
+        rest = self.network.rest[points.priced]
+        cost = self.network.program.offset + float((prices - self.problem.cost[points.priced]) @ rest)
+        violation, deadline = 0.0, time.monotonic() + points.options.time_limit_s
+        for part in self.parts:
+            found = part.answer(held[part.deviating], prices[part.bought], deadline, exact=points.exact)
+            cost, violation = cost + found.cost, max(violation, found.violation)
+            gradient[part.deviating] += found.gradient
+            bought[part.bought] = found.bought
+        return Found(cost, gradient, bought + rest, violation)
+
+
+class Part:
+    """Some columns of a decided network in HiGHS, with the tangents of all points asked so far, and the answers."""
+
+    def __init__(self, whole: Network, columns: Index, points: Points) -> None:
+        self.network, self.options = whole.part(columns), points.options
+        place = np.full(len(whole.rest), -1)
+        place[whole.columns[columns]] = np.arange(len(columns))
+        self.deviating = np.flatnonzero(place[points.columns] >= 0)
+        self.bought = np.flatnonzero(place[points.priced] >= 0)
+        self.columns, self.priced = place[points.columns[self.deviating]], place[points.priced[self.bought]]
+        self.tangents = no_rows(len(columns))
+        self.answers: dict[tuple[bytes, bytes, bool], Found] = {}
+        self.start()
+
+    def start(self, tolerance: float = TOLERANCE, *, presolve: bool = True) -> None:
+        """Hold the program without a basis."""
+        program = self.network.program
+        self.priced_cost = with_tokens(
+            program.cost, self.network.lines.i_sq, self.network.lines.weight, program.charging
+        )
+        options = replace(self.options, presolve=presolve)
+        held = replace(program, cost=self.priced_cost)
+        self.highs: Any = to_highs(held, self.tangents, options, integral=False)
+        set_option(self.highs, "primal_feasibility_tolerance", tolerance)
+        set_option(self.highs, "dual_feasibility_tolerance", tolerance)
+
+    def answer(self, values: Array, prices: Array, deadline: float, *, exact: bool) -> Found:
+        """Cost, gradient and priced values where deviations and prices are held: from memory, or asked.
+
+        Raises
+        ------
+        SolverError
+            There is no answer, or none in time.
+        """
+        key = values.tobytes(), prices.tobytes(), exact
+        if key not in self.answers:
+            self.answers[key] = self.asked(values, prices, deadline, exact=exact)
+        return self.answers[key]
+
+    def asked(self, values: Array, prices: Array, deadline: float, *, exact: bool) -> Found:
+        """The same, asked; afresh where what was asked before leads astray."""
+        for again, tolerance in ((False, TOLERANCE), (True, TOLERANCE), (True, COARSE)):
+            if again:
+                self.tangents = no_rows(len(self.network.program.cost))
+                self.start(tolerance, presolve=tolerance == TOLERANCE)
+            found = self.attempt(values, prices, deadline, exact=exact)
             if found is not None:
                 return found
             if time.monotonic() > deadline:
-                reason = f"overran its time limit of {points.options.time_limit_s:g} s"
+                reason = f"overran its time limit of {self.options.time_limit_s:g} s"
                 raise SolverError(f"the dispatch at a point of the uncertainty set {reason}")
         status = self.highs.modelStatusToString(self.highs.getModelStatus())
         raise SolverError(f"the dispatch at a point of the uncertainty set ended with {status}")
 
-    def attempt(self, points: Points, n: int, deadline: float) -> Found | None:
-        """The answer at a point; None where HiGHS has none, or too late."""
-        held, prices = points.values[n], points.costs[n]
-        self.highs.changeColsBounds(len(held), points.columns.astype(np.int32), held, held)
+    def attempt(self, values: Array, prices: Array, deadline: float, *, exact: bool) -> Found | None:
+        """The answer where HiGHS has one in time."""
+        network, none = self.network, (np.zeros(len(values)), np.zeros(len(prices)))
+        self.highs.changeColsBounds(len(values), self.columns.astype(np.int32), values, values)
         if len(prices):
-            self.highs.changeColsCost(len(prices), points.priced.astype(np.int32), prices)
+            self.highs.changeColsCost(len(prices), self.priced.astype(np.int32), prices)
         for _ in range(ROUNDS):
             status, x, value = solve_lp(self.highs, deadline)
             if status == highspy.HighsModelStatus.kInfeasible:
-                return np.inf, np.zeros(len(held)), np.zeros(len(prices)), np.inf
+                return Found(np.inf, *none, np.inf)
             if x is None or time.monotonic() > deadline:
                 return None
-            missed = tangents(self.problem, x, max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
-            fresh = stack(missed, circle_tangents(self.problem.circles, x, len(x), CIRCLE_TOLERANCE))
-            if not len(fresh.lower):
+            short = (network.lines.current(x) - x[network.lines.i_sq]) * network.lines.weight
+            missing = np.flatnonzero(short > max(CONE_TOLERANCE * abs(value), LEAST_MISSED))
+            rounding = circle_tangents(network.program.circles, x, len(x), CIRCLE_TOLERANCE)
+            if not len(missing) and not len(rounding.lower):
                 break
+            fresh = stack(line_tangents(network.lines, x, missing, len(x), equal=False), rounding)
+            self.tangents = stack(self.tangents, fresh)
             append(self.highs, fresh)
         assert x is not None
-        gradient = np.array(self.highs.getSolution().col_dual)[points.columns]
-        cost = self.problem.cost.copy()
-        cost[points.priced] = prices
-        if runs_as_it_is(self.problem, x, self.moved):
-            return float(cost @ x) + self.problem.offset, gradient, x[points.priced], 0.0
-        asked = hold(replace(self.problem, cost=cost), points.columns, held)
-        return self.exact(asked, x, points, gradient, deadline)
+        gradient = np.array(self.highs.getSolution().col_dual)[self.columns]
+        cost = network.program.cost.copy()
+        cost[self.priced] = prices
+        here = replace(network, program=hold(replace(network.program, cost=cost), self.columns, values))
+        if not exact or runs(here, x):
+            return Found(float(cost @ x), gradient, x[self.priced], 0.0)
+        found = dispatched_part(here, x, self.options, deadline)
+        if found is not None and found.feasible:
+            return Found(found.cost, gradient, found.x[self.priced], 0.0)
+        return Found(np.inf, *none, np.inf if found is None else found.violation)
 
-    def exact(self, asked: Problem, x: Array, points: Points, gradient: Array, deadline: float) -> Found:
-        """The AC-exact dispatch at a point of the relaxation; its gradient is that of the relaxation: a guess."""
-        found = dispatched(asked, x, no_rows(len(x)), points.options, deadline)
-        if found.x is not None:
-            return found.value, gradient, found.x[points.priced], 0.0
-        violation = max((np.inf if one is None else one.violation for one in found.dispatches), default=np.inf)
-        return np.inf, gradient, np.zeros(len(points.priced)), float(violation)
+
+def runs(network: Network, x: Array) -> bool:
+    """Whether a point of a relaxation is a dispatch, but for loops: no cone floats, nothing is burned or exceeded."""
+    lines, program = network.lines, network.program
+    floats = float((np.clip(x[lines.i_sq] - lines.current(x), 0.0, None) * lines.reach).sum())
+    burns = np.any(np.minimum(x[program.charging], x[program.discharging]) > BOTH)
+    return not (floats > FLOATING or burns or exceeds(program, x))

@@ -176,16 +176,7 @@ def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadli
     decisions = problem.decisions()
     network = decided_network(hold(problem, decisions, np.round(x[decisions])), x)
     start, parts = network.own(x), network.parts()
-    found: list[Dispatch | None] = []
-    for columns in parts:
-        part = network.part(columns)
-        best = exact_dispatch(part, [start[columns]], options, deadline)
-        if best is None or not best.feasible:  # then storage as stated, and from other points too
-            stated = part.working(start[columns])
-            starts = chain([start[columns]], other_starts(stated, options, deadline))
-            other = exact_dispatch(stated, starts, options, deadline)
-            best = other if better(other, best) else best
-        found.append(best)
+    found = [dispatched_part(network.part(columns), start[columns], options, deadline) for columns in parts]
     relaxed = float(problem.cost @ x + problem.offset)
     out = Refined(None, np.inf, added, network, tuple(found), relaxed)
     if any(one is None or not one.feasible for one in found):
@@ -197,6 +188,16 @@ def dispatched(problem: Problem, x: Array, added: Rows, options: Options, deadli
     exact = network.point(point)
     value = float(problem.cost @ exact + problem.offset)
     return replace(out, x=exact, value=value, tangents=touching(problem, exact))
+
+
+def dispatched_part(part: Network, start: Array, options: Options, deadline: float) -> Dispatch | None:
+    """A part of a plan dispatched exactly from a point; where that fails, storage as stated, and from others too."""
+    best = exact_dispatch(part, [start], options, deadline)
+    if best is None or not best.feasible:
+        stated = part.working(start)
+        other = exact_dispatch(stated, chain([start], other_starts(stated, options, deadline)), options, deadline)
+        best = other if better(other, best) else best
+    return best
 
 
 def floating(problem: Problem, x: Array, moved: Array | None = None) -> float:

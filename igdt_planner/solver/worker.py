@@ -198,7 +198,7 @@ def main() -> None:
         job = jobs.get()
         try:
             if isinstance(job, Points):
-                probe = Probe(job.problem, job.options) if job.problem is not None else probe
+                probe = Probe(job) if job.problem is not None else probe
                 assert probe is not None
                 tell("done", probe.ask(job))
                 continue

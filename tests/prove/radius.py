@@ -110,7 +110,7 @@ class Costs:
         return total
 
     def held(self, mode: str, t: int) -> dict[int, Held] | None:
-        """What storage does in a period of a mode."""
+        """What storage does in a period of a mode; it rests where its island is dead."""
         units, schedule = self.decisions.sites.ess_at(self.grid), self.decisions.schedules.get(mode)
         if not units or schedule is None:
             return None
@@ -118,10 +118,15 @@ class Costs:
         for bus, unit in units.items():
             before = unit.start
             for earlier, period in enumerate(self.grid.periods[:t]):
-                charge, discharge = schedule.charge[bus, earlier], schedule.discharge[bus, earlier]
+                charge, discharge = self.working(schedule, bus, earlier)
                 before += period.hours * (unit.eta_charge * charge - discharge / unit.eta_discharge)
-            found[bus] = Held(schedule.charge[bus, t], schedule.discharge[bus, t], before)
+            found[bus] = Held(*self.working(schedule, bus, t), before)
         return found
+
+    @staticmethod
+    def working(schedule: Schedule, bus: int, t: int) -> tuple[float, float]:
+        """What a storage unit takes and gives in a period of a schedule."""
+        return schedule.charge.get((bus, t), 0.0), schedule.discharge.get((bus, t), 0.0)
 
 
 def loosened(grid: Grid) -> Grid:
