@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from scipy import sparse
 
 from igdt_planner.solver.cycles import Cycles
 from igdt_planner.solver.decided import Lines, Network
-from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
+from igdt_planner.solver.highs import Options, append, set_option, solve_lp, start_from, to_highs
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
     Array,
@@ -120,6 +121,7 @@ class Successive:
         program, lines = network.program, network.lines
         cost = with_tokens(program.cost, lines.i_sq, lines.weight, program.charging)
         self.cost, self.cycles = cost, Cycles(network)
+        self.basis: Any = None
         self.known, self.circles = no_rows(len(cost) + 1), no_rows(len(cost) + 1)
         self.of_line: Index = np.empty(0, dtype=np.int64)
         self.program = elastic(program, lines)
@@ -175,11 +177,16 @@ class Successive:
             elif merit - reached >= POOR * promised:
                 radius = min(WIDE, radius * (GROW if merit - reached >= GOOD * promised else 1.0))
                 at, merit = found, reached
-            else:
-                radius *= SHRINK
+            else:  # within a region that does not bind the program would answer the same again
+                radius = SHRINK * min(radius, self.moved(at, found, floats))
             if radius < NARROW:
                 break
         return self.dispatch(at)
+
+    def moved(self, at: Array, found: Array, floats: npt.NDArray[np.bool_]) -> float:
+        """The longest way of a floating flow from one point to another, as a share of its range."""
+        flows = np.concatenate([self.network.lines.p[floats], self.network.lines.q[floats]])
+        return float((np.abs(found - at)[flows] / self.span[flows]).max(initial=0.0))
 
     def value(self, x: Array, price: float, *, exact: bool) -> float:
         """Merit of a point: cost and the price of broken limits, and of currents that are not what flows cause."""
@@ -230,6 +237,7 @@ class Successive:
         highs = to_highs(program, rows, self.options, integral=False)
         set_option(highs, "primal_feasibility_tolerance", 1e-9)
         set_option(highs, "dual_feasibility_tolerance", 1e-9)
+        start_from(highs, self.basis)
         x: Array | None = None
         for _ in range(ROUNDS):
             _, found, _ = solve_lp(highs, self.deadline)
@@ -243,6 +251,7 @@ class Successive:
                 break
             self.circles = stack(self.circles, rounding)
             append(highs, stack(self.touch(x, missing), rounding))
+        self.basis = highs.getBasis()
         return x
 
     def dispatch(self, x: Array) -> Dispatch:

@@ -99,6 +99,20 @@ def append(highs: Any, rows: Rows) -> None:
         raise ValueError("HiGHS refused rows")
 
 
+def start_from(highs: Any, basis: Any) -> None:
+    """Start from the basis of a model with the same columns and nearly the same rows; None: from nothing.
+
+    HiGHS makes a basis of what is none; rows beyond those known are basic.
+    """
+    if basis is None or not basis.valid:
+        return
+    known, rows = highspy.HighsBasis(), list(basis.row_status)[: highs.getNumRow()]
+    known.valid = known.alien = True
+    known.col_status = basis.col_status
+    known.row_status = rows + [highspy.HighsBasisStatus.kBasic] * (highs.getNumRow() - len(rows))
+    highs.setBasis(known)
+
+
 def solve_lp(highs: Any, deadline: float) -> tuple[Any, Array | None, float]:
     """Run an LP from the last basis: status, point if optimal, value."""
     set_option(highs, "time_limit", highs.getRunTime() + max(1.0, deadline - time.monotonic()))
