@@ -33,8 +33,8 @@ INSIDE = 0.2
 """A range is split at the point of the relaxation where that lies so far inside, else in the middle."""
 WHOLE = 1e-6
 """Distance from a whole number that counts as none."""
-START_DEPTH = 2
-"""Down to this depth every node is a start of the exact dispatch, below it every node at a power of two."""
+START_DEPTH, START_EVERY = 2, 32
+"""Down to this depth every node is a start of the exact dispatch; below it at powers of two, and at every so many."""
 ENOUGH = 0.9
 """Share of the gap that a proof may leave."""
 HUGE = 1e30
@@ -63,7 +63,7 @@ class OutputTree:
         self.open: list[tuple[float, int, Node]] = []
         self.tangents = no_rows(len(program.cost))
         self.settled = np.inf
-        self.nodes = 0
+        self.nodes = self.pushed = 0
         self.push(Node(program.lower, program.upper, -np.inf, 0))
 
     @property
@@ -89,7 +89,8 @@ class OutputTree:
 
     def push(self, node: Node) -> None:
         """Keep a node for later."""
-        heapq.heappush(self.open, (node.bound, self.nodes + len(self.open), node))
+        self.pushed += 1
+        heapq.heappush(self.open, (node.bound, self.pushed, node))
 
     def step(self, cutoff: float, deadline: float) -> None:
         """Bound the lowest node, and split it unless it reaches the cutoff."""
@@ -110,9 +111,11 @@ class OutputTree:
         if x is None or node.bound >= min(cutoff, self.value):
             self.settle(node, x, cutoff)
             return
-        if node.depth <= START_DEPTH or self.nodes & (self.nodes - 1) == 0:
+        column = self.widest(node, x)
+        early = node.depth <= START_DEPTH or self.nodes & (self.nodes - 1) == 0
+        if early or self.nodes % START_EVERY == 0 or column is None:
             self.dispatch(node, x, deadline)
-        self.split(node, x)
+        self.split(node, x, column)
 
     def holds_best(self, lower: Array, upper: Array) -> bool:
         """Whether the best dispatch known, if it keeps all limits, lies between bounds."""
@@ -122,11 +125,17 @@ class OutputTree:
         return bool(np.all(x >= lower - FEASIBLE) and np.all(x <= upper + FEASIBLE))
 
     def settle(self, node: Node, x: Array | None, cutoff: float) -> None:
-        """Close a node that reaches the cutoff; one without a point is split in the middle of its widest range."""
-        if node.bound >= min(cutoff, self.value):
-            self.settled = min(self.settled, node.bound)
-        else:
-            self.split(node, x if x is not None else (node.lower + node.upper) / 2.0)
+        """Leave a node that reaches the cutoff for later: with other parts the cutoff moves.
+
+        One without a point is split in the middle of its widest range.
+        """
+        if node.bound >= self.value:
+            return
+        if node.bound >= cutoff:
+            self.push(node)
+            return
+        middle = x if x is not None else (node.lower + node.upper) / 2.0
+        self.split(node, middle, self.widest(node, middle))
 
     def relaxed(self, node: Node, deadline: float) -> tuple[float, Array | None]:
         """A bound of a node from the multipliers of its linear program, and its point."""
@@ -169,9 +178,8 @@ class OutputTree:
         if found is not None and better(found, self.best):
             self.best = found
 
-    def split(self, node: Node, x: Array) -> None:
-        """Split the range that floating cones hang on most: two nodes that together hold all of it."""
-        column = self.widest(node, x)
+    def split(self, node: Node, x: Array, column: int | None) -> None:
+        """Split the range of a column: two nodes that together hold all of it; without one the node stays as it is."""
         if column is None:
             self.settled = min(self.settled, node.bound)
             return
@@ -278,4 +286,4 @@ class Proof:
                 return
             tree = max((tree for tree in self.trees if not tree.finished), key=lambda tree: tree.gap)
             slack = max(0.0, self.value - target) / len(self.trees) if np.isfinite(self.value) else 0.0
-            tree.step(tree.value - slack, deadline)
+            tree.step(tree.value - slack if tree.gap > slack else tree.value, deadline)

@@ -91,7 +91,7 @@ class Reference:
                 "open_lines": list(each.open_lines),
                 "primal": finite(each.bounds.primal),
                 "dual": finite(each.bounds.dual),
-                "violation": float(f"{each.violation:.2g}"),
+                "violation": finite(float(f"{each.violation:.2g}")),
                 "fault": each.fault if each.violation > VIOLATION else "",
             }
             for each in self.runs
@@ -108,7 +108,7 @@ def from_document(grid: Grid, document: Mapping[str, Any]) -> Reference:
             Sites(*(tuple((bus, name) for bus, name in row[kind]) for kind in ("dg", "ess"))),
             tuple(row["open_lines"]),
             Bounds(infinite(row["primal"]), infinite(row["dual"])),
-            row["violation"],
+            infinite(row["violation"]),
             row["fault"],
         )
         for row in document["runs"]
