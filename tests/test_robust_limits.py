@@ -67,6 +67,22 @@ def test_load_that_lowers_a_voltage() -> None:
     plan = ip.robust(feeder((2.0, 0.5), low=limit), model(), 1.0, time_limit_s=20.0)
     assert plan.robustness["alpha_limit"] == "network"
     assert plan.robustness["alpha"] == pytest.approx(load_factor_at(limit, 2.0, 0.5) - 1.0, abs=2e-4)
+    assert plan.robustness["worst_case"]["proof"] == "convex"  # nothing flows back
+
+
+@pytest.mark.parametrize(
+    ("p_mw", "q_max_mvar", "proof"), [(0.9, 0.2, "convex"), (1.1, 0.2, "vertices"), (0.9, 0.6, "vertices")]
+)
+def test_what_vertices_prove_depends_on_flow_back(p_mw: float, q_max_mvar: float, proof: str) -> None:
+    """Load falls to 1.1 MW and 0.27 Mvar at alpha; behind it a unit gives less: power flows one way, or it may not."""
+    unit = {"name": "g", "p_mw": p_mw, "q_min_mvar": 0.0, "q_max_mvar": q_max_mvar, "generation_cost_per_mwh": 60.0}
+    sites = {"max_units": 1, "buses": [2], "technologies": [unit]}
+    asked = model(
+        dg=sites, fix={"dg": [{"bus": 2, "technology": "g"}]}, uncertain=[{"quantity": "load", "weight": 0.5}]
+    )
+    plan = ip.robust(feeder((2.0, 0.5), low=0.9), asked, 0.49, time_limit_s=20.0)
+    assert 0.9 < plan.robustness["alpha"] < 0.92
+    assert plan.robustness["worst_case"]["proof"] == proof
 
 
 def test_feed_in_that_overloads_a_line() -> None:

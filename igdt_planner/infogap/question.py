@@ -13,6 +13,7 @@ from igdt_planner.errors import InputError
 from igdt_planner.formulation.solution import Decisions, read_decisions
 from igdt_planner.infogap.best_point import at_best_point, sought
 from igdt_planner.infogap.closing import attained, modelled, narrowed
+from igdt_planner.infogap.convexity import is_convex
 from igdt_planner.infogap.generation import generated
 from igdt_planner.infogap.price_bound import asked_by_cost, by_cost
 from igdt_planner.infogap.proof import alpha_gap, question_status
@@ -390,6 +391,9 @@ class Question:
                 fields["worst_case"] = self.tried_by(self.attack) | {
                     "ends": end_of(self, decisions, alpha, fields["alpha_limit"], broken)
                 }
+                points = self.recourse(decisions, self.schedule).limits
+                if fields["worst_case"]["all_vertices"] and is_convex(self.study, decisions, points, alpha):
+                    fields["worst_case"]["proof"] = "convex"
         warnings: list[str] = []
         fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
         fields["in_words"] = in_words(asked.sense, fields, self.found.uncertainty)
