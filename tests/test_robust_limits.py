@@ -71,7 +71,7 @@ def test_load_that_lowers_a_voltage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p_mw", "q_max_mvar", "proof"), [(0.9, 0.2, "convex"), (1.1, 0.2, "vertices"), (0.9, 0.6, "vertices")]
+    ("p_mw", "q_max_mvar", "proof"), [(0.9, 0.2, "convex"), (1.2, 0.2, "vertices"), (0.9, 0.6, "vertices")]
 )
 def test_what_vertices_prove_depends_on_flow_back(p_mw: float, q_max_mvar: float, proof: str) -> None:
     """Load falls to 1.1 MW and 0.27 Mvar at alpha; behind it a unit gives less: power flows one way, or it may not."""
@@ -81,7 +81,7 @@ def test_what_vertices_prove_depends_on_flow_back(p_mw: float, q_max_mvar: float
         dg=sites, fix={"dg": [{"bus": 2, "technology": "g"}]}, uncertain=[{"quantity": "load", "weight": 0.5}]
     )
     plan = ip.robust(feeder((2.0, 0.5), low=0.9), asked, 0.49, time_limit_s=20.0)
-    assert 0.9 < plan.robustness["alpha"] < 0.92
+    assert 0.86 < plan.robustness["alpha"] < 0.92
     assert plan.robustness["worst_case"]["proof"] == proof
 
 
