@@ -97,11 +97,11 @@ def attacked(question: Question, solved: Solved) -> Attacked:
     decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
     schedule, budget = question.held(schedule_of(solved.values)), question.asked.budget
     most = min(question.asked.alpha_ub, question.bound)  # farther than what a MILP cut by its time found, it may be
-    exact = question.recourse(decisions, schedule).reach(budget, most)
+    exact = question.recourse(decisions, schedule).reach(budget, most, question.deadline)
     if bound_of(question.study) == "ac":
         return Attacked(decisions, schedule, exact, exact)
     losses = question.study.model.losses  # the adversary of a model is one of its own losses
-    reach = question.recourse(decisions, schedule, losses).reach(budget, most)
+    reach = question.recourse(decisions, schedule, losses).reach(budget, most, question.deadline)
     return Attacked(decisions, schedule, exact, reach)
 
 

@@ -128,7 +128,7 @@ class Question:
         self.attack: Attack | None = None
         self.broken = False
         self.known: list[tuple[tuple[Decisions, Mapping[str, float] | None, Losses], Recourse]] = []
-        self.reached = 0.0
+        self.reached, self.deadline = 0.0, math.inf
         self.tried: list[StepTried] = []
         self.closest: tuple[Decisions, Run] | None = None
 
@@ -143,6 +143,7 @@ class Question:
         session.on_event({"kind": "started"})
         starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
         deadline, scenarios = begun + session.limit(share), [self.found.first]
+        self.deadline = deadline
         if asked.sense == "robust" and is_stated(self.study) and bound_of(self.study) == "ac":
             solved, left = farthest(self, deadline)
         elif self.found.corner:
@@ -461,7 +462,11 @@ class Question:
         smaller = dataclasses.replace(asked, budget=budget)
         recourse = self.recourse(decisions, self.schedule)
         along = self.found.corner and self.scenarios == 1
-        reached = recourse.along(self.direction, budget, alpha) if along else recourse.reach(budget, alpha).alpha
+        reached = (
+            recourse.along(self.direction, budget, alpha)
+            if along
+            else recourse.reach(budget, alpha, self.deadline).alpha
+        )
         survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
         return survived[0] if survived else None
 

@@ -8,6 +8,7 @@ of the network the cost is infinite: each limit has worst points of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,6 +43,8 @@ STARTS, SAMPLES = 6, 24
 """Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
 LARGE, FINALISTS = 5000, 3
 """Columns above which climbs are led by the relaxation, and points, the costliest by it, that are dispatched then."""
+FREE, YIELDED, LATE = 2, 1e-4, 2e-2
+"""Attacks after which alpha gives way, by what share at first, doubled each time, and by what once time is up."""
 MOST_VERTICES, MOST_VERTICES_PRICED = 256, 32
 """Vertices of the whole set, over what is built, up to which an attack takes all; fewer where each needs its prices."""
 PEAK = 1e-7
@@ -302,10 +305,12 @@ class Recourse:
         (cost,), (slopes,) = self.costs([direction], alpha, exact=exact)
         return direction, float(cost), slopes, points
 
-    def reach(self, budget: float, most: float) -> Reach:
+    def reach(self, budget: float, most: float, deadline: float = np.inf) -> Reach:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
-        Below 0, with an attack at ``most``, where not even alpha 0 is within the budget, or no end was found.
+        Below 0, with an attack at ``most``, where not even alpha 0 is within the budget, or no end was found. Where he
+        climbs, each time from other starts, he may find a point a little worse without end: then alpha gives way by
+        more than that point asks for, after the deadline by much.
         """
         at_zero = self.worst(0.0).cost if self.uncertainty.held else self.costs([self.found.first], 0.0)[0][0]
         if at_zero > budget * (1.0 + BREAK):
@@ -313,12 +318,16 @@ class Recourse:
         alpha, attack = most, self.worst(most)
         if attack.cost <= budget * (1.0 + BREAK):
             return Reach(float(alpha), attack, limited=False, proven=attack.proven)
-        for _ in range(STEPS):
-            alpha = self.along(attack.around, budget, alpha)
+        yielded = 0.0
+        for step in range(STEPS):
+            alpha = (1.0 - yielded) * self.along(attack.around, budget, alpha)
             further = self.worst(alpha)
             if further.cost <= budget * (1.0 + BREAK):
                 return Reach(float(alpha), attack, limited=True, proven=further.proven)
             attack = further
+            late = time.monotonic() > deadline
+            if self.found.rays is None and (late or step >= FREE):
+                yielded = max(LATE if late else YIELDED, 2.0 * yielded)
         return Reach(-1.0, attack, limited=True, proven=False)
 
     def along(self, direction: Direction, budget: float, most: float) -> float:
