@@ -187,10 +187,15 @@ class Recourse:
         return found
 
     def worst(self, alpha: float) -> Attack:
-        """The worst point at a radius: extreme points where they are listed, else a climb; and those of each limit."""
+        """The worst point at a radius: of each limit, else extreme points where they are listed, else by a climb.
+
+        A limit that is broken is enough: then no other point is asked.
+        """
+        limiting = self.limiting(alpha)
+        if limiting is not None and limiting.violation > 0.0:
+            return replace(limiting, proven=False)
         rays = self.found.rays
         found = self.climbed(alpha) if rays is None else self.costliest(rays, alpha)
-        limiting = self.limiting(alpha)
         return found if limiting is None or limiting.harm <= found.harm else replace(limiting, proven=found.proven)
 
     def limiting(self, alpha: float) -> Attack | None:
@@ -326,7 +331,7 @@ class Recourse:
                 return Reach(float(alpha), attack, limited=True, proven=further.proven)
             attack = further
             late = time.monotonic() > deadline
-            if self.found.rays is None and (late or step >= FREE):
+            if late or (self.found.rays is None and step >= FREE):
                 yielded = max(LATE if late else YIELDED, 2.0 * yielded)
         return Reach(-1.0, attack, limited=True, proven=False)
 
