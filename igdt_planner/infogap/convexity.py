@@ -12,24 +12,20 @@ from __future__ import annotations
 import numpy as np
 
 from igdt_planner.formulation.solution import Decisions
-from igdt_planner.infogap.export import ACTIVE_LOADS, factors
+from igdt_planner.infogap.export import ACTIVE_LOADS, REACTIVE_LOADS, factors, load_factors
 from igdt_planner.infogap.limit_points import Fed, LimitPoints
 from igdt_planner.infogap.shapes import Floats
-from igdt_planner.infogap.uncertainty import UncertaintySet
-from igdt_planner.model import AVAILABILITY, Quantity
-from igdt_planner.study import Study
-
-REACTIVE_LOADS: tuple[Quantity, ...] = ("load", "reactive_load")
-"""What reactive power that loads take is multiplied by."""
+from igdt_planner.model import AVAILABILITY
 
 
-def is_convex(study: Study, decisions: Decisions, points: LimitPoints, alpha: float) -> bool:
+def is_convex(points: LimitPoints, decisions: Decisions, alpha: float) -> bool:
     """Whether power flows one way on every line of a connected network, at every point of the set at a radius.
 
     No islands, no rating that deviates, no price or weight below 0, no deviation of voltages that counts, and no
     voltage of a root above a highest one.
     """
-    model, highest = study.model, min(bus.v_sq_ub for bus in study.buses.values())
+    study, model = points.study, points.study.model
+    highest = min(bus.v_sq_ub for bus in study.buses.values())
     counted = {term.term for term in model.objective} | {limit.term for limit in model.limits}
     return (
         set(study.modes) == {"connected"}
@@ -38,46 +34,39 @@ def is_convex(study: Study, decisions: Decisions, points: LimitPoints, alpha: fl
         and all(period.price_per_mwh >= 0.0 for period in study.periods.values())
         and all(term.weight >= 0.0 for term in model.objective)
         and all(np.nanmax(tree.root_sq) <= highest for tree in points.trees)
-        and all(
-            np.all(least >= 0.0)
-            for tree in points.trees
-            for least in taken_behind(study, decisions, points, tree, alpha)
-        )
+        and all(np.all(least >= 0.0) for tree in points.trees for least in taken_behind(points, decisions, tree, alpha))
     )
 
 
-def taken_behind(
-    study: Study, decisions: Decisions, points: LimitPoints, tree: Fed, alpha: float
-) -> tuple[Floats, Floats]:
+def taken_behind(points: LimitPoints, decisions: Decisions, tree: Fed, alpha: float) -> tuple[Floats, Floats]:
     """Least active and reactive power that is taken behind every line, per unit, each of shape (periods, lines)."""
-    uncertainty, mode = points.uncertainty, tree.mode
-    least_p, least_q = (np.zeros((len(tree.periods), len(points.buses))) for _ in range(2))
-    every = list(study.periods)
-    for row, n in enumerate(tree.periods):
-        t = every[n]
-        for taken, loads, quantities in (
-            (least_p, mode.p_load, ACTIVE_LOADS),
-            (least_q, mode.q_load, REACTIVE_LOADS),
-        ):
-            low, high = product(uncertainty, quantities, t, alpha)
-            for bus, place in points.place.items():
-                load = loads[bus, t]
-                kept = 0.0 if mode.shedding else load * low
-                taken[row, place] += kept if load > 0.0 else load * high
-        for site in decisions.dg:
-            unit = study.dg[site.bus, site.technology]
-            share = study.periods[t].share[unit.source] * factors(uncertainty, AVAILABILITY[unit.source], t, alpha)[1]
-            least_p[row, points.place[site.bus]] -= unit.p_mw * share / study.base_mva
-            least_q[row, points.place[site.bus]] -= unit.q_max_mvar * max(share, 1.0) / study.base_mva
-        for site in decisions.ess:
-            store = study.ess[site.bus, site.technology]
-            least_p[row, points.place[site.bus]] -= store.p_mw / study.base_mva
-            least_q[row, points.place[site.bus]] -= (store.sn_mva or 0.0) / study.base_mva
-    return least_p @ tree.on_way, least_q @ tree.on_way
+    given = [given_at_most(points, decisions, t, alpha) for t in points.study.periods]
+    taken = [taken_at_least(points, tree, t, alpha) for t in points.study.periods]
+    p, q = np.moveaxis(np.array(taken) - np.array(given), 1, 0)
+    return p[tree.periods] @ tree.on_way, q[tree.periods] @ tree.on_way
 
 
-def product(uncertainty: UncertaintySet, quantities: tuple[Quantity, ...], t: int, alpha: float) -> tuple[float, float]:
-    """The smallest and the largest product of the factors of some quantities in a period, at a radius."""
-    ranges = [factors(uncertainty, quantity, t, alpha) for quantity in quantities]
-    low, high = (float(np.prod(side)) for side in zip(*ranges, strict=True))
-    return low, high
+def taken_at_least(points: LimitPoints, tree: Fed, t: int, alpha: float) -> Floats:
+    """Least active and reactive power that loads take in a period, per unit, shape (2, buses); some give instead."""
+    mode, least = tree.mode, np.zeros((2, len(points.buses)))
+    for row, loads, quantities in ((0, mode.p_load, ACTIVE_LOADS), (1, mode.q_load, REACTIVE_LOADS)):
+        low, high = load_factors(points.uncertainty, quantities, t, alpha)
+        for bus, place in points.place.items():
+            kept = 0.0 if mode.shedding else loads[bus, t] * low
+            least[row, place] = kept if loads[bus, t] > 0.0 else loads[bus, t] * high
+    return least
+
+
+def given_at_most(points: LimitPoints, decisions: Decisions, t: int, alpha: float) -> Floats:
+    """Most active and reactive power that units built give in a period, per unit, shape (2, buses)."""
+    study, most = points.study, np.zeros((2, len(points.buses)))
+    for site in decisions.dg:
+        unit = study.dg[site.bus, site.technology]
+        share = (
+            study.periods[t].share[unit.source] * factors(points.uncertainty, AVAILABILITY[unit.source], t, alpha)[1]
+        )
+        most[:, points.place[site.bus]] += unit.p_mw * share, unit.q_max_mvar * max(share, 1.0)
+    for site in decisions.ess:
+        store = study.ess[site.bus, site.technology]
+        most[:, points.place[site.bus]] += store.p_mw, store.sn_mva or 0.0
+    return most / study.base_mva

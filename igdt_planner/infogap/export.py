@@ -9,7 +9,8 @@ from igdt_planner.model import AVAILABILITY, Quantity
 from igdt_planner.study import Study, StudyMode
 
 ACTIVE_LOADS: tuple[Quantity, ...] = ("load", "active_load")
-"""What active power that loads take is multiplied by."""
+REACTIVE_LOADS: tuple[Quantity, ...] = ("load", "reactive_load")
+"""What active and reactive power that loads take are multiplied by."""
 HALVES = 50
 """How often the range of alpha is halved in which power begins to flow back."""
 
@@ -61,9 +62,17 @@ def taken(uncertainty: UncertaintySet, mode: StudyMode, t: int, alpha: float) ->
     """Least that loads take in a period, per unit, net of those that give; nothing where they may be shed."""
     if mode.shedding:
         return 0.0
-    ranges = [factors(uncertainty, quantity, t, alpha) for quantity in ACTIVE_LOADS]
-    least, most = (float(np.prod(side)) for side in zip(*ranges, strict=True))
+    least, most = load_factors(uncertainty, ACTIVE_LOADS, t, alpha)
     return sum(load * (least if load > 0.0 else most) for (_, at), load in mode.p_load.items() if at == t)
+
+
+def load_factors(
+    uncertainty: UncertaintySet, quantities: tuple[Quantity, ...], t: int, alpha: float
+) -> tuple[float, float]:
+    """The smallest and the largest factor of loads that several quantities multiply, in a period, at a radius."""
+    ranges = [factors(uncertainty, quantity, t, alpha) for quantity in quantities]
+    least, most = (float(np.prod(side)) for side in zip(*ranges, strict=True))
+    return least, most
 
 
 def factors(uncertainty: UncertaintySet, quantity: Quantity, t: int, alpha: float) -> tuple[float, float]:

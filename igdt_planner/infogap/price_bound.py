@@ -151,11 +151,13 @@ class Search:
     def dispatched(self, *, cancelled: bool) -> Solved:
         """The decisions dispatched at the alpha that they reach, as the answer of the question.
 
-        Where a limit of the network ends alpha, rounding may leave no dispatch there; a little nearer there is one.
+        Where a limit of the network ends alpha, rounding may leave no dispatch there; a little nearer there is one, and
+        a robust plan runs at the forecast at least.
         """
         run = self.run_at(self.alpha)
-        if run.answer.x is None and not run.cancelled:
-            run = self.run_at(self.alpha * (NEARBY if self.robust else 1.0 / NEARBY))
+        for near in (NEARBY, 0.0) if self.robust else (1.0 / NEARBY,):
+            if run.answer.x is None and not run.cancelled:
+                run = self.run_at(self.alpha * near)
         side = -1.0 if self.robust else 1.0
         answer = dataclasses.replace(
             run.answer, status="feasible", value=side * self.alpha, bound=side * self.question.bound

@@ -393,7 +393,7 @@ class Question:
                     "ends": end_of(self, decisions, alpha, fields["alpha_limit"], broken)
                 }
                 points = self.recourse(decisions, self.schedule).limits
-                if fields["worst_case"]["all_vertices"] and is_convex(self.study, decisions, points, alpha):
+                if fields["worst_case"]["all_vertices"] and is_convex(points, decisions, alpha):
                     fields["worst_case"]["proof"] = "convex"
         warnings: list[str] = []
         fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
@@ -419,8 +419,8 @@ class Question:
         """The fields that an info-gap answer adds to a plan."""
         asked, base = self.asked, self.base.plan
         bound = self.bound if math.isfinite(self.bound) else None
-        if asked.sense == "robust" and bound is not None:
-            bound = min(bound, asked.alpha_ub)
+        if asked.sense == "robust" and (bound is not None or alpha is not None):  # no set is larger than alpha_ub
+            bound = min(self.bound, asked.alpha_ub)
         return {
             "alpha": alpha,
             "alpha_bound": bound,

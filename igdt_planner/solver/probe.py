@@ -16,7 +16,7 @@ import highspy
 import numpy as np
 
 from igdt_planner.errors import SolverError
-from igdt_planner.solver.decided import BOTH, Network, decided_network
+from igdt_planner.solver.decided import Network, decided_network
 from igdt_planner.solver.highs import Options, append, set_option, solve_lp, to_highs
 from igdt_planner.solver.problem import (
     CIRCLE_TOLERANCE,
@@ -30,10 +30,10 @@ from igdt_planner.solver.problem import (
     with_tokens,
 )
 from igdt_planner.solver.ranges import line_tangents
-from igdt_planner.solver.refine import FLOATING, dispatched_part, exceeds
+from igdt_planner.solver.refine import FLOATING, LEAST_TOLERANCE, burns, dispatched_part, exceeds
 
-CONE_TOLERANCE, LEAST_MISSED = 1e-8, 1e-11
-"""Loss that one cone may miss, as a share of the cost, and what is never worth a tangent."""
+CONE_TOLERANCE = 1e-8
+"""Loss that one cone may miss, as a share of the cost."""
 TOLERANCE, COARSE = 1e-9, 1e-7
 """Tolerance of rows and reduced costs, and the one that is asked for at last."""
 ROUNDS = 40
@@ -150,13 +150,10 @@ class Part:
 
     def start(self, tolerance: float = TOLERANCE, *, presolve: bool = True) -> None:
         """Hold the program without a basis."""
-        program = self.network.program
-        self.priced_cost = with_tokens(
-            program.cost, self.network.lines.i_sq, self.network.lines.weight, program.charging
-        )
+        program, lines = self.network.program, self.network.lines
+        priced = replace(program, cost=with_tokens(program.cost, lines.i_sq, lines.weight, program.charging))
         options = replace(self.options, presolve=presolve)
-        held = replace(program, cost=self.priced_cost)
-        self.highs: Any = to_highs(held, self.tangents, options, integral=False)
+        self.highs: Any = to_highs(priced, self.tangents, options, integral=False)
         set_option(self.highs, "primal_feasibility_tolerance", tolerance)
         set_option(self.highs, "dual_feasibility_tolerance", tolerance)
 
@@ -201,7 +198,7 @@ class Part:
             if x is None or time.monotonic() > deadline:
                 return None
             short = (network.lines.current(x) - x[network.lines.i_sq]) * network.lines.weight
-            missing = np.flatnonzero(short > max(CONE_TOLERANCE * abs(value), LEAST_MISSED))
+            missing = np.flatnonzero(short > max(CONE_TOLERANCE * abs(value), LEAST_TOLERANCE))
             rounding = circle_tangents(network.program.circles, x, len(x), CIRCLE_TOLERANCE)
             if not len(missing) and not len(rounding.lower):
                 break
@@ -225,5 +222,4 @@ def runs(network: Network, x: Array) -> bool:
     """Whether a point of a relaxation is a dispatch, but for loops: no cone floats, nothing is burned or exceeded."""
     lines, program = network.lines, network.program
     floats = float((np.clip(x[lines.i_sq] - lines.current(x), 0.0, None) * lines.reach).sum())
-    burns = np.any(np.minimum(x[program.charging], x[program.discharging]) > BOTH)
-    return not (floats > FLOATING or burns or exceeds(program, x))
+    return not (floats > FLOATING or burns(program, x) or exceeds(program, x))

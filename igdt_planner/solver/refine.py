@@ -149,10 +149,9 @@ def refine(problem: Problem, cuts: Rows, binaries: Array, options: Options, dead
     return Refined(x, float(problem.cost @ x + problem.offset), touching(problem, x))
 
 
-def runs_as_it_is(problem: Problem, x: Array, moved: Array | None = None) -> bool:
+def runs_as_it_is(problem: Problem, x: Array) -> bool:
     """Whether a point of a decided relaxation is a dispatch, but for loops: no cone floats, nothing is burned."""
-    floats = floating(problem, x, moved) > FLOATING
-    return not (floats or burns(problem, x) or exceeds(problem, x))
+    return not (floating(problem, x) > FLOATING or burns(problem, x) or exceeds(problem, x))
 
 
 def exceeds(problem: Problem, x: Array) -> bool:
@@ -200,13 +199,9 @@ def dispatched_part(part: Network, start: Array, options: Options, deadline: flo
     return best
 
 
-def floating(problem: Problem, x: Array, moved: Array | None = None) -> float:
-    """What currents above those that flows cause move at a point, in powers and squared voltages.
-
-    ``moved`` is what a unit of each current moves, where that is known already.
-    """
-    moved = reach(problem.rows, problem.cones.i_sq) if moved is None else moved
-    return float(np.clip(excess(problem, x) * moved, 0.0, None).sum())
+def floating(problem: Problem, x: Array) -> float:
+    """What currents above those that flows cause move at a point, in powers and squared voltages."""
+    return float(np.clip(excess(problem, x) * reach(problem.rows, problem.cones.i_sq), 0.0, None).sum())
 
 
 def secants_of(problem: Problem) -> Rows:
