@@ -27,8 +27,6 @@ NEARER = 0.5
 """Of the gap asked for in alpha, the part that the cost at a point may miss."""
 FARTHER, ROUNDING = 0.9, 1e-6
 """Of the gap asked for, how far beyond an alpha no plan must be; and by how much alphas may differ by rounding."""
-NEARBY = 1.0 - 1e-4
-"""Share of an alpha at which decisions are dispatched where they cannot be at the alpha itself."""
 
 
 def asked_by_cost(question: Question, asked: Horizon) -> bool:
@@ -151,13 +149,11 @@ class Search:
     def dispatched(self, *, cancelled: bool) -> Solved:
         """The decisions dispatched at the alpha that they reach, as the answer of the question.
 
-        Where a limit of the network ends alpha, rounding may leave no dispatch there; a little nearer there is one, and
-        a robust plan runs at the forecast at least.
+        Where a limit of the network ends alpha, rounding may leave no dispatch there; at the forecast there is one.
         """
         run = self.run_at(self.alpha)
-        for near in (NEARBY, 0.0) if self.robust else (1.0 / NEARBY,):
-            if run.answer.x is None and not run.cancelled:
-                run = self.run_at(self.alpha * near)
+        if run.answer.x is None and self.robust and not run.cancelled:
+            run = self.run_at(0.0)
         side = -1.0 if self.robust else 1.0
         answer = dataclasses.replace(
             run.answer, status="feasible", value=side * self.alpha, bound=side * self.question.bound
