@@ -43,6 +43,7 @@ def meaning_faults(case: Case, model: Model, profile: Profile) -> list[Finding]:
     return [
         *currency_faults(case, model, unit),
         *mixed_faults(model, unit),
+        *scale_faults(model, unit),
         *year_faults(model, unit, profile),
         *data_faults(case, model, profile),
     ]
@@ -56,6 +57,8 @@ def meaning_doubts(case: Case, model: Model, profile: Profile) -> tuple[str, ...
     return (
         *weight_doubts(model, unit),
         *investment_doubts(model, unit, profile),
+        *years_doubts(model, unit, profile),
+        *idle_doubts(model),
         *peak_doubts(case, model, unit, profile),
         *(f"{finding.message}: {finding.hint}" for finding in missing_data(case, model, profile)),
     )
@@ -103,14 +106,37 @@ def mixed_faults(model: Model, unit: Unit) -> list[Finding]:
     ]
 
 
+def scale_faults(model: Model, unit: Unit) -> list[Finding]:
+    """Terms that are called by a multiple of their unit, and count as they come."""
+    return [
+        Finding(
+            f"{named(term)} comes in {unit.kind} and has weight 1, so that 1 {unit.kind} counts as 1 {unit.name}",
+            f"/model/objective/{number}/weight",
+            term.weight,
+            hint=f"a weight of {unit.scale:g} makes {unit.name} of it",
+        )
+        for number, term in weighted(model)
+        if TERM_UNITS[term.term] == unit.kind and unit.scale != 1.0 and term.weight == 1.0
+    ]
+
+
 def weight_doubts(model: Model, unit: Unit) -> Iterator[str]:
-    """Terms in another unit that count as they come: their weight was most probably forgotten."""
+    """Terms of another kind that count as they come: their weight, a price, was most probably forgotten."""
     for _, term in weighted(model):
         own = TERM_UNITS[term.term]
-        if unit.kind == SUM or term.weight != 1.0 or (own == unit.kind and unit.scale == 1.0):
-            continue
-        weight = f"a weight of {unit.scale:g} makes {unit.name} of it" if own == unit.kind else "its weight is a price"
-        yield f"{named(term)} comes in {own} and has weight 1, so that 1 {own} counts as 1 {unit.name}: {weight}"
+        if unit.kind not in (SUM, own) and term.weight == 1.0:
+            counts = f"so that 1 {own} counts as 1 {unit.name}"
+            yield f"{named(term)} comes in {own} and has weight 1, {counts}: its weight is a price"
+
+
+def idle_doubts(model: Model) -> Iterator[str]:
+    """An objective of nothing but what doing costs, with no limit that asks for anything."""
+    names = dict.fromkeys(term.term for _, term in weighted(model))
+    if set(names) <= set(OF_DOING) and not model.limits:
+        yield (
+            f"the objective ({', '.join(names)}) is 0 where nothing is built, run or switched: unless the network asks "
+            "for more, that is the plan; add what is to be saved (energy_cost, losses, ens), or [[limits]]"
+        )
 
 
 # The year
@@ -167,6 +193,19 @@ def investment_doubts(model: Model, unit: Unit, profile: Profile) -> Iterator[st
         f"objective term investment_cost is money a year, weight {years:g}, beside {years * YEAR_H:,.6g} h of "
         f"operation; {counted_words(model, counted)}: {year_hint(model, counted, years * YEAR_H)}"
     )
+
+
+def years_doubts(model: Model, unit: Unit, profile: Profile) -> Iterator[str]:
+    """Energy or money of more than a year, where no unit and no investment says of how many."""
+    counted = hours_by_mode(model, profile)
+    total, built = sum(counted.values()), any(term.term == "investment_cost" for _, term in weighted(model))
+    if unit.kind in (SUM, "pu", "operations") or unit.span_h is not None or built:
+        return
+    if total > (1.0 + YEAR_TOLERANCE) * YEAR_H:
+        yield (
+            f"{counted_words(model, counted)}, {total / YEAR_H:.3g} years: the unit {model.unit!r} names no span; "
+            f"{year_hint(model, counted)}"
+        )
 
 
 def peak_doubts(case: Case, model: Model, unit: Unit, profile: Profile) -> Iterator[str]:

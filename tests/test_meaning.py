@@ -151,6 +151,18 @@ FAULTS: dict[str, tuple[Any, Model, str, str]] = {
         "/model/modes/connected/weight",
         'count 4,380 h .*set periods = "all"',
     ),
+    "MWh called kWh": (
+        "feeder4",
+        hand("connected", {"unit": "kWh"}),
+        "/model/objective/0/weight",
+        "comes in MWh and has weight 1, so that 1 MWh counts as 1 kWh .*a weight of 1000 makes kWh of it",
+    ),
+    "USD called kUSD": (
+        priced(),
+        money(*BUYING, unit="kUSD"),
+        "/model/objective/0/weight",
+        "a weight of 0.001 makes kUSD of it",
+    ),
     "no price": ("feeder4", money(*BUYING), "/case/profile", "energy_cost .*is 0 in every plan .*price_per_mwh"),
     "no price beside what units cost": (
         "feeder4",
@@ -260,8 +272,6 @@ DOUBTS: dict[str, tuple[Any, Model, str]] = {
         money("energy_cost", "losses"),
         "comes in MWh and has weight 1, so that 1 MWh counts as 1 USD",
     ),
-    "MWh called kWh": ("feeder4", hand("connected", {"unit": "kWh"}), "a weight of 1000 makes kWh of it"),
-    "USD called kUSD": (priced(), money(*BUYING, unit="kUSD"), "a weight of 0.001 makes kUSD of it"),
     "investment beside two hours": (
         priced(),
         money(*BUILDING),
@@ -271,6 +281,24 @@ DOUBTS: dict[str, tuple[Any, Model, str]] = {
         priced(),
         money(*BUILDING, objective=terms("investment_cost", weight=1.0 / 365.0) + terms(*BUYING)),
         "beside 24 h of operation; .* count 2 h .*set modes.connected.weight = 12$",
+    ),
+    "six years of money": (
+        priced(),
+        money(*BUYING, weight=6 * YEAR_OF_TWO_HOURS),
+        "count 52,560 h .*, 6 years: the unit 'USD' names no span; .* set modes.connected.weight = 4380$",
+    ),
+    "six years in two modes": (
+        priced(buses={"value_of_lost_load_per_mwh": 100.0}),
+        money(
+            objective=terms(*BUYING) + terms("lost_load_cost", mode="islanded"),
+            modes={"connected": {"weight": 26000.0}, "islanded": {"weight": 280.0}},
+        ),
+        "count 52,560 h .*, 6 years: the unit 'USD' names no span",
+    ),
+    "what doing costs alone": (
+        priced(),
+        money("generation_cost", "investment_cost", weight=YEAR_OF_TWO_HOURS, unit="USD/year"),
+        r"\(generation_cost, investment_cost\) is 0 where nothing is built, run or switched",
     ),
     "peak": (
         priced(),

@@ -62,7 +62,7 @@ def modelled(question: Question, solved: Solved) -> float | None:
     asked, decisions = question.asked, read_decisions(solved.formulation, solved.values, solved.binaries)
     recourse = question.recourse(decisions, None, question.study.model.losses)
     if asked.sense == "robust":
-        alpha = recourse.reach(asked.budget, asked.alpha_ub, question.deadline).alpha
+        alpha = recourse.reach(asked.budget, asked.alpha_ub).alpha
     else:
         alpha = recourse.needed(question.found.first, asked.budget, asked.alpha_ub)
     return alpha if alpha >= 0.0 else None

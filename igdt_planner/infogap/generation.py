@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SCENARIOS = 24
 """Most scenarios that column-and-constraint generation takes up."""
+FORECAST: Direction = {}
+"""The scenario without deviation: a storage schedule made for other points need not keep it."""
 NEAR, SAME = 1e-3, 1e-8
 """Deviations closer than this add no scenario: to a question over a range of alpha, and to one at a single alpha."""
 
@@ -62,9 +64,12 @@ def generated(
         if best.exact.alpha >= 0.0:
             question.session.on_event({"kind": "incumbent", "alpha": best.exact.alpha, "bound": question.bound})
         closed = question.bound - question.reached <= gap * max(question.reached, LEAST_RISE)
-        nearest = min(distance(question, own.reach.attack.direction, scenario) for scenario in scenarios)
+        fresh = own.reach.attack.direction
+        if own.reach.alpha < 0.0 and FORECAST not in scenarios:
+            fresh = FORECAST
+        nearest = min(distance(question, fresh, scenario) for scenario in scenarios)
         known = not own.reach.limited or nearest <= (NEAR if asked.alpha_lb < asked.alpha_ub else SAME)
-        over = over or len(scenarios) == SCENARIOS
+        over = over or time.monotonic() > deadline or len(scenarios) == SCENARIOS
         if closed or over or (known and narrowed == NARROWED):
             break
         if (
@@ -75,7 +80,7 @@ def generated(
                 break
             asked, narrowed = again, narrowed + 1
         else:
-            scenarios.append(own.reach.attack.direction)
+            scenarios.append(fresh)
         starts = [own.decisions.binaries, *starts]
     if waits:
         question.bound = math.inf
@@ -97,11 +102,11 @@ def attacked(question: Question, solved: Solved) -> Attacked:
     decisions = read_decisions(solved.formulation, solved.values, solved.binaries)
     schedule, budget = question.held(schedule_of(solved.values)), question.asked.budget
     most = min(question.asked.alpha_ub, question.bound)  # farther than what a MILP cut by its time found, it may be
-    exact = question.recourse(decisions, schedule).reach(budget, most, question.deadline)
+    exact = question.recourse(decisions, schedule).reach(budget, most)
     if bound_of(question.study) == "ac":
         return Attacked(decisions, schedule, exact, exact)
     losses = question.study.model.losses  # the adversary of a model is one of its own losses
-    reach = question.recourse(decisions, schedule, losses).reach(budget, most, question.deadline)
+    reach = question.recourse(decisions, schedule, losses).reach(budget, most)
     return Attacked(decisions, schedule, exact, reach)
 
 

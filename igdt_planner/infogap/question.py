@@ -38,6 +38,8 @@ from igdt_planner.unserved import nothing_served
 
 ATTACK_TOLERANCE = 1e-6
 """Share of the budget above which an attack counts as a break."""
+SEARCHED, SEARCHED_CORNER = 0.6, 0.9
+"""Share of the time of a robust question in which a plan is sought, without and with a corner: the rest is attack."""
 KNOWN = 4
 """Decisions whose recourse is kept."""
 GENERATED = "column_and_constraint_generation"
@@ -48,6 +50,7 @@ Left = tuple[Decisions, float, Run, Step]
 """What AC leaves of an answer: decisions, alpha, their dispatch there, and the step that decided."""
 OVER_BUDGET = "by AC power flow neither the plan found nor the baseline meets the budget; of others nothing is proven"
 NOT_AT_FORECAST = "refused: no dispatch of these sites and this topology at the forecast keeps every limit"
+CUT = "the time limit cut the attack on this plan after {} points: what ends alpha is sampled; more time tries more"
 NO_BUDGET = (
     "the baseline is refused by AC power flow, so no budget can be derived from it; "
     "give robust or opportunity a budget in units (--budget)"
@@ -142,8 +145,10 @@ class Question:
         session, asked, base = self.session, self.asked, self.base
         session.on_event({"kind": "started"})
         starts = [candidate.decisions.binaries for candidate in (base, *pool) if candidate.decisions]
-        deadline, scenarios = begun + session.limit(share), [self.found.first]
-        self.deadline = deadline
+        limit_s, scenarios = session.limit(share), [self.found.first]
+        self.deadline = begun + limit_s
+        searched = SEARCHED_CORNER if self.found.corner else SEARCHED
+        deadline = begun + searched * limit_s if asked.sense == "robust" else self.deadline
         if asked.sense == "robust" and is_stated(self.study) and bound_of(self.study) == "ac":
             solved, left = farthest(self, deadline)
         elif self.found.corner:
@@ -358,7 +363,8 @@ class Question:
         for known, recourse in self.known:
             if known == asked:
                 return recourse
-        self.known = [(asked, Recourse(self.session, decisions, self.found, schedule, losses)), *self.known][:KNOWN]
+        fresh = Recourse(self.session, decisions, self.found, schedule, losses, self.deadline)
+        self.known = [(asked, fresh), *self.known][:KNOWN]
         return self.known[0][1]
 
     def breaks(self, attack: Attack) -> bool:
@@ -398,6 +404,8 @@ class Question:
         warnings: list[str] = []
         fields["same_as_baseline"] = same_decisions(decisions, self.base.decisions)
         fields["in_words"] = in_words(asked.sense, fields, self.found.uncertainty)
+        if self.attack is not None and self.attack.cut:
+            warnings.append(CUT.format(self.attack.points))
         if fields["worst_case"]["broken"]:
             warnings.append("THE ROBUST PLAN BREAKS inside alpha and no smaller alpha was found; please report this")
         gap = alpha_gap(fields["alpha"], fields["alpha_bound"], self.reached)
@@ -452,7 +460,10 @@ class Question:
         }
 
     def floor(self, decisions: Decisions, alpha: float) -> float | None:
-        """What the plan reaches at ``(1 + beta)`` times the bound of the baseline; None where that is out of reach."""
+        """What the plan reaches at ``(1 + beta)`` times the bound of the baseline.
+
+        None where that is out of reach, or would have to be looked for after the time is up.
+        """
         base, asked = self.base.plan, self.asked
         if base.bound is None or base.objective is None or base.bound_of != "ac":
             return None
@@ -462,11 +473,9 @@ class Question:
         smaller = dataclasses.replace(asked, budget=budget)
         recourse = self.recourse(decisions, self.schedule)
         along = self.found.corner and self.scenarios == 1
-        reached = (
-            recourse.along(self.direction, budget, alpha)
-            if along
-            else recourse.reach(budget, alpha, self.deadline).alpha
-        )
+        if not along and recourse.late:
+            return None
+        reached = recourse.along(self.direction, budget, alpha) if along else recourse.reach(budget, alpha).alpha
         survived = self.survive(smaller, decisions, reached) if reached >= 0.0 else None
         return survived[0] if survived else None
 

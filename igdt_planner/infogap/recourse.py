@@ -39,8 +39,9 @@ BREAK = 1e-7
 """Share of the budget above which a cost counts as over it."""
 STEPS = 40
 """Most steps of a root search, of a climb, and of a search for the alpha that nothing breaks."""
-STARTS, SAMPLES = 6, 24
-"""Random vertices from which the adversary climbs where vertices are too many to list, and points that it samples."""
+STARTS, SAMPLES, LEAST_CLIMBS = 6, 24, 2
+"""Random vertices from which the adversary climbs where vertices are too many to list, points that it samples, and
+climbs, from the costliest of these and from the first guess, for which there is always time."""
 LARGE, FINALISTS = 5000, 3
 """Columns above which climbs are led by the relaxation, and points, the costliest by it, that are dispatched then."""
 FREE, YIELDED, LATE = 2, 1e-4, 2e-2
@@ -53,8 +54,8 @@ DIGITS = 9
 """Digits of a price's deviation."""
 NEAR_LIMIT, FARTHER = 1e-5, 8.0
 """Share of alpha to which it is known where a limit of the network ends it, and growth of steps that look for it."""
-POINT_S = 30.0
-"""Time limit of the dispatch at one point."""
+POINT_S, BATCH = 30.0, 8
+"""Time limit of the dispatch at one point, and points that are asked together: in between the deadline is looked at."""
 GAIN = 1e-9
 """Rise of the cost, as a share, below which a climb ends."""
 
@@ -65,6 +66,7 @@ class Attack:
 
     ``direction`` lies in the set; ``around`` is the one whose cost was taken, which may lie a little outside of a ball.
     ``violation`` is by how much, per unit, limits are broken there at least; the cost is infinite where any is.
+    ``cut`` says that the deadline left points untried.
     """
 
     direction: Direction
@@ -73,6 +75,7 @@ class Attack:
     points: int
     proven: bool
     violation: float = 0.0
+    cut: bool = False
 
     @property
     def harm(self) -> tuple[float, float]:
@@ -90,7 +93,11 @@ class Reach(NamedTuple):
 
 
 class Recourse:
-    """Least cost of decisions at any point of the uncertainty set, with exact losses unless stated."""
+    """Least cost of decisions at any point of the uncertainty set, with exact losses unless stated.
+
+    After the ``deadline``, a moment of :func:`time.monotonic`, the adversary begins nothing more: some points he tries
+    whenever he is asked.
+    """
 
     def __init__(
         self,
@@ -99,8 +106,9 @@ class Recourse:
         found: Ambiguity,
         schedule: Mapping[str, float] | None,
         losses: Losses = "balance",
+        deadline: float = np.inf,
     ) -> None:
-        self.session, self.found, self.uncertainty = session, found, found.uncertainty
+        self.session, self.found, self.uncertainty, self.deadline = session, found, found.uncertainty, deadline
         fixed = session.study.decide(decisions.as_fix(session.study), losses)
         self.members: dict[Quantity, tuple[int, ...]] = {
             q: members(fixed, q) for q in self.uncertainty.shapes if q != "price"
@@ -149,7 +157,7 @@ class Recourse:
         """Cost at ``alpha`` along every direction, and its slope by series and period per unit of deviation.
 
         Decisions that cannot be run at the forecast cost infinitely much everywhere. What is not ``exact`` is the
-        relaxation's word where cones float.
+        relaxation's word where cones float. After the deadline only the first directions have an answer.
         """
         cost, slopes, _ = self.asked(directions, alpha, exact=exact)
         return cost, slopes
@@ -162,6 +170,23 @@ class Recourse:
             everywhere = np.full(len(directions), np.inf)
             none = self.by_series(np.zeros(len(self.keys)), 0.0 * self.price)
             return everywhere, [none] * len(directions), everywhere
+        replies: list[tuple[Floats, list[Slopes], Floats]] = []
+        for n in range(0, len(directions), BATCH):
+            if replies and self.late:
+                break
+            replies.append(self.batch(directions[n : n + BATCH], alpha, exact=exact))
+        cost, violation = (np.concatenate([reply[n] for reply in replies]) for n in (0, 2))
+        return cost, [slopes for _, own, _ in replies for slopes in own], violation
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline is over."""
+        return time.monotonic() > self.deadline
+
+    def batch(
+        self, directions: Sequence[Direction], alpha: float, *, exact: bool
+    ) -> tuple[Floats, list[Slopes], Floats]:
+        """As :meth:`asked`, of a few directions at once."""
         realised = [self.uncertainty.realise(direction, alpha) for direction in directions]
         factors = np.array([[r.at(*key) for key in self.keys] for r in realised]).reshape(len(realised), -1)
         rating = np.array([q == "line_rating" for q, _, _ in self.keys], dtype=bool)
@@ -206,8 +231,9 @@ class Recourse:
         cost, _, violation = self.asked(directions, alpha)
         if "price" in self.uncertainty.shapes:  # the dearest prices beside them are not looked for
             cost = np.where(violation > 0.0, cost, -np.inf)
-        n = max(range(len(directions)), key=lambda n: (violation[n], cost[n]))
-        return Attack(directions[n], directions[n], float(cost[n]), len(directions), True, float(violation[n]))
+        n = max(range(len(cost)), key=lambda n: (violation[n], cost[n]))
+        whole = len(cost) == len(directions)
+        return Attack(directions[n], directions[n], float(cost[n]), len(cost), whole, float(violation[n]), not whole)
 
     def attacked(self, alpha: float) -> Attack:
         """As :meth:`worst`, but by vertices of the whole set, climbs and samples, whatever the structure promises."""
@@ -217,24 +243,28 @@ class Recourse:
         priced = "price" in shapes
         lists: dict[Quantity, list[Pair] | None] = {q: s.vertices() for q, s in shapes.items() if q != "price"}
         rays = built.combined(lists, MOST_VERTICES_PRICED if priced else MOST_VERTICES)
-        found, listed = [self.climbed(alpha)], self.costliest(rays, alpha) if rays is not None else None
-        found += [attack for attack in (listed, self.limiting(alpha)) if attack is not None]
+        listed = self.costliest(rays, alpha) if rays is not None else None
+        found = [attack for attack in (self.limiting(alpha), listed, self.climbed(alpha)) if attack is not None]
         worst, points = max(found, key=lambda attack: attack.harm), sum(attack.points for attack in found)
-        return replace(worst, points=points, proven=listed is not None and listed.proven)
+        proven, cut = listed is not None and listed.proven, any(attack.cut for attack in found)
+        return replace(worst, points=points, proven=proven, cut=cut)
 
     def costliest(self, rays: Sequence[Ray], alpha: float) -> Attack:
         """The costliest of directions; where prices deviate, each with the prices that are the worst for it."""
         if "price" not in self.uncertainty.shapes or (rays and "price" in rays[0][0]):
             costs, _, violation = self.asked([around for _, around in rays], alpha)
-            n = max(range(len(rays)), key=lambda n: (violation[n], costs[n]))
-            return Attack(*rays[n], float(costs[n]), len(rays), True, float(violation[n]))
-        best, points, proven = Attack(*rays[0], -np.inf, 0, proven=True), 0, True
+            n, whole = max(range(len(costs)), key=lambda n: (violation[n], costs[n])), len(costs) == len(rays)
+            return Attack(*rays[n], float(costs[n]), len(costs), whole, float(violation[n]), not whole)
+        best, points, proven, cut = Attack(*rays[0], -np.inf, 0, proven=True), 0, True, False
         for inner, around in rays:
+            if points and self.late:
+                cut = True
+                break
             prices, top = self.dearest(around, alpha)
             points, proven = points + top.asked, proven and top.closed
             if top.value > best.cost:
                 best = Attack({**inner, **prices}, {**around, **prices}, top.value, 0, proven=True)
-        return replace(best, points=points, proven=proven)
+        return replace(best, points=points, proven=proven and not cut, cut=cut)
 
     def dearest(self, direction: Direction, alpha: float, *, exact: bool = True) -> tuple[Direction, Peak]:
         """The prices that cost most beside the rest of a direction, and how nearly they are known."""
@@ -268,15 +298,21 @@ class Recourse:
         samples = self.uncertainty.draw(self.rng, SAMPLES)
         values, _ = self.costs(samples, alpha, exact=exact)
         starts = [self.found.first, *(self.extreme(self.random_slopes()) for _ in range(STARTS))]
-        climbs = [self.climb(start, alpha, exact) for start in (*starts, samples[int(np.argmax(values))])]
-        points = sum(used for *_, used in climbs) + len(samples)
+        starts = [samples[int(np.argmax(values))], *starts]
+        climbs: list[tuple[Direction, float, int]] = []
+        for start in starts:
+            if len(climbs) >= LEAST_CLIMBS and self.late:
+                break
+            climbs.append(self.climb(start, alpha, exact))
+        points = sum(used for *_, used in climbs) + len(values)
         ends = [(direction, cost) for direction, cost, _ in climbs]
         if not exact:
-            ranked = sorted([*ends, *zip(samples, values, strict=True)], key=lambda end: -end[1])
+            ranked = sorted([*ends, *zip(samples, values, strict=False)], key=lambda end: -end[1])
             finalists = distinct([direction for direction, _ in ranked])[:FINALISTS]
             ends = list(zip(finalists, self.costs(finalists, alpha)[0].tolist(), strict=True))
         best, cost = max(ends, key=lambda end: end[1])
-        return Attack(best, best, cost, points, False, 0.0 if np.isfinite(cost) else np.inf)
+        cut = len(values) < len(samples) or len(climbs) < len(starts)
+        return Attack(best, best, cost, points, False, 0.0 if np.isfinite(cost) else np.inf, cut)
 
     def random_slopes(self) -> Slopes:
         """Slopes that lead to a random vertex."""
@@ -310,7 +346,7 @@ class Recourse:
         (cost,), (slopes,) = self.costs([direction], alpha, exact=exact)
         return direction, float(cost), slopes, points
 
-    def reach(self, budget: float, most: float, deadline: float = np.inf) -> Reach:
+    def reach(self, budget: float, most: float) -> Reach:
         """The largest alpha up to ``most`` at which the adversary finds no point over the budget.
 
         Below 0, with an attack at ``most``, where not even alpha 0 is within the budget, or no end was found. Where he
@@ -330,9 +366,8 @@ class Recourse:
             if further.cost <= budget * (1.0 + BREAK):
                 return Reach(float(alpha), attack, limited=True, proven=further.proven)
             attack = further
-            late = time.monotonic() > deadline
-            if late or (self.found.rays is None and step >= FREE):
-                yielded = max(LATE if late else YIELDED, 2.0 * yielded)
+            if self.late or (self.found.rays is None and step >= FREE):
+                yielded = max(LATE if self.late else YIELDED, 2.0 * yielded)
         return Reach(-1.0, attack, limited=True, proven=False)
 
     def along(self, direction: Direction, budget: float, most: float) -> float:
@@ -360,7 +395,8 @@ class Recourse:
             elif broken is not None:  # the limit lies just beyond, as the chord says; else farther and farther
                 guess, near = low + 0.9 * near * high, FARTHER * near
             alpha = guess if low < guess < high else 0.5 * (low + high)
-            if high - low <= (NEAR_LIMIT if broken is not None else BREAK) * max(high, BREAK):
+            enough = LATE if self.late else NEAR_LIMIT if broken is not None else BREAK
+            if high - low <= enough * max(high, BREAK):
                 break
         return float(low)
 

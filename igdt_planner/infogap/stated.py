@@ -32,7 +32,7 @@ def farthest(question: Question, deadline: float) -> tuple[Solved, Left | None]:
     """How far the stated plan goes, and the bound that the relaxation of its question proves."""
     asked, decisions = question.asked, question.base.decisions or as_stated(question.study)
     solved = question.solve(asked, [], deadline, seek=False)
-    reach = question.recourse(decisions, None).reach(asked.budget, min(asked.alpha_ub, question.bound), deadline)
+    reach = question.recourse(decisions, None).reach(asked.budget, min(asked.alpha_ub, question.bound))
     if reach.alpha < 0.0:
         return solved, question.surviving(None)
     question.direction = reach.attack.direction

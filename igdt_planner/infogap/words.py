@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from igdt_planner.formulation.solution import Decisions
+from igdt_planner.infogap.survival import SPENT
 from igdt_planner.infogap.uncertainty import UncertaintySet
 from igdt_planner.infogap.worst_case import SHORT, Sense
 from igdt_planner.study import Horizon
@@ -19,6 +20,9 @@ def in_words(sense: Sense, fields: dict[str, Any], uncertainty: UncertaintySet) 
         return f"The budget is met where the forecast is off by as little as {how_far}, to the better side."
     ends = (fields["worst_case"].get("ends") or {}).get("message") or "the budget is spent"
     ends = f"{'; what ends it: ' if alpha else ': '}{ends}."
+    if not alpha and budget_left(fields):
+        bound = f"{fields['alpha_bound']:.3g}"
+        return f"No plan was found that survives a deviation; up to alpha {bound} none is disproven."
     if not alpha:
         return f"The plan survives no deviation{ends}"
     if fields["same_as_baseline"]:
@@ -26,6 +30,12 @@ def in_words(sense: Sense, fields: dict[str, Any], uncertainty: UncertaintySet) 
             f"Same sites and lines as the baseline: what you gain is the knowledge that it holds up to {how_far}{ends}"
         )
     return f"The plan holds up to {how_far}{ends}"
+
+
+def budget_left(fields: dict[str, Any]) -> bool:
+    """Whether the plan at the forecast leaves some of the budget, and the bound some alpha: then nothing has ended."""
+    cost, budget, bound = fields["objective_forecast"], fields["budget"], fields["alpha_bound"]
+    return cost is not None and bound is not None and bound > 0.0 and budget - cost > SPENT * abs(budget)
 
 
 def extent(uncertainty: UncertaintySet, alpha: float) -> str:

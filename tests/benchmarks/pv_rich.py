@@ -33,7 +33,7 @@ PV = (
 PRICE_PER_MWH = tuple(round(40.0 + 60.0 * load, 2) for load in LOAD)
 WEIGHTS = {"load": 0.5, "pv": 1.0}
 """Deviation per unit of alpha, to both sides, of every bus and plant on its own."""
-BETA, TIME_LIMIT_S, SAMPLES = 0.1, 240.0, 10_000
+BETA, TIME_LIMIT_S, SAMPLES = 0.1, 240.0, 1_000
 
 
 def feeder(name: str) -> tuple[Case, dict[str, Any]]:
